@@ -1,0 +1,54 @@
+import { pino } from 'pino';
+
+export type LogLevel = 'debug' | 'info' | 'warn' | 'error';
+type Details = Readonly<Record<string, unknown>>;
+
+/** JSON lines with level, module, time and message. Details are plain values; secrets are cut from the text. */
+export interface Log {
+  debug(message: string, details?: Details): void;
+  info(message: string, details?: Details): void;
+  warn(message: string, details?: Details): void;
+  error(message: string, details?: Details): void;
+  child(module: string): Log;
+}
+
+export interface LogOptions {
+  readonly level: LogLevel;
+  readonly module: string;
+  /** Takes whole lines; standard error where it is not given. */
+  readonly write?: (line: string) => void;
+}
+
+export function createLog({ level, module, write = (line) => void process.stderr.write(line) }: LogOptions): Log {
+  const logger = pino(
+    {
+      level,
+      base: null,
+      messageKey: 'message',
+      timestamp: () => `,"time":"${new Date().toISOString()}"`,
+      formatters: { level: (label) => ({ level: label }) },
+    },
+    { write: (line: string) => write(scrub(line)) },
+  );
+  return wrap(logger, module);
+}
+
+function wrap(root: pino.Logger, module: string): Log {
+  const logger = root.child({ module });
+  return {
+    debug: (message, details = {}) => logger.debug(details, message),
+    info: (message, details = {}) => logger.info(details, message),
+    warn: (message, details = {}) => logger.warn(details, message),
+    error: (message, details = {}) => logger.error(details, message),
+    child: (inner) => wrap(root, inner),
+  };
+}
+
+/** Join tokens, bearer credentials, OpenClaw's setup codes and tokens, private keys. */
+const SECRETS =
+  /ocf1\.[0-9a-f]{64}\.[\w-]+|\bBearer\s+[\w.~+/=-]+|oc-pair:\/\/[^\s"']+|\beyJ[\w-]{20,}|-----BEGIN [A-Z ]*PRIVATE KEY-----[\s\S]*?(?:-----END [A-Z ]*PRIVATE KEY-----|$)/g;
+
+/** The one place where secrets are cut from what is printed or logged. */
+export function scrub(text: string): string {
+  return text.replace(SECRETS, '[secret]');
+}

@@ -1,0 +1,35 @@
+import type { AuditEntry, AuditHead, AuditRecord } from '#src/core/audit.ts';
+import type { Member, PairingRequest, TokenRecord } from '#src/core/membership.ts';
+import type { JobView } from '#src/protocol/hub-api.ts';
+
+/** One thing that becomes durable. Changes of one commit become so together or not at all. */
+export type Change =
+  | { readonly type: 'member'; readonly id: string; readonly value: Member | null }
+  | { readonly type: 'request'; readonly id: string; readonly value: PairingRequest | null }
+  | { readonly type: 'token'; readonly id: string; readonly value: TokenRecord | null }
+  | { readonly type: 'job'; readonly id: string; readonly value: JobView }
+  | { readonly type: 'audit'; readonly entry: AuditEntry };
+
+export interface StoredMembership {
+  readonly members: readonly Member[];
+  readonly requests: readonly PairingRequest[];
+  readonly tokens: readonly TokenRecord[];
+}
+
+/**
+ * What the hub keeps. A resolved promise means fsynced. All methods throw STORE_FAILED when the medium does
+ * (disk full, read-only), and nothing of the change is then kept.
+ */
+export interface Store {
+  /** Raises and returns the epoch: the fencing token of this start of the hub. */
+  nextEpoch(): Promise<number>;
+  membership(): Promise<StoredMembership>;
+  commit(changes: readonly Change[]): Promise<void>;
+  /** Jobs, the latest first. */
+  jobs(limit: number): Promise<JobView[]>;
+  job(id: string): Promise<JobView | null>;
+  /** Records after `after` in their order. */
+  audit(after: number, limit: number): Promise<AuditRecord[]>;
+  auditHead(): Promise<AuditHead>;
+  close(): Promise<void>;
+}

@@ -1,0 +1,246 @@
+import { FederationError } from '#src/core/errors.ts';
+import type { NodeFacts, Role } from '#src/core/node.ts';
+import { fingerprint } from '#src/core/node.ts';
+
+/** All times are milliseconds since the epoch, given by the caller. */
+export interface Member {
+  readonly id: string;
+  readonly name: string;
+  readonly role: Role;
+  /** Raw Ed25519 public key, base64url. */
+  readonly publicKey: string;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly facts: NodeFacts;
+  readonly approvedAt: number;
+  readonly approvedBy: string;
+  readonly lastSeenAt: number;
+  readonly revokedAt: number | null;
+  readonly openclaw: OpenClawDevice | null;
+}
+
+/** The device that a member's node host is at the OpenClaw gateway. */
+export interface OpenClawDevice {
+  readonly deviceId: string;
+  /** Set by a revocation, cleared when the gateway confirmed that the device is gone. */
+  readonly removing: boolean;
+}
+
+export interface PairingRequest {
+  readonly nodeId: string;
+  readonly publicKey: string;
+  readonly facts: NodeFacts;
+  readonly address: string;
+  readonly firstAskedAt: number;
+  readonly lastAskedAt: number;
+  /** Why a plain `approve` is not enough. */
+  readonly held: string | null;
+  readonly rejected: boolean;
+}
+
+/** What the hub keeps of a join token: never the secret, only its hash. */
+export interface TokenRecord {
+  /** SHA-256 of the secret, hex. */
+  readonly hash: string;
+  readonly name: string | null;
+  readonly role: Role | null;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly createdAt: number;
+  readonly expiresAt: number;
+  readonly usesLeft: number;
+  readonly createdBy: string;
+}
+
+export interface Membership {
+  readonly members: ReadonlyMap<string, Member>;
+  readonly requests: ReadonlyMap<string, PairingRequest>;
+  readonly tokens: ReadonlyMap<string, TokenRecord>;
+}
+
+export const EMPTY_MEMBERSHIP: Membership = { members: new Map(), requests: new Map(), tokens: new Map() };
+
+export type MembershipEvent =
+  | { readonly type: 'asked'; readonly request: PairingRequest }
+  | { readonly type: 'joined'; readonly member: Member; readonly tokenHash: string | null }
+  | { readonly type: 'rejected'; readonly nodeId: string }
+  | { readonly type: 'forgotten'; readonly nodeId: string }
+  | { readonly type: 'token'; readonly token: TokenRecord }
+  | { readonly type: 'token-ended'; readonly hash: string }
+  | { readonly type: 'changed'; readonly member: Member }
+  | { readonly type: 'removed'; readonly nodeId: string };
+
+/** One writer, immutable snapshots: what happened, applied. Refusing is the business of the functions below. */
+export function reduce(state: Membership, event: MembershipEvent): Membership {
+  switch (event.type) {
+    case 'asked':
+      return { ...state, requests: set(state.requests, event.request.nodeId, event.request) };
+    case 'joined':
+      return {
+        members: set(state.members, event.member.id, event.member),
+        requests: drop(state.requests, event.member.id),
+        tokens: event.tokenHash === null ? state.tokens : used(state.tokens, event.tokenHash),
+      };
+    case 'rejected': {
+      const request = state.requests.get(event.nodeId);
+      if (request === undefined) return state;
+      return { ...state, requests: set(state.requests, event.nodeId, { ...request, rejected: true }) };
+    }
+    case 'forgotten':
+      return { ...state, requests: drop(state.requests, event.nodeId) };
+    case 'token':
+      return { ...state, tokens: set(state.tokens, event.token.hash, event.token) };
+    case 'token-ended':
+      return { ...state, tokens: drop(state.tokens, event.hash) };
+    case 'changed':
+      return { ...state, members: set(state.members, event.member.id, event.member) };
+    case 'removed':
+      return { ...state, members: drop(state.members, event.nodeId) };
+  }
+}
+
+function set<V>(map: ReadonlyMap<string, V>, key: string, value: V): ReadonlyMap<string, V> {
+  return new Map(map).set(key, value);
+}
+
+function drop<V>(map: ReadonlyMap<string, V>, key: string): ReadonlyMap<string, V> {
+  if (!map.has(key)) return map;
+  const next = new Map(map);
+  next.delete(key);
+  return next;
+}
+
+function used(tokens: ReadonlyMap<string, TokenRecord>, hash: string): ReadonlyMap<string, TokenRecord> {
+  const token = tokens.get(hash);
+  if (token === undefined) return tokens;
+  return token.usesLeft > 1 ? set(tokens, hash, { ...token, usesLeft: token.usesLeft - 1 }) : drop(tokens, hash);
+}
+
+/** A node that has proved the key of `nodeId` and wants in. */
+export interface Asking {
+  readonly nodeId: string;
+  readonly publicKey: string;
+  readonly facts: NodeFacts;
+  readonly address: string;
+}
+
+export interface PendingLimits {
+  readonly total: number;
+  readonly perSource: number;
+}
+
+/** How long a request waits for a person. */
+export const REQUEST_LIFE_MS = 24 * 3600_000;
+
+/** The pairing request of a node without a token. Throws PENDING_FULL over the limits. */
+export function ask(state: Membership, asking: Asking, limits: PendingLimits, now: number): MembershipEvent {
+  const known = state.requests.get(asking.nodeId);
+  if (known === undefined) checkRoom(state, asking.address, limits);
+  return {
+    type: 'asked',
+    request: {
+      ...asking,
+      firstAskedAt: known?.firstAskedAt ?? now,
+      lastAskedAt: now,
+      held: heldBecause(state, asking),
+      rejected: known?.rejected ?? false,
+    },
+  };
+}
+
+function checkRoom(state: Membership, address: string, limits: PendingLimits): void {
+  const fromSource = [...state.requests.values()].filter((request) => request.address === address).length;
+  if (state.requests.size < limits.total && fromSource < limits.perSource) return;
+  throw new FederationError('PENDING_FULL', 'too many nodes wait for approval', {
+    hint: 'manage-federation pending, then approve or reject',
+  });
+}
+
+function heldBecause(state: Membership, asking: Asking): string | null {
+  const holder = memberNamed(state, asking.facts.name);
+  if (holder === undefined || holder.id === asking.nodeId) return null;
+  return `the name ${asking.facts.name} belongs to the node ${fingerprint(holder.id)}`;
+}
+
+export function memberNamed(state: Membership, name: string): Member | undefined {
+  return [...state.members.values()].find((member) => member.name === name && member.revokedAt === null);
+}
+
+export interface Approval {
+  readonly by: string;
+  /** Lets a new key take over a name; its former holder is revoked. */
+  readonly replace: boolean;
+}
+
+/** Admits a waiting node. Throws NAME_TAKEN where only `replace` may. */
+export function approve(state: Membership, request: PairingRequest, approval: Approval, now: number): MembershipEvent[] {
+  const holder = memberNamed(state, request.facts.name);
+  const events: MembershipEvent[] = [];
+  if (holder !== undefined && holder.id !== request.nodeId) {
+    if (!approval.replace) {
+      throw new FederationError('NAME_TAKEN', `the name ${holder.name} belongs to the node ${fingerprint(holder.id)}`, {
+        hint: `manage-federation approve ${fingerprint(request.nodeId)} --replace  (revokes the old one)`,
+      });
+    }
+    events.push(revoke(holder, now));
+  }
+  events.push({ type: 'joined', tokenHash: null, member: memberOf(request, request.facts.role, {}, approval.by, now) });
+  return events;
+}
+
+/** Admits a node that brought the secret of a join token. Throws TOKEN_INVALID, TOKEN_EXPIRED or NAME_TAKEN. */
+export function redeem(state: Membership, asking: Asking, tokenHash: string, now: number): MembershipEvent {
+  const token = state.tokens.get(tokenHash);
+  const hint = 'on the master: manage-federation token create';
+  if (token === undefined) throw new FederationError('TOKEN_INVALID', 'the join token is unknown or used up', { hint });
+  if (now >= token.expiresAt) throw new FederationError('TOKEN_EXPIRED', 'the join token has expired', { hint });
+  if (token.name !== null && token.name !== asking.facts.name) {
+    throw new FederationError('TOKEN_INVALID', `the join token is for a node named ${token.name}`, { hint });
+  }
+  const role = token.role ?? 'worker';
+  if (role !== asking.facts.role) {
+    throw new FederationError('TOKEN_INVALID', `the join token is for a ${role}`, { hint });
+  }
+  const holder = memberNamed(state, asking.facts.name);
+  if (holder !== undefined && holder.id !== asking.nodeId) {
+    throw new FederationError('NAME_TAKEN', `the name ${holder.name} belongs to another node`, {
+      hint: `choose another name, or: manage-federation revoke ${holder.name}`,
+    });
+  }
+  return { type: 'joined', tokenHash, member: memberOf(asking, role, token.labels, `token of ${token.createdBy}`, now) };
+}
+
+function memberOf(
+  asking: Asking,
+  role: Role,
+  labels: Readonly<Record<string, string>>,
+  approvedBy: string,
+  now: number,
+): Member {
+  return {
+    id: asking.nodeId,
+    name: asking.facts.name,
+    role,
+    publicKey: asking.publicKey,
+    labels,
+    facts: asking.facts,
+    approvedAt: now,
+    approvedBy,
+    lastSeenAt: now,
+    revokedAt: null,
+    openclaw: null,
+  };
+}
+
+export function revoke(member: Member, now: number): MembershipEvent {
+  const openclaw = member.openclaw === null ? null : { ...member.openclaw, removing: true };
+  return { type: 'changed', member: { ...member, revokedAt: now, openclaw } };
+}
+
+/** What time alone ends: requests after a day, tokens at their expiry. */
+export function expire(state: Membership, now: number): MembershipEvent[] {
+  const requests = [...state.requests.values()].filter((request) => now - request.lastAskedAt >= REQUEST_LIFE_MS);
+  const tokens = [...state.tokens.values()].filter((token) => now >= token.expiresAt);
+  return [
+    ...requests.map(({ nodeId }) => ({ type: 'forgotten', nodeId }) as const),
+    ...tokens.map(({ hash }) => ({ type: 'token-ended', hash }) as const),
+  ];
+}

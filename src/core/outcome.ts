@@ -1,0 +1,110 @@
+/** How an invocation ended. Never merged, never guessed: see the table in docs/outcomes.md. */
+export const OUTCOMES = [
+  'ok',
+  'failed',
+  'signaled',
+  'timeout',
+  'unreachable',
+  'unknown',
+  'cancelled',
+  'skipped',
+  'denied',
+] as const;
+export type Outcome = (typeof OUTCOMES)[number];
+
+/** The worker's word on a process that it started and saw end. The only proof of an end that there is. */
+export interface ExitRecord {
+  readonly exitCode: number | null;
+  readonly signal: string | null;
+  /** Why the worker ended it, if the worker did. */
+  readonly ended: 'itself' | 'timeout' | 'cancelled' | 'hub-lost' | 'revoked';
+  /** Set when the process never started: no such program, not executable, no such directory. */
+  readonly spawnError?: string;
+  readonly durationMs: number;
+  readonly stdoutBytes: number;
+  readonly stderrBytes: number;
+  /** Output that was produced and not delivered, because nobody was connected to take it. */
+  readonly truncated: boolean;
+  /** Processes of this invocation that were still alive after KILL. */
+  readonly survivors: number;
+}
+
+export function outcomeOf(exit: ExitRecord): Outcome {
+  switch (exit.ended) {
+    case 'timeout':
+      return 'timeout';
+    case 'cancelled':
+    case 'hub-lost':
+    case 'revoked':
+      return 'cancelled';
+    case 'itself':
+      if (exit.signal !== null) return 'signaled';
+      return exit.exitCode === 0 ? 'ok' : 'failed';
+  }
+}
+
+export interface Ending {
+  readonly outcome: Outcome;
+  readonly exitCode: number | null;
+  readonly signal: string | null;
+}
+
+/** POSIX signal numbers that a shell adds to 128; the same on Linux and macOS for these. */
+const SIGNAL_NUMBERS: Readonly<Record<string, number>> = {
+  SIGHUP: 1,
+  SIGINT: 2,
+  SIGQUIT: 3,
+  SIGILL: 4,
+  SIGTRAP: 5,
+  SIGABRT: 6,
+  SIGFPE: 8,
+  SIGKILL: 9,
+  SIGSEGV: 11,
+  SIGPIPE: 13,
+  SIGALRM: 14,
+  SIGTERM: 15,
+};
+
+/** Exit code of `exec` on one node. `--json` carries the outcome, so that 254 and 255 stay unambiguous there. */
+export function execExitCode(ending: Ending): number {
+  switch (ending.outcome) {
+    case 'ok':
+    case 'failed':
+      return Math.min(ending.exitCode ?? 1, 253);
+    case 'signaled':
+      return 128 + (SIGNAL_NUMBERS[ending.signal ?? ''] ?? 0);
+    case 'timeout':
+      return 124;
+    case 'cancelled':
+      return 130;
+    case 'unknown':
+      return 254;
+    case 'unreachable':
+    case 'denied':
+    case 'skipped':
+      return 255;
+  }
+}
+
+export type Summary = Readonly<Partial<Record<Outcome, number>>>;
+
+export function summarize(endings: Iterable<{ readonly outcome: Outcome }>): Summary {
+  const summary: Partial<Record<Outcome, number>> = {};
+  for (const { outcome } of endings) summary[outcome] = (summary[outcome] ?? 0) + 1;
+  return summary;
+}
+
+/** The exit codes of broadcast by falling rank: the highest that applies wins. */
+const BROADCAST_RANKS: readonly (readonly [number, readonly Outcome[]])[] = [
+  [130, ['cancelled']],
+  [6, ['denied']],
+  [5, ['skipped']],
+  [4, ['unreachable', 'unknown', 'timeout']],
+  [1, ['failed', 'signaled']],
+];
+
+/** Exit code of `broadcast`, and of `exec` on a selector. Nothing turns a silent node into 0. */
+export function broadcastExitCode(summary: Summary): number {
+  const rank = BROADCAST_RANKS.find(([, outcomes]) => outcomes.some((outcome) => (summary[outcome] ?? 0) > 0));
+  return rank?.[0] ?? 0;
+}

@@ -1,0 +1,64 @@
+import type { Role } from '#src/core/node.ts';
+
+/** Who asks. It travels with every call to the worker, which decides once more. */
+export type Asker =
+  | { readonly kind: 'operator'; readonly name: string }
+  | { readonly kind: 'chat'; readonly channel: string; readonly sender: string; readonly owner: boolean }
+  | { readonly kind: 'node'; readonly id: string };
+
+/**
+ * A node's own word on what may run there. It narrows what the table below allows and never widens it.
+ * A rule is an argv: a literal word, `*` for any one word, `**` at the end for any rest.
+ */
+export interface ExecSettings {
+  readonly mode: 'full' | 'allowlist' | 'off';
+  readonly allow: readonly (readonly string[])[];
+  readonly deny: readonly (readonly string[])[];
+}
+
+export type Verdict =
+  | { readonly kind: 'allow'; readonly rule: string }
+  | { readonly kind: 'approval'; readonly rule: string }
+  | { readonly kind: 'deny'; readonly rule: string };
+
+const deny = (rule: string): Verdict => ({ kind: 'deny', rule });
+
+/** Who may run what before anyone writes a policy. Deploying a machine as worker or hybrid is the consent to it. */
+export function consent(asker: Asker, role: Role): Verdict {
+  switch (asker.kind) {
+    case 'operator':
+      return { kind: 'allow', rule: 'operator' };
+    case 'chat':
+      if (!asker.owner) return deny('only the owner may run commands from a chat');
+      if (role === 'worker') return { kind: 'allow', rule: 'owner-chat' };
+      return { kind: 'approval', rule: `the owner approves each command on a ${role}` };
+    case 'node':
+      return deny('a node may not run commands on another');
+  }
+}
+
+export interface CommandLine {
+  readonly argv: readonly string[];
+  readonly env: Readonly<Record<string, string>>;
+}
+
+/** The verdict of a node's own settings on one command. Deny wins; an empty allow-list allows nothing. */
+export function judgeCommand(settings: ExecSettings, { argv, env }: CommandLine): Verdict {
+  if (settings.mode === 'off') return deny('exec is off on this node');
+  const denied = settings.deny.find((rule) => ruleMatches(rule, argv));
+  if (denied !== undefined) return deny(`deny rule ${JSON.stringify(denied)}`);
+  if (settings.mode === 'full') return { kind: 'allow', rule: 'exec full' };
+  // A variable such as LD_PRELOAD or GIT_SSH would make any listed program run another.
+  if (Object.keys(env).length > 0) return deny('an allow-list takes no environment from afar');
+  const allowed = settings.allow.find((rule) => ruleMatches(rule, argv));
+  return allowed === undefined
+    ? deny('not on this node’s allow-list')
+    : { kind: 'allow', rule: `allow rule ${JSON.stringify(allowed)}` };
+}
+
+function ruleMatches(rule: readonly string[], argv: readonly string[]): boolean {
+  const open = rule.at(-1) === '**';
+  const words = open ? rule.slice(0, -1) : rule;
+  if (open ? argv.length < words.length : argv.length !== words.length) return false;
+  return words.every((word, at) => word === '*' || word === argv[at]);
+}

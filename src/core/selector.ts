@@ -1,0 +1,54 @@
+import { FederationError } from '#src/core/errors.ts';
+
+export interface Named {
+  readonly id: string;
+  readonly name: string;
+}
+
+/** Shortest id prefix that may stand for a node. */
+const MIN_PREFIX = 6;
+
+/**
+ * The one node that `word` names: its name, its id, or a unique prefix of the id.
+ * Throws NODE_NOT_FOUND, or NODE_AMBIGUOUS with every candidate: a machine is never guessed.
+ */
+export function findNode<T extends Named>(nodes: readonly T[], word: string): T {
+  const found = candidates(nodes, word);
+  const [first, ...others] = found;
+  if (first === undefined) throw notFound(nodes, word);
+  if (others.length === 0) return first;
+  throw new FederationError(
+    'NODE_AMBIGUOUS',
+    `${JSON.stringify(word)} names ${found.length} nodes: ${found.map((node) => `${node.name} (${node.id.slice(0, 12)})`).join(', ')}`,
+    { hint: `use the id: ${found.map((node) => node.id.slice(0, 12)).join(' or ')}` },
+  );
+}
+
+function candidates<T extends Named>(nodes: readonly T[], word: string): T[] {
+  const exact = nodes.filter((node) => node.name === word || node.id === word);
+  if (exact.length > 0) return exact;
+  const prefix = word.replaceAll('-', '').toLowerCase();
+  if (prefix.length < MIN_PREFIX || !/^[0-9a-f]+$/.test(prefix)) return [];
+  return nodes.filter((node) => node.id.startsWith(prefix));
+}
+
+function notFound(nodes: readonly Named[], word: string): FederationError {
+  const near = nodes.find((node) => distanceIsSmall(node.name, word));
+  const known = nodes.slice(0, 8).map((node) => node.name);
+  return new FederationError('NODE_NOT_FOUND', `no node is named ${JSON.stringify(word)}`, {
+    hint: near ? `did you mean ${near.name}?` : `manage-federation list${known.length > 0 ? ` (known: ${known.join(', ')})` : ''}`,
+  });
+}
+
+/** One typing mistake apart: a letter changed, added, dropped, or two swapped. */
+function distanceIsSmall(a: string, b: string): boolean {
+  if (Math.abs(a.length - b.length) > 1 || a === '') return false;
+  let start = 0;
+  while (start < Math.min(a.length, b.length) && a[start] === b[start]) start++;
+  let end = 0;
+  while (end < Math.min(a.length, b.length) - start && a.at(-1 - end) === b.at(-1 - end)) end++;
+  const left = a.slice(start, a.length - end);
+  const right = b.slice(start, b.length - end);
+  const swapped = left.length === 2 && right === `${left[1]}${left[0]}`;
+  return swapped || (left.length <= 1 && right.length <= 1);
+}

@@ -1,0 +1,149 @@
+import { z } from 'zod';
+import { ROLES } from '#src/core/node.ts';
+
+const port = (fallback: number) => z.int().min(0).max(65_535).default(fallback);
+const seconds = (fallback: number) => z.number().positive().max(86_400).default(fallback);
+const rules = z.array(z.array(z.string()).min(1)).default([]);
+
+/**
+ * Every setting of every process: type, default and meaning. The environment name follows from the path:
+ * `worker.exec.mode` is OPENCLAW_FEDERATION_WORKER_EXEC_MODE.
+ */
+export const settingsSchema = z.strictObject({
+  name: z.string().optional().describe('Name of this node; the host name, made to fit, where it is not given'),
+  role: z.enum(ROLES).default('worker').describe('What this machine is in the federation'),
+  log: z
+    .strictObject({
+      level: z.enum(['debug', 'info', 'warn', 'error']).default('info').describe('Least severe level that is logged'),
+    })
+    .prefault({}),
+  hub: z
+    .strictObject({
+      address: z.string().default('127.0.0.1').describe('Address that the hub listens on'),
+      port: port(19_000).describe('Port of the hub; 0 takes a free one'),
+      names: z.array(z.string()).default([]).describe('Further names and addresses by which nodes reach this hub'),
+      pendingMax: z.int().positive().default(1000).describe('Pairing requests that may wait at once'),
+      pendingPerSource: z.int().positive().default(64).describe('Pairing requests that may wait from one address'),
+      heartbeatSeconds: seconds(5).describe('Time between two PINGs on a link'),
+      broadcastTimeoutSeconds: seconds(60).describe('Time that broadcast gives each node unless told otherwise'),
+    })
+    .prefault({}),
+  gateway: z
+    .strictObject({
+      url: z.string().optional().describe('Loopback WebSocket address of the OpenClaw gateway on the master'),
+      tokenFile: z.string().optional().describe('File that holds the gateway’s token; it never leaves the master'),
+    })
+    .prefault({}),
+  worker: z
+    .strictObject({
+      hub: z.string().optional().describe('host:port of the hub'),
+      exec: z
+        .strictObject({
+          mode: z.enum(['full', 'allowlist', 'off']).default('full').describe('What may run here at most'),
+          allow: rules.describe('argv patterns that allowlist mode lets run: literals, `*` one word, last `**` any rest'),
+          deny: rules.describe('argv patterns that never run; deny wins'),
+        })
+        .prefault({}),
+      hubLossSeconds: seconds(30).describe('How long a job outlives the stream that it was asked on'),
+      killAfterSeconds: seconds(5).describe('Time between TERM and KILL'),
+      journalMaxBytes: z.int().min(65_536).default(8_388_608).describe('Size at which the journal drops old invocations'),
+      journalDays: z.number().positive().default(7).describe('How long an ended invocation is remembered'),
+    })
+    .prefault({}),
+  nodeHost: z
+    .strictObject({
+      enabled: z.boolean().default(false).describe('Whether the worker daemon runs OpenClaw’s node host'),
+      openclaw: z.string().default('openclaw').describe('The openclaw program: a name on PATH or an absolute path'),
+      carrierPort: port(19_002).describe('Loopback port by which the node host reaches the gateway; 0 takes a free one'),
+      commands: z
+        .array(z.string())
+        .default(['system.run', 'system.run.prepare', 'system.which'])
+        .describe('Commands that the node host offers to the gateway, at most'),
+    })
+    .prefault({}),
+});
+
+export type Settings = z.infer<typeof settingsSchema>;
+
+export interface SettingInfo {
+  readonly path: string;
+  readonly environment: string;
+  readonly meaning: string;
+  readonly fallback: unknown;
+}
+
+/** Every setting, in the order of the schema. */
+export function describeSettings(): SettingInfo[] {
+  return leaves(settingsSchema, []);
+}
+
+function leaves(schema: z.ZodType, path: readonly string[]): SettingInfo[] {
+  const inner = schema instanceof z.ZodPrefault ? (schema.unwrap() as z.ZodType) : schema;
+  if (inner instanceof z.ZodObject) {
+    return Object.entries(inner.shape).flatMap(([key, value]) => leaves(value as z.ZodType, [...path, key]));
+  }
+  return [
+    {
+      path: path.join('.'),
+      environment: environmentName(path),
+      meaning: schema.description ?? '',
+      fallback: schema.safeParse(undefined).data,
+    },
+  ];
+}
+
+function environmentName(path: readonly string[]): string {
+  const words = path.map((word) => word.replace(/([a-z])([A-Z])/g, '$1_$2').toUpperCase());
+  return ['OPENCLAW_FEDERATION', ...words].join('_');
+}
+
+export interface SettingsSources {
+  /** Already nested, as the settings are. */
+  readonly flags: object;
+  readonly environment: Readonly<Record<string, string | undefined>>;
+  readonly file: unknown;
+  /** Reads the text of an environment variable as a value. */
+  readonly parseValue: (text: string) => unknown;
+}
+
+export type SettingsResult =
+  | { readonly ok: true; readonly settings: Settings }
+  | { readonly ok: false; readonly problems: readonly string[] };
+
+/** Flag before environment before file before default. Problems name the path: `hub.prot: unknown setting`. */
+export function resolveSettings({ flags, environment, file, parseValue }: SettingsSources): SettingsResult {
+  const fromEnvironment = {};
+  for (const { path, environment: name } of describeSettings()) {
+    const text = environment[name];
+    if (text !== undefined && text !== '') put(fromEnvironment, path.split('.'), parseValue(text));
+  }
+  const parsed = settingsSchema.safeParse(merge(merge(file ?? {}, fromEnvironment), flags));
+  if (parsed.success) return { ok: true, settings: parsed.data };
+  return { ok: false, problems: parsed.error.issues.flatMap(problemsOf) };
+}
+
+function problemsOf(issue: z.core.$ZodIssue): string[] {
+  const path = issue.path.map(String);
+  if (issue.code === 'unrecognized_keys') {
+    return issue.keys.map((key) => `${[...path, key].join('.')}: unknown setting`);
+  }
+  return [`${path.join('.') || 'settings'}: ${issue.message}`];
+}
+
+function put(target: Record<string, unknown>, path: readonly string[], value: unknown): void {
+  const [key, ...rest] = path;
+  if (key === undefined) return;
+  if (rest.length === 0) target[key] = value;
+  else put((target[key] ??= {}) as Record<string, unknown>, rest, value);
+}
+
+function merge(below: unknown, above: unknown): unknown {
+  if (!isRecord(below) || !isRecord(above)) return above === undefined ? below : above;
+  const merged: Record<string, unknown> = Object.assign(Object.create(null), below);
+  for (const [key, value] of Object.entries(above)) merged[key] = merge(merged[key], value);
+  return merged;
+}
+
+function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}

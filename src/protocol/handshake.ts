@@ -1,0 +1,119 @@
+import { z } from 'zod';
+import { ROLES, isNodeName } from '#src/core/node.ts';
+import { ERROR_CODES } from '#src/core/errors.ts';
+
+/**
+ * The link's handshake: after `101 Switching Protocols` each side sends JSON lines.
+ *
+ *     node                                   hub
+ *      hello   (versions, key, nonce)    →
+ *                                        ←   challenge (version, key, nonce, signature)
+ *      proof   (signature, facts, secret) →
+ *                                        ←   waiting   (the node waits for approval on this line)
+ *                                        ←   welcome   (HTTP/2 follows, the hub is its client)
+ *                                        ←   refused   (the hub closes)
+ *
+ * Both sign the same transcript, each with its own label. The node has checked the hub's key before it sends the
+ * secret of a join token. The transcript holds the Host that the node dialled, so that a machine in the middle
+ * cannot pass the handshake on to the real hub under another name.
+ */
+export const UPGRADE_PROTOCOL = 'openclaw-federation';
+export const LINK_PATH = '/link';
+/** Longest line of the handshake. */
+export const HANDSHAKE_LINE_BYTES = 8192;
+/** Time for the whole handshake up to `waiting`, `welcome` or `refused`. */
+export const HANDSHAKE_MS = 5000;
+
+const key = z.string().regex(/^[A-Za-z0-9_-]{43}$/);
+const nonce = key;
+const signature = z.string().regex(/^[A-Za-z0-9_-]{86}$/);
+const word = z.string().regex(/^[\w.+-]{1,64}$/);
+
+export const factsSchema = z.strictObject({
+  name: z.string().refine(isNodeName, 'not a node name'),
+  role: z.enum(ROLES),
+  version: word,
+  platform: word,
+  arch: word,
+  offers: z.array(word).max(32),
+});
+
+export const helloSchema = z.strictObject({
+  type: z.literal('hello'),
+  versions: z.array(z.int().min(1).max(1_000_000)).min(1).max(8),
+  key,
+  nonce,
+});
+export type Hello = z.infer<typeof helloSchema>;
+
+export const challengeSchema = z.strictObject({
+  type: z.literal('challenge'),
+  version: z.int(),
+  key,
+  nonce,
+  signature,
+});
+export type Challenge = z.infer<typeof challengeSchema>;
+
+export const proofSchema = z.strictObject({
+  type: z.literal('proof'),
+  signature,
+  facts: factsSchema,
+  /** The secret of a join token. */
+  secret: key.optional(),
+});
+export type Proof = z.infer<typeof proofSchema>;
+
+const refusedSchema = z.object({
+  type: z.literal('refused'),
+  code: z.enum(ERROR_CODES),
+  message: z.string().max(1000),
+  hint: z.string().max(1000).optional(),
+});
+export type Refused = z.infer<typeof refusedSchema>;
+
+const waitingSchema = z.object({ type: z.literal('waiting'), held: z.string().max(1000).nullable() });
+export type Waiting = z.infer<typeof waitingSchema>;
+
+const welcomeSchema = z.object({
+  type: z.literal('welcome'),
+  /** Fencing token of the hub: rises with every start of the acting master. */
+  epoch: z.int().positive(),
+  /** Rises with every link of this node. */
+  link: z.int().positive(),
+  /** Bearer of the node's own requests to the hub; it ends 60 s after the link. */
+  credential: key,
+  heartbeatSeconds: z.number().positive(),
+});
+export type Welcome = z.infer<typeof welcomeSchema>;
+
+/** Unknown fields are ignored here, so that a newer hub may say more. */
+export const challengeOrRefusedSchema = z.discriminatedUnion('type', [challengeSchema, refusedSchema]);
+export const judgementSchema = z.discriminatedUnion('type', [waitingSchema, welcomeSchema, refusedSchema]);
+export type Judgement = z.infer<typeof judgementSchema>;
+
+export interface Transcript {
+  readonly version: number;
+  readonly offered: readonly number[];
+  /** Host header of the upgrade request. */
+  readonly host: string;
+  readonly nodeKey: string;
+  readonly hubKey: string;
+  readonly nodeNonce: string;
+  readonly hubNonce: string;
+}
+
+/** What is signed. No part can hold a line feed, so the text is unambiguous. */
+export function transcriptText(signer: 'node' | 'hub', transcript: Transcript): string {
+  return [
+    'openclaw-federation link',
+    signer,
+    transcript.version,
+    transcript.offered.join(','),
+    transcript.host,
+    transcript.nodeKey,
+    transcript.hubKey,
+    transcript.nodeNonce,
+    transcript.hubNonce,
+  ].join('\n');
+}

@@ -1,0 +1,191 @@
+import { z } from 'zod';
+import { ERROR_CODES } from '#src/core/errors.ts';
+import { ROLES, isNodeName } from '#src/core/node.ts';
+import { OUTCOMES } from '#src/core/outcome.ts';
+import { commandSchema } from '#src/protocol/worker-api.ts';
+
+/** What the hub answers and takes under /api/v1. Times are ISO 8601 in UTC. */
+const time = z.iso.datetime();
+const labels = z.record(z.string().regex(/^[a-z0-9]([a-z0-9._/-]{0,61}[a-z0-9])?$/), z.string().max(256));
+
+export const errorSchema = z
+  .object({ code: z.enum(ERROR_CODES), message: z.string(), hint: z.string().optional() })
+  .describe('What went wrong and what to do about it');
+
+export const NODE_STATES = ['online', 'suspect', 'offline', 'quarantined', 'revoked'] as const;
+export type NodeState = (typeof NODE_STATES)[number];
+
+/**
+ * The node host, as the OpenClaw gateway sees it: `none` this node runs none, `unpaired` the gateway does not know
+ * it, `unknown` the gateway can't be asked.
+ */
+export const NODE_HOST_STATES = ['none', 'unpaired', 'disconnected', 'connected', 'unknown'] as const;
+export type NodeHostState = (typeof NODE_HOST_STATES)[number];
+
+export const nodeSchema = z.object({
+  id: z.string(),
+  name: z.string(),
+  role: z.enum(ROLES),
+  state: z.enum(NODE_STATES),
+  labels,
+  version: z.string(),
+  openclaw: z.object({
+    nodeHost: z.enum(NODE_HOST_STATES),
+    deviceId: z.string().nullable(),
+    commands: z.array(z.string()),
+  }),
+  lastSeenAt: time,
+});
+export type NodeView = z.infer<typeof nodeSchema>;
+
+export const nodeDetailSchema = nodeSchema.extend({
+  fingerprint: z.string(),
+  platform: z.string(),
+  arch: z.string(),
+  offers: z.array(z.string()),
+  address: z.string().nullable().describe('Where its link comes from, while it has one'),
+  roundTripMs: z.number().nullable().describe('Of the last PING'),
+  approvedAt: time,
+  approvedBy: z.string(),
+  running: z.int().describe('Invocations that run there now'),
+});
+export type NodeDetail = z.infer<typeof nodeDetailSchema>;
+
+export const pairingRequestSchema = z.object({
+  id: z.string(),
+  name: z.string(),
+  role: z.enum(ROLES),
+  fingerprint: z.string(),
+  address: z.string(),
+  version: z.string(),
+  platform: z.string(),
+  arch: z.string(),
+  offers: z.array(z.string()),
+  held: z.string().nullable(),
+  rejected: z.boolean(),
+  askedAt: time,
+  lastAskedAt: time,
+});
+export type PairingRequestView = z.infer<typeof pairingRequestSchema>;
+
+export const approveSchema = z.strictObject({ replace: z.boolean().default(false) });
+
+export const tokenCreateSchema = z.strictObject({
+  name: z.string().refine(isNodeName, 'not a node name').optional(),
+  role: z.enum(ROLES).default('worker'),
+  labels: labels.default({}),
+  ttlSeconds: z.int().min(1).max(30 * 86_400).default(900),
+  uses: z.int().min(1).max(1000).default(1),
+});
+export type TokenCreate = z.input<typeof tokenCreateSchema>;
+
+export const tokenCreatedSchema = z.object({
+  token: z.string().describe('Shown this once'),
+  expiresAt: time,
+  uses: z.int(),
+});
+export type TokenCreated = z.infer<typeof tokenCreatedSchema>;
+
+export const jobCreateSchema = z.strictObject({
+  kind: z.enum(['exec', 'broadcast']),
+  /** Names, ids or id prefixes; `all`: every online worker and hybrid. */
+  targets: z.union([z.array(z.string().min(1).max(256)).min(1).max(65_535), z.literal('all')]),
+  command: commandSchema,
+  /** Whether the client will send bytes for stdin (one target only). */
+  stdin: z.boolean().default(false),
+});
+export type JobCreate = z.input<typeof jobCreateSchema>;
+
+const leftOutSchema = z.object({ node: z.string(), id: z.string(), state: z.enum(NODE_STATES) });
+
+/** `open` frame of a job's stream. */
+export const jobOpenedSchema = z.object({
+  job: z.string(),
+  targets: z.array(z.object({ node: z.string(), id: z.string() })),
+  leftOut: z.array(leftOutSchema),
+});
+export type JobOpened = z.infer<typeof jobOpenedSchema>;
+
+/** `exit` frame of a job's stream: how one invocation ended. */
+export const resultSchema = z.object({
+  node: z.string(),
+  id: z.string(),
+  outcome: z.enum(OUTCOMES),
+  exitCode: z.int().nullable(),
+  signal: z.string().nullable(),
+  durationMs: z.number(),
+  stdoutBytes: z.int(),
+  stderrBytes: z.int(),
+  truncated: z.boolean(),
+  replayed: z.boolean(),
+  reason: z.string().nullable().describe('In words, where the outcome alone does not say it'),
+});
+export type Result = z.infer<typeof resultSchema>;
+
+export const summarySchema = z.partialRecord(z.enum(OUTCOMES), z.int());
+
+/** `summary` frame, last of a job's stream. */
+export const jobEndedSchema = z.object({ job: z.string(), summary: summarySchema });
+export type JobEnded = z.infer<typeof jobEndedSchema>;
+
+export const jobSchema = z.object({
+  job: z.string(),
+  kind: z.enum(['exec', 'broadcast']),
+  by: z.string(),
+  command: z.string().describe('argv as it would be typed, or the shell’s string'),
+  startedAt: time,
+  endedAt: time.nullable(),
+  summary: summarySchema,
+  results: z.array(resultSchema),
+});
+export type JobView = z.infer<typeof jobSchema>;
+
+export const auditRecordSchema = z.object({
+  seq: z.int(),
+  at: time,
+  action: z.string(),
+  by: z.string(),
+  detail: z.record(z.string(), z.unknown()),
+  previous: z.string(),
+  hash: z.string(),
+});
+export type AuditView = z.infer<typeof auditRecordSchema>;
+
+export const auditVerdictSchema = z.object({
+  whole: z.boolean(),
+  records: z.int(),
+  fault: z.object({ seq: z.int(), problem: z.string() }).nullable(),
+});
+export type AuditVerdict = z.infer<typeof auditVerdictSchema>;
+
+export const statusSchema = z.object({
+  name: z.string(),
+  version: z.string(),
+  pid: z.int(),
+  fingerprint: z.string(),
+  epoch: z.int(),
+  startedAt: time,
+  listening: z.array(z.string()),
+  nodes: z.object({ online: z.int(), suspect: z.int(), offline: z.int(), revoked: z.int(), quarantined: z.int() }),
+  pending: z.int(),
+  jobs: z.object({ running: z.int() }),
+  gateway: z.object({
+    state: z.enum(['absent', 'connected', 'disconnected']),
+    url: z.string().nullable(),
+    version: z.string().nullable(),
+    problem: z.string().nullable(),
+  }),
+});
+export type Status = z.infer<typeof statusSchema>;
+
+export const healthSchema = z.object({ status: z.literal('ok'), version: z.string(), epoch: z.int() });
+
+/** A worker asks for a way into the gateway: a setup code that works once and is good for a node and nothing more. */
+export const setupCodeRequestSchema = z.strictObject({ carrierPort: z.int().min(1).max(65_535) });
+export const setupCodeSchema = z.object({ setupCode: z.string(), expiresAt: time });
+export type SetupCode = z.infer<typeof setupCodeSchema>;
+
+/** What the gateway says of the asking node's own node host. */
+export const ownNodeHostSchema = z.object({ nodeHost: z.enum(NODE_HOST_STATES) });
+
+export const CARRIER_PATH = '/api/v1/gateway';

@@ -1,0 +1,34 @@
+import { defineConfig } from 'vitest/config';
+
+const source = { conditions: ['source'] };
+const node = { pool: 'forks' as const, execArgv: ['--conditions=source'], testTimeout: 30_000 };
+
+/** Projects by what they need: `unit` needs nothing, `e2e` starts processes, `openclaw` starts the real gateway. */
+export default defineConfig({
+  test: {
+    projects: [
+      {
+        resolve: source,
+        ssr: { resolve: source },
+        test: { ...node, name: 'unit', include: ['test/**/*.test.ts'], exclude: ['test/e2e/**', 'test/openclaw/**'] },
+      },
+      {
+        resolve: source,
+        ssr: { resolve: source },
+        test: { ...node, name: 'e2e', include: ['test/e2e/**/*.test.ts'], testTimeout: 120_000, hookTimeout: 120_000, maxWorkers: 1 },
+      },
+      {
+        resolve: source,
+        ssr: { resolve: source },
+        test: {
+          ...node,
+          name: 'openclaw',
+          include: ['test/openclaw/**/*.test.ts'],
+          testTimeout: 240_000,
+          hookTimeout: 240_000,
+          maxWorkers: 1,
+        },
+      },
+    ],
+  },
+});

@@ -171,7 +171,12 @@ export interface Approval {
 }
 
 /** Admits a waiting node. Throws NAME_TAKEN where only `replace` may. */
-export function approve(state: Membership, request: PairingRequest, approval: Approval, now: number): MembershipEvent[] {
+export function approve(
+  state: Membership,
+  request: PairingRequest,
+  approval: Approval,
+  now: number,
+): MembershipEvent[] {
   const holder = memberNamed(state, request.facts.name);
   const events: MembershipEvent[] = [];
   if (holder !== undefined && holder.id !== request.nodeId) {
@@ -205,7 +210,11 @@ export function redeem(state: Membership, asking: Asking, tokenHash: string, now
       hint: `choose another name, or: manage-federation revoke ${holder.name}`,
     });
   }
-  return { type: 'joined', tokenHash, member: memberOf(asking, role, token.labels, `token of ${token.createdBy}`, now) };
+  return {
+    type: 'joined',
+    tokenHash,
+    member: memberOf(asking, role, token.labels, `token of ${token.createdBy}`, now),
+  };
 }
 
 function memberOf(

@@ -36,7 +36,9 @@ function notFound(nodes: readonly Named[], word: string): FederationError {
   const near = nodes.find((node) => distanceIsSmall(node.name, word));
   const known = nodes.slice(0, 8).map((node) => node.name);
   return new FederationError('NODE_NOT_FOUND', `no node is named ${JSON.stringify(word)}`, {
-    hint: near ? `did you mean ${near.name}?` : `manage-federation list${known.length > 0 ? ` (known: ${known.join(', ')})` : ''}`,
+    hint: near
+      ? `did you mean ${near.name}?`
+      : `manage-federation list${known.length > 0 ? ` (known: ${known.join(', ')})` : ''}`,
   });
 }
 

@@ -40,13 +40,19 @@ export const settingsSchema = z.strictObject({
       exec: z
         .strictObject({
           mode: z.enum(['full', 'allowlist', 'off']).default('full').describe('What may run here at most'),
-          allow: rules.describe('argv patterns that allowlist mode lets run: literals, `*` one word, last `**` any rest'),
+          allow: rules.describe(
+            'argv patterns that allowlist mode lets run: literals, `*` one word, last `**` any rest',
+          ),
           deny: rules.describe('argv patterns that never run; deny wins'),
         })
         .prefault({}),
       hubLossSeconds: seconds(30).describe('How long a job outlives the stream that it was asked on'),
       killAfterSeconds: seconds(5).describe('Time between TERM and KILL'),
-      journalMaxBytes: z.int().min(65_536).default(8_388_608).describe('Size at which the journal drops old invocations'),
+      journalMaxBytes: z
+        .int()
+        .min(65_536)
+        .default(8_388_608)
+        .describe('Size at which the journal drops old invocations'),
       journalDays: z.number().positive().default(7).describe('How long an ended invocation is remembered'),
     })
     .prefault({}),
@@ -54,7 +60,9 @@ export const settingsSchema = z.strictObject({
     .strictObject({
       enabled: z.boolean().default(false).describe('Whether the worker daemon runs OpenClaw’s node host'),
       openclaw: z.string().default('openclaw').describe('The openclaw program: a name on PATH or an absolute path'),
-      carrierPort: port(19_002).describe('Loopback port by which the node host reaches the gateway; 0 takes a free one'),
+      carrierPort: port(19_002).describe(
+        'Loopback port by which the node host reaches the gateway; 0 takes a free one',
+      ),
       commands: z
         .array(z.string())
         .default(['system.run', 'system.run.prepare', 'system.which'])

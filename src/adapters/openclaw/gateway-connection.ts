@@ -1,0 +1,159 @@
+import { WebSocket } from 'ws';
+import type { z } from 'zod';
+import { FederationError } from '#src/core/errors.ts';
+import { MAX_FRAME_BYTES, PROTOCOL, frameSchema, helloSchema } from '#src/adapters/openclaw/gateway-messages.ts';
+import type { Refusal } from '#src/adapters/openclaw/gateway-messages.ts';
+
+/** One operator connection to the gateway, from its hello to its end. */
+export interface GatewayConnection {
+  readonly version: string | null;
+  /**
+   * Throws OPENCLAW_REFUSED where the gateway says no (its answer is the `cause`) or answers strangely, and
+   * GATEWAY_UNREACHABLE where it says nothing in time or the connection ends.
+   */
+  request<T>(method: string, params: object, answer: z.ZodType<T>, timeoutMs?: number): Promise<T>;
+  /** Resolves with the reason when the connection has ended. */
+  readonly closed: Promise<string>;
+  close(): void;
+}
+
+export interface ConnectOptions {
+  readonly url: string;
+  readonly token: string;
+  readonly onEvent: (name: string) => void;
+  readonly signal: AbortSignal;
+}
+
+const REQUEST_MS = 10_000;
+const CONNECT_MS = 15_000;
+const SCOPES = ['operator.read', 'operator.pairing', 'operator.admin'];
+
+interface Waiting {
+  resolve(payload: unknown): void;
+  reject(error: FederationError): void;
+}
+
+/** Connects and says hello. Throws GATEWAY_UNREACHABLE, or OPENCLAW_REFUSED with the gateway's answer as cause. */
+export async function openConnection({ url, token, onEvent, signal }: ConnectOptions): Promise<GatewayConnection> {
+  const socket = new WebSocket(url, {
+    maxPayload: MAX_FRAME_BYTES,
+    perMessageDeflate: false,
+    handshakeTimeout: CONNECT_MS,
+  });
+  const waiting = new Map<string, Waiting>();
+  const challenged = Promise.withResolvers<void>();
+  const ended = Promise.withResolvers<string>();
+  let lastId = 0;
+  let problem = 'the connection was closed';
+
+  const abort = () => socket.terminate();
+  signal.addEventListener('abort', abort, { once: true });
+  socket.on('error', (error) => {
+    problem = error.message;
+  });
+  socket.on('close', (code, reason) => {
+    signal.removeEventListener('abort', abort);
+    if (code !== 1006) problem = `the gateway closed the connection (${code} ${reason.toString()})`;
+    const error = unreachable(problem);
+    for (const { reject } of waiting.values()) reject(error);
+    waiting.clear();
+    challenged.reject(error);
+    ended.resolve(problem);
+  });
+  socket.on('message', (data) => receive(textOf(data)));
+
+  function receive(text: string): void {
+    const frame = frameSchema.safeParse(parseJson(text));
+    if (!frame.success) return;
+    if (frame.data.type === 'event') {
+      if (frame.data.event === 'connect.challenge') challenged.resolve();
+      else onEvent(frame.data.event);
+      return;
+    }
+    const request = waiting.get(frame.data.id);
+    waiting.delete(frame.data.id);
+    if (frame.data.ok) request?.resolve(frame.data.payload);
+    else request?.reject(refused(frame.data.error));
+  }
+
+  async function request<T>(method: string, params: object, answer: z.ZodType<T>, timeoutMs = REQUEST_MS): Promise<T> {
+    if (socket.readyState !== WebSocket.OPEN) throw unreachable(problem);
+    const id = String(++lastId);
+    const { promise, resolve, reject } = Promise.withResolvers<unknown>();
+    waiting.set(id, { resolve, reject });
+    const timer = setTimeout(() => reject(unreachable(`the gateway did not answer ${method}`)), timeoutMs);
+    timer.unref();
+    socket.send(JSON.stringify({ type: 'req', id, method, params }));
+    try {
+      const parsed = answer.safeParse(await promise);
+      if (parsed.success) return parsed.data;
+      throw new FederationError('OPENCLAW_REFUSED', `the gateway gave a strange answer to ${method}`, {
+        hint: 'is this the OpenClaw version that the README names?',
+        cause: parsed.error,
+      });
+    } finally {
+      clearTimeout(timer);
+      waiting.delete(id);
+    }
+  }
+
+  const late = setTimeout(() => socket.terminate(), CONNECT_MS);
+  late.unref();
+  try {
+    signal.throwIfAborted();
+    await challenged.promise;
+    const hello = await request(
+      'connect',
+      {
+        minProtocol: PROTOCOL,
+        maxProtocol: PROTOCOL,
+        // Only this pair keeps its scopes on loopback without a paired device of its own.
+        client: { id: 'gateway-client', mode: 'backend', version: '1', platform: process.platform },
+        role: 'operator',
+        scopes: SCOPES,
+        caps: [],
+        auth: { token },
+        userAgent: 'openclaw-federation',
+      },
+      helloSchema,
+      CONNECT_MS,
+    );
+    return {
+      version: hello.server?.version ?? null,
+      request,
+      closed: ended.promise,
+      close: () => socket.terminate(),
+    };
+  } catch (error) {
+    socket.terminate();
+    throw error;
+  } finally {
+    clearTimeout(late);
+  }
+}
+
+function textOf(data: WebSocket.RawData): string {
+  if (Array.isArray(data)) return Buffer.concat(data).toString();
+  return Buffer.isBuffer(data) ? data.toString() : Buffer.from(data).toString();
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
+
+function unreachable(problem: string): FederationError {
+  return new FederationError('GATEWAY_UNREACHABLE', `the OpenClaw gateway can't be reached: ${problem}`, {
+    hint: 'manage-federation status',
+  });
+}
+
+function refused(refusal: Refusal): FederationError {
+  return new FederationError('OPENCLAW_REFUSED', `the OpenClaw gateway refused: ${refusal.message}`, {
+    hint: 'manage-federation doctor',
+    cause: refusal,
+  });
+}

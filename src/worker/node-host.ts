@@ -1,0 +1,152 @@
+import { setTimeout as pause } from 'node:timers/promises';
+import type { Log } from '#src/adapters/log.ts';
+import type { NodeHostProcess, NodeHostProgram } from '#src/adapters/openclaw/node-host.ts';
+import type { NodeHostState } from '#src/protocol/hub-api.ts';
+
+/** What the supervision asks of the hub. Both throw while the hub or the gateway can't be reached. */
+export interface NodeHostDesk {
+  requestSetupCode(carrierPort: number): Promise<string>;
+  /** What the gateway says of this node's own node host. */
+  ownNodeHost(): Promise<NodeHostState>;
+}
+
+export interface NodeHostStatus {
+  readonly phase: 'waiting' | 'running' | 'stopped';
+  /** What the gateway last said; `unknown` where it could not be asked. */
+  readonly gateway: NodeHostState;
+  readonly pid: number | null;
+  /** Why the last process was ended or ended itself. */
+  readonly lastEnd: string | null;
+}
+
+export interface NodeHostSupervision {
+  state(): NodeHostStatus;
+  /** Resolves after `signal`, when the process is gone. */
+  readonly done: Promise<void>;
+}
+
+export interface NodeHostPace {
+  /** Time between two questions to the hub. */
+  readonly askMs: number;
+  /** How long a process may run while the gateway says that it is not there. */
+  readonly zombieMs: number;
+  /** The same before the process has said that it is connected: a small machine starts it slowly. */
+  readonly startMs: number;
+  readonly retryMinMs: number;
+  readonly retryMaxMs: number;
+}
+
+export const NODE_HOST_PACE: NodeHostPace = {
+  askMs: 15_000,
+  zombieMs: 60_000,
+  startMs: 180_000,
+  retryMinMs: 1000,
+  retryMaxMs: 60_000,
+};
+
+export interface NodeHostOptions {
+  readonly program: NodeHostProgram;
+  readonly desk: NodeHostDesk;
+  readonly carrierPort: number;
+  readonly pace?: NodeHostPace;
+  readonly log: Log;
+  readonly signal: AbortSignal;
+}
+
+type End =
+  | { readonly why: 'paused' | 'exited'; readonly detail: string; readonly needsCode: boolean }
+  | { readonly why: 'zombie'; readonly detail: string; readonly needsCode: boolean };
+
+/**
+ * Keeps OpenClaw's node host at the gateway. The process itself gives up at a pause and may hang, so what counts is
+ * what the gateway says: whoever is not there for too long is started anew, with a fresh code where it needs one.
+ */
+export function startNodeHost(options: NodeHostOptions): NodeHostSupervision {
+  const { program, desk, carrierPort, pace = NODE_HOST_PACE, log, signal } = options;
+  let status: NodeHostStatus = { phase: 'waiting', gateway: 'unknown', pid: null, lastEnd: null };
+  let failures = 0;
+
+  const done = run();
+
+  async function run(): Promise<void> {
+    let needsCode = false;
+    while (!signal.aborted) {
+      try {
+        const end = await live(await codeIfNeeded(needsCode));
+        if (end === null) break;
+        needsCode = end.needsCode;
+        status = { ...status, lastEnd: `${end.why}: ${end.detail}` };
+        log.warn('the node host is started anew', { why: end.why, detail: end.detail, newCode: end.needsCode });
+      } catch (error) {
+        if (signal.aborted) break;
+        log.warn('the node host is not started', { problem: error instanceof Error ? error.message : String(error) });
+      }
+      status = { ...status, phase: 'waiting', pid: null };
+      await wait(retryDelay(pace, failures++));
+    }
+    status = { ...status, phase: 'stopped', pid: null };
+  }
+
+  /** Without the hub and its gateway the node host would reach nothing: it waits for them instead of starting. */
+  async function codeIfNeeded(needed: boolean): Promise<string | null> {
+    const said = await desk.ownNodeHost();
+    status = { ...status, gateway: said };
+    if (said === 'unknown') throw new Error('the hub’s gateway can’t be asked');
+    if (said === 'none') throw new Error('the hub does not know that this node offers a node host');
+    return needed || said === 'unpaired' ? desk.requestSetupCode(carrierPort) : null;
+  }
+
+  /** One process, from its start until it has ended; null where `signal` ended it. */
+  async function live(setupCode: string | null): Promise<End | null> {
+    const process = await program.start({ setupCode, carrierPort });
+    status = { ...status, phase: 'running', pid: process.pid };
+    const over = new AbortController();
+    try {
+      return await Promise.race([
+        ended(process),
+        watch(process, AbortSignal.any([signal, over.signal])),
+      ]);
+    } finally {
+      over.abort();
+      await process.stop();
+    }
+  }
+
+  async function ended(process: NodeHostProcess): Promise<End> {
+    const { paused, exited } = process;
+    return Promise.race([
+      paused.then((detail) => ({ why: 'paused', detail, needsCode: true }) as const),
+      exited.then(async (detail) => ({ why: 'exited', detail, needsCode: false }) as const),
+    ]);
+  }
+
+  /** Asks what the gateway says until that is "not there" for too long. */
+  async function watch(process: NodeHostProcess, until: AbortSignal): Promise<End | null> {
+    let absentSince = performance.now();
+    for (;;) {
+      await wait(pace.askMs, until);
+      if (until.aborted) return null;
+      const said = await desk.ownNodeHost().catch(() => 'unknown' as const);
+      status = { ...status, gateway: said };
+      const now = performance.now();
+      if (said === 'connected') failures = 0;
+      // While the gateway can't be asked nothing is known of the node host either.
+      if (said === 'connected' || said === 'unknown') absentSince = now;
+      const limit = process.hasConnected() ? pace.zombieMs : pace.startMs;
+      if (now - absentSince >= limit) {
+        return { why: 'zombie', detail: `the gateway says ${said}`, needsCode: said === 'unpaired' };
+      }
+    }
+  }
+
+  async function wait(ms: number, until: AbortSignal = signal): Promise<void> {
+    await pause(ms, undefined, { signal: until, ref: false }).catch(() => undefined);
+  }
+
+  return { state: () => status, done };
+}
+
+function retryDelay({ retryMinMs, retryMaxMs }: NodeHostPace, failures: number): number {
+  const ceiling = Math.min(retryMaxMs, retryMinMs * 2 ** Math.min(failures, 10));
+  return ceiling * (0.5 + Math.random() / 2);
+}

@@ -1,4 +1,5 @@
 import { pino } from 'pino';
+import { scrub } from '#src/core/secrets.ts';
 
 export type LogLevel = 'debug' | 'info' | 'warn' | 'error';
 type Details = Readonly<Record<string, unknown>>;
@@ -42,13 +43,4 @@ function wrap(root: pino.Logger, module: string): Log {
     error: (message, details = {}) => logger.error(details, message),
     child: (inner) => wrap(root, inner),
   };
-}
-
-/** Join tokens, bearer credentials, OpenClaw's setup codes and tokens, private keys. */
-const SECRETS =
-  /ocf1\.[0-9a-f]{64}\.[\w-]+|\bBearer\s+[\w.~+/=-]+|oc-pair:\/\/[^\s"']+|\beyJ[\w-]{20,}|-----BEGIN [A-Z ]*PRIVATE KEY-----[\s\S]*?(?:-----END [A-Z ]*PRIVATE KEY-----|$)/g;
-
-/** The one place where secrets are cut from what is printed or logged. */
-export function scrub(text: string): string {
-  return text.replace(SECRETS, '[secret]');
 }

@@ -33,19 +33,31 @@ export interface AuditHead {
   readonly hash: string;
 }
 
-/** The first fault of a chain: an edit, a gap, a reordering or a cut end; null where it is whole. */
-export function findAuditFault(
-  records: Iterable<AuditRecord>,
-  head: AuditHead,
-  sha256: (text: string) => string,
-): AuditFault | null {
+/** Follows a chain record by record and names its first fault: an edit, a gap, a reordering or a cut end. */
+export interface AuditChecker {
+  add(record: AuditRecord): AuditFault | null;
+  end(head: AuditHead): AuditFault | null;
+}
+
+export function auditChecker(sha256: (text: string) => string): AuditChecker {
   let last: AuditHead = { seq: 0, hash: GENESIS };
-  for (const record of records) {
-    if (record.seq !== last.seq + 1) return { seq: record.seq, problem: `follows record ${last.seq}` };
-    if (record.previous !== last.hash) return { seq: record.seq, problem: 'does not hold the hash of the one before' };
-    if (record.hash !== sha256(auditText(record))) return { seq: record.seq, problem: 'was changed' };
-    last = record;
+
+  function fault(record: AuditRecord): string | null {
+    if (record.seq !== last.seq + 1) return `follows record ${last.seq}`;
+    if (record.previous !== last.hash) return 'does not hold the hash of the one before';
+    return record.hash === sha256(auditText(record)) ? null : 'was changed';
   }
-  if (last.seq === head.seq && last.hash === head.hash) return null;
-  return { seq: last.seq, problem: `is the last, but ${head.seq} were written` };
+
+  return {
+    add(record) {
+      const problem = fault(record);
+      if (problem !== null) return { seq: record.seq, problem };
+      last = record;
+      return null;
+    },
+    end(head) {
+      if (last.seq === head.seq && last.hash === head.hash) return null;
+      return { seq: last.seq, problem: `is the last, but ${head.seq} were written` };
+    },
+  };
 }

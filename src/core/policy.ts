@@ -6,6 +6,18 @@ export type Asker =
   | { readonly kind: 'chat'; readonly channel: string; readonly sender: string; readonly owner: boolean }
   | { readonly kind: 'node'; readonly id: string };
 
+/** The asker in one word, for lists and the audit. */
+export function askerText(asker: Asker): string {
+  switch (asker.kind) {
+    case 'operator':
+      return asker.name;
+    case 'chat':
+      return `${asker.channel}:${asker.sender}`;
+    case 'node':
+      return asker.id;
+  }
+}
+
 /**
  * A node's own word on what may run there. It narrows what the table below allows and never widens it.
  * A rule is an argv: a literal word, `*` for any one word, `**` at the end for any rest.

@@ -110,6 +110,7 @@ export type JobOpened = z.infer<typeof jobOpenedSchema>;
 export const resultSchema = z.object({
   node: z.string(),
   id: z.string(),
+  invocation: z.string(),
   outcome: z.enum(OUTCOMES),
   exitCode: z.int().nullable(),
   signal: z.string().nullable(),

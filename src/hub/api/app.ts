@@ -1,0 +1,78 @@
+import { createRoute, OpenAPIHono } from '@hono/zod-openapi';
+import { bodyLimit } from 'hono/body-limit';
+import type { Log } from '#src/adapters/log.ts';
+import { FederationError } from '#src/core/errors.ts';
+import { answerError, failure, json } from '#src/hub/api/answers.ts';
+import { auditRoutes } from '#src/hub/api/audit.ts';
+import { jobRoutes } from '#src/hub/api/jobs.ts';
+import { nodeHostRoutes } from '#src/hub/api/node-host.ts';
+import type { NodeRoutes } from '#src/hub/api/nodes.ts';
+import { nodeRoutes } from '#src/hub/api/nodes.ts';
+import type { ApiEnvironment, FindSession } from '#src/hub/api/principal.ts';
+import { authorize } from '#src/hub/api/principal.ts';
+import type { AuditLog } from '#src/hub/audit.ts';
+import type { GatewayDesk } from '#src/hub/gateway.ts';
+import type { Jobs } from '#src/hub/jobs.ts';
+import type { Status } from '#src/protocol/hub-api.ts';
+import { healthSchema, statusSchema } from '#src/protocol/hub-api.ts';
+
+const showHealth = createRoute({
+  method: 'get',
+  path: '/health',
+  summary: 'Whether the hub answers',
+  responses: { 200: json(healthSchema, 'It does') },
+});
+
+const showStatus = createRoute({
+  method: 'get',
+  path: '/api/v1/status',
+  summary: 'The hub in numbers',
+  responses: { 200: json(statusSchema, 'The status'), default: failure },
+});
+
+/** Longest JSON body: a command is at most 256 KiB, and a list of targets some more. */
+const MAX_BODY_BYTES = 8 << 20;
+
+export interface AppOptions extends NodeRoutes {
+  readonly jobs: Jobs;
+  readonly audit: AuditLog;
+  readonly desk: GatewayDesk;
+  readonly findSession: FindSession;
+  readonly status: () => Status;
+  readonly log: Log;
+}
+
+/** The hub's HTTP API: routes, their schemas, and the document that describes them. */
+export function createApp(options: AppOptions): OpenAPIHono<ApiEnvironment> {
+  const { jobs, audit, desk, findSession, status, log } = options;
+  const app = new OpenAPIHono<ApiEnvironment>();
+  app.onError(answerError(log));
+  app.notFound((context) => {
+    throw new FederationError('NOT_FOUND', `there is no ${context.req.method} ${context.req.path}`, {
+      hint: 'see /api/v1/openapi.json',
+    });
+  });
+  app.use('*', authorize(findSession));
+  const limit = bodyLimit({
+    maxSize: MAX_BODY_BYTES,
+    onError: () => {
+      throw new FederationError('PAYLOAD_TOO_LARGE', 'the request is longer than 8 MiB');
+    },
+  });
+  app.use('*', (context, next) => (context.req.path.endsWith('/stdin') ? next() : limit(context, next)));
+
+  app.openapi(showHealth, (context) => {
+    const { version, epoch } = status();
+    return context.json({ status: 'ok' as const, version, epoch }, 200);
+  });
+  app.openapi(showStatus, (context) => context.json(status(), 200));
+  app.route('/api/v1', nodeRoutes(options));
+  app.route('/api/v1', jobRoutes(jobs));
+  app.route('/api/v1', auditRoutes(audit));
+  app.route('/api/v1', nodeHostRoutes(desk));
+  app.doc31('/api/v1/openapi.json', {
+    openapi: '3.1.0',
+    info: { title: 'OpenClaw Federation hub', version: 'v1', description: 'Times are ISO 8601 in UTC.' },
+  });
+  return app;
+}

@@ -1,0 +1,75 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { FrameType } from '#src/protocol/frames.ts';
+import { encodeJsonFrame, FRAME, FRAMES_MEDIA_TYPE, frameHeader } from '#src/protocol/frames.ts';
+import type { JobAudience, RunningJob } from '#src/hub/jobs.ts';
+import { errorBody } from '#src/core/errors.ts';
+import type { RunningInvocation } from '#src/hub/invocation.ts';
+
+export interface JobStream {
+  readonly audience: JobAudience;
+  /** Follows the job to its end. A client that goes away before it ends the job. */
+  follow(job: RunningJob): Promise<void>;
+}
+
+/** A job as frames in the body of a response: output as it comes, and never more of it than the client takes. */
+export function jobStream(response: ServerResponse): JobStream {
+  const json = (type: FrameType, target: number, value: unknown) => response.write(encodeJsonFrame(type, target, value));
+
+  return {
+    audience: {
+      opened(job) {
+        response.writeHead(200, { 'content-type': FRAMES_MEDIA_TYPE, 'cache-control': 'no-store' });
+        json(FRAME.open, 0, job);
+      },
+      started: (target, started) => void json(FRAME.started, target, started),
+      output(target, type, bytes) {
+        response.cork();
+        response.write(frameHeader(type, target, bytes.length));
+        const more = response.write(bytes);
+        process.nextTick(() => response.uncork());
+        return more;
+      },
+      ended: (target, result) => void json(FRAME.exit, target, result),
+    },
+    async follow(job) {
+      const onDrain = () => job.resume();
+      const onClose = () => void job.cancel('the client went away');
+      response.on('drain', onDrain);
+      response.on('close', onClose);
+      if (response.destroyed) onClose();
+      try {
+        const ended = await job.done;
+        response.off('close', onClose);
+        response.end(encodeJsonFrame(FRAME.summary, 0, ended));
+      } catch (error) {
+        // Without its summary the stream is seen to be cut.
+        response.destroy(new Error(errorBody(error).code));
+        throw error;
+      } finally {
+        response.off('drain', onDrain);
+      }
+    },
+  };
+}
+
+/**
+ * Hands a request's body to a process as its stdin. Resolves when the body has come whole, or when the process is
+ * gone and takes no more; rejects when the client broke off, which is not an end of input.
+ */
+export function pipeStdin(request: IncomingMessage, invocation: RunningInvocation): Promise<void> {
+  const { promise, resolve, reject } = Promise.withResolvers<void>();
+  invocation.onStdinDrain(() => request.resume());
+  request.on('data', (chunk: Buffer) => {
+    if (!invocation.writeStdin(chunk)) request.pause();
+  });
+  request.on('end', () => {
+    invocation.endStdin();
+    resolve();
+  });
+  request.on('error', reject);
+  void invocation.ended.then(() => {
+    request.resume();
+    resolve();
+  });
+  return promise;
+}

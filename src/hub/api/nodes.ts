@@ -1,0 +1,125 @@
+import { createRoute, OpenAPIHono, z } from '@hono/zod-openapi';
+import { findNode } from '#src/core/selector.ts';
+import { failure, json, jsonBody, refuseInvalid } from '#src/hub/api/answers.ts';
+import type { ApiEnvironment } from '#src/hub/api/principal.ts';
+import { operatorName } from '#src/hub/api/principal.ts';
+import type { Enrolment } from '#src/hub/enrolment.ts';
+import type { ViewSources } from '#src/hub/views.ts';
+import { nodeDetail, nodeView, requestView } from '#src/hub/views.ts';
+import {
+  approveSchema,
+  nodeDetailSchema,
+  nodeSchema,
+  pairingRequestSchema,
+  tokenCreatedSchema,
+  tokenCreateSchema,
+} from '#src/protocol/hub-api.ts';
+
+const word = z.object({ word: z.string().min(1).max(256).describe('Name, id, unique prefix of an id, or fingerprint') });
+
+const listNodes = createRoute({
+  method: 'get',
+  path: '/nodes',
+  summary: 'Every member, the revoked ones last',
+  responses: { 200: json(z.array(nodeSchema), 'The members'), default: failure },
+});
+
+const showNode = createRoute({
+  method: 'get',
+  path: '/nodes/{word}',
+  summary: 'One member with all that is known of it',
+  request: { params: word },
+  responses: { 200: json(nodeDetailSchema, 'The member'), default: failure },
+});
+
+const revokeNode = createRoute({
+  method: 'post',
+  path: '/nodes/{word}/revoke',
+  summary: 'Puts a member out: its link closes and its jobs end',
+  request: { params: word },
+  responses: { 200: json(nodeDetailSchema, 'The former member'), default: failure },
+});
+
+const listRequests = createRoute({
+  method: 'get',
+  path: '/pairing-requests',
+  summary: 'The nodes that wait for approval',
+  responses: { 200: json(z.array(pairingRequestSchema), 'The requests, the oldest first'), default: failure },
+});
+
+const approveRequest = createRoute({
+  method: 'post',
+  path: '/pairing-requests/{word}/approve',
+  summary: 'Admits a node',
+  request: { params: word, body: jsonBody(approveSchema) },
+  responses: { 200: json(nodeDetailSchema, 'The new member'), default: failure },
+});
+
+const rejectRequest = createRoute({
+  method: 'post',
+  path: '/pairing-requests/{word}/reject',
+  summary: 'Refuses a node until it is approved after all',
+  request: { params: word },
+  responses: { 200: json(pairingRequestSchema, 'The request'), default: failure },
+});
+
+const createToken = createRoute({
+  method: 'post',
+  path: '/tokens',
+  summary: 'Makes a join token; the answer is the only place where it is shown',
+  request: { body: jsonBody(tokenCreateSchema) },
+  responses: { 200: json(tokenCreatedSchema, 'The token'), default: failure },
+});
+
+export interface NodeRoutes {
+  readonly enrolment: Enrolment;
+  readonly views: ViewSources;
+  /** Revokes, and resolves when the link is closed and its jobs have been told to end. */
+  revoke(word: string, by: string): Promise<string>;
+}
+
+/** Members, those who want to be, and tokens. */
+export function nodeRoutes({ enrolment, views, revoke }: NodeRoutes): OpenAPIHono<ApiEnvironment> {
+  const app = new OpenAPIHono<ApiEnvironment>({ defaultHook: refuseInvalid });
+  app.openapi(listNodes, (context) => {
+    const members = [...enrolment.members()].toSorted(byStanding);
+    return context.json(members.map((member) => nodeView(member, views)), 200);
+  });
+  app.openapi(showNode, (context) => {
+    const member = findNode([...enrolment.members()], context.req.valid('param').word);
+    return context.json(nodeDetail(member, views), 200);
+  });
+  app.openapi(revokeNode, async (context) => {
+    const id = await revoke(context.req.valid('param').word, operatorName(context.get('principal')));
+    return context.json(nodeDetail(enrolment.member(id)!, views), 200);
+  });
+  app.openapi(listRequests, (context) => {
+    const requests = enrolment.requests().toSorted((a, b) => a.firstAskedAt - b.firstAskedAt);
+    return context.json(requests.map(requestView), 200);
+  });
+  app.openapi(approveRequest, async (context) => {
+    const by = operatorName(context.get('principal'));
+    const { replace } = context.req.valid('json');
+    const member = await enrolment.approve(context.req.valid('param').word, { replace, by });
+    return context.json(nodeDetail(member, views), 200);
+  });
+  app.openapi(rejectRequest, async (context) => {
+    const request = await enrolment.reject(context.req.valid('param').word, operatorName(context.get('principal')));
+    return context.json(requestView(request), 200);
+  });
+  app.openapi(createToken, async (context) => {
+    const token = await enrolment.createToken(context.req.valid('json'), operatorName(context.get('principal')));
+    return context.json(token, 200);
+  });
+  return app;
+}
+
+const RANK = { master: 0, hybrid: 1, worker: 2 } as const;
+
+function byStanding(
+  a: { name: string; role: keyof typeof RANK; revokedAt: number | null },
+  b: { name: string; role: keyof typeof RANK; revokedAt: number | null },
+): number {
+  const rank = (one: typeof a) => (one.revokedAt === null ? 0 : 10) + RANK[one.role];
+  return rank(a) - rank(b) || a.name.localeCompare(b.name, 'en', { numeric: true });
+}

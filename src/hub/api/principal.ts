@@ -1,0 +1,66 @@
+import type { HttpBindings } from '@hono/node-server';
+import type { MiddlewareHandler } from 'hono';
+import { FederationError } from '#src/core/errors.ts';
+import type { Member } from '#src/core/membership.ts';
+import type { Session } from '#src/hub/credentials.ts';
+
+/** Who a listener speaks for. A unix socket is its owner's; on TCP only a credential tells. */
+export type Listener = { readonly kind: 'operator'; readonly name: string } | { readonly kind: 'tcp' };
+
+export type Principal =
+  | { readonly kind: 'operator'; readonly name: string }
+  | { readonly kind: 'node'; readonly member: Member; readonly link: number }
+  | { readonly kind: 'stranger' };
+
+export interface ApiEnvironment {
+  Bindings: HttpBindings & { readonly listener: Listener };
+  Variables: { principal: Principal };
+}
+
+/** The node of a bearer credential; null for none, a wrong one, or one from another address. */
+export type FindSession = (bearer: string, address: string) => { readonly member: Member; readonly session: Session } | null;
+
+/** Routes that a node asks with its credential; all others are the operator's. */
+const NODE_ROUTES: ReadonlySet<string> = new Set(['/api/v1/node-host', '/api/v1/node-host/setup-code']);
+const OPEN_ROUTES: ReadonlySet<string> = new Set(['/health', '/api/v1/openapi.json']);
+
+/** Finds out who asks and lets nobody past but those whom the route is for. */
+export function authorize(findSession: FindSession): MiddlewareHandler<ApiEnvironment> {
+  return async (context, next) => {
+    const { listener, incoming } = context.env;
+    const principal =
+      listener.kind === 'operator'
+        ? listener
+        : nodeOf(findSession, context.req.header('authorization'), incoming.socket.remoteAddress ?? '');
+    const { path } = context.req;
+    if (!OPEN_ROUTES.has(path)) demand(NODE_ROUTES.has(path) ? 'node' : 'operator', principal);
+    context.set('principal', principal);
+    await next();
+  };
+}
+
+function nodeOf(findSession: FindSession, header: string | undefined, address: string): Principal {
+  const bearer = /^Bearer ([\w-]{43})$/.exec(header ?? '')?.[1];
+  const found = bearer === undefined ? null : findSession(bearer, address);
+  return found === null ? { kind: 'stranger' } : { kind: 'node', member: found.member, link: found.session.link };
+}
+
+function demand(kind: Principal['kind'], principal: Principal): void {
+  if (principal.kind === kind) return;
+  if (principal.kind === 'stranger') {
+    throw new FederationError('UNAUTHENTICATED', 'this needs a credential', {
+      hint: 'use manage-federation on the master, as the user that the hub runs as',
+    });
+  }
+  throw new FederationError('FORBIDDEN', `this is not for ${principal.kind === 'node' ? 'nodes' : 'operators'}`);
+}
+
+export function operatorName(principal: Principal): string {
+  if (principal.kind === 'operator') return principal.name;
+  throw new FederationError('FORBIDDEN', 'this is for operators');
+}
+
+export function askingMember(principal: Principal): Member {
+  if (principal.kind === 'node') return principal.member;
+  throw new FederationError('FORBIDDEN', 'this is for nodes');
+}

@@ -1,0 +1,250 @@
+import { createHash, randomBytes } from 'node:crypto';
+import type { Log } from '#src/adapters/log.ts';
+import type { Change, Store } from '#src/adapters/store/store.ts';
+import { FederationError } from '#src/core/errors.ts';
+import { formatJoinToken } from '#src/core/join-token.ts';
+import type {
+  Asking,
+  Member,
+  Membership,
+  MembershipEvent,
+  OpenClawDevice,
+  PairingRequest,
+  PendingLimits,
+} from '#src/core/membership.ts';
+import { approve, ask, EMPTY_MEMBERSHIP, expire, redeem, reduce, revoke } from '#src/core/membership.ts';
+import { fingerprint } from '#src/core/node.ts';
+import { findNode } from '#src/core/selector.ts';
+import type { Applicant } from '#src/link/accept.ts';
+import type { TokenCreate, TokenCreated } from '#src/protocol/hub-api.ts';
+import { tokenCreateSchema } from '#src/protocol/hub-api.ts';
+
+/** Who belongs to the federation, and how one comes in and goes out. The one writer of membership. */
+export interface Enrolment {
+  members(): Iterable<Member>;
+  member(nodeId: string): Member | undefined;
+  requests(): PairingRequest[];
+  /** Resolves when the applicant is a member; waits for a person where it brings no token. Rejects when refused. */
+  admit(applicant: Applicant): Promise<Member>;
+  /** By id, unique id prefix, fingerprint or name. Also takes a revoked node back. */
+  approve(word: string, options: { readonly replace: boolean; readonly by: string }): Promise<Member>;
+  reject(word: string, by: string): Promise<PairingRequest>;
+  revoke(word: string, by: string): Promise<Member>;
+  createToken(wanted: TokenCreate, by: string): Promise<TokenCreated>;
+  seen(nodeId: string): Promise<void>;
+  setDevice(nodeId: string, device: OpenClawDevice | null): Promise<void>;
+}
+
+export interface EnrolmentOptions {
+  readonly store: Store;
+  readonly hubId: string;
+  readonly limits: PendingLimits;
+  readonly log: Log;
+  /** Wall clock, milliseconds since the epoch: requests and tokens outlive this process. */
+  readonly now?: () => number;
+}
+
+type Waiter = { readonly admit: (member: Member) => void; readonly refuse: (error: FederationError) => void };
+type AuditDetail = Readonly<Record<string, unknown>>;
+
+export async function openEnrolment({ store, hubId, limits, log, now = Date.now }: EnrolmentOptions): Promise<Enrolment> {
+  let state = await load(store);
+  let turn: Promise<unknown> = Promise.resolve();
+  const waiters = new Map<string, Waiter>();
+
+  /** One decision after the other: each sees what the one before made durable. */
+  function inTurn<T>(work: () => Promise<T>): Promise<T> {
+    const mine = turn.then(work);
+    turn = mine.catch(() => undefined);
+    return mine;
+  }
+
+  async function commit(events: readonly MembershipEvent[], audit: readonly Change[]): Promise<void> {
+    const next = events.reduce(reduce, state);
+    await store.commit([...changes(state, next), ...audit]);
+    state = next;
+  }
+
+  const record = (action: string, by: string, detail: AuditDetail): Change => ({
+    type: 'audit',
+    entry: { at: now(), action, by, detail },
+  });
+
+  function findRequest(word: string): PairingRequest {
+    const requests = [...state.requests.values()].map((request) => ({
+      id: request.nodeId,
+      name: request.facts.name,
+      request,
+    }));
+    try {
+      return findNode(requests, word).request;
+    } catch (error) {
+      if (error instanceof FederationError && error.code === 'NODE_AMBIGUOUS') throw error;
+      throw new FederationError('REQUEST_NOT_FOUND', `no node that waits for approval fits ${JSON.stringify(word)}`, {
+        hint: 'manage-federation pending',
+      });
+    }
+  }
+
+  async function join(asking: Asking, secret: string): Promise<Member> {
+    const event = redeem(state, asking, sha256(secret), now());
+    await commit([event], [record('node.join', asking.facts.name, identity(asking))]);
+    return state.members.get(asking.nodeId)!;
+  }
+
+  /** Null: the applicant has to wait for a person. */
+  async function judge(applicant: Applicant): Promise<Member | null> {
+    await commit(expire(state, now()), []);
+    const asking = askingOf(applicant);
+    const known = state.members.get(asking.nodeId);
+    if (known !== undefined && known.revokedAt === null) {
+      const member = { ...known, facts: asking.facts, lastSeenAt: now() };
+      await commit([{ type: 'changed', member }], []);
+      return member;
+    }
+    if (applicant.secret !== null) return join(asking, applicant.secret);
+    if (known !== undefined) {
+      throw new FederationError('REVOKED', 'this node was revoked', {
+        hint: `on the master: manage-federation approve ${fingerprint(known.id)}`,
+      });
+    }
+    const first = !state.requests.has(asking.nodeId);
+    const event = ask(state, asking, limits, now());
+    await commit([event], first ? [record('node.ask', asking.facts.name, identity(asking))] : []);
+    if (state.requests.get(asking.nodeId)?.rejected === true) throw rejected();
+    return null;
+  }
+
+  function waitForPerson(applicant: Applicant): Promise<Member> {
+    const { promise, resolve, reject } = Promise.withResolvers<Member>();
+    const { nodeId } = applicant;
+    const waiter = { admit: resolve, refuse: reject };
+    waiters.get(nodeId)?.refuse(new FederationError('LINK_REPLACED', 'the node asked again on another connection'));
+    waiters.set(nodeId, waiter);
+    applicant.signal.addEventListener('abort', () => reject(new FederationError('LINK_LOST', 'the node went away')));
+    applicant.wait(state.requests.get(nodeId)?.held ?? null);
+    return promise.finally(() => {
+      if (waiters.get(nodeId) === waiter) waiters.delete(nodeId);
+    });
+  }
+
+  return {
+    members: () => state.members.values(),
+    member: (nodeId) => state.members.get(nodeId),
+    requests: () => [...state.requests.values()],
+    async admit(applicant) {
+      const member = await inTurn(() => judge(applicant));
+      if (member !== null) return member;
+      log.info('a node waits for approval', { name: applicant.facts.name, fingerprint: fingerprint(applicant.nodeId) });
+      return waitForPerson(applicant);
+    },
+    approve: (word, { replace, by }) =>
+      inTurn(async () => {
+        const revoked = revokedMember(state, word);
+        if (revoked !== undefined) {
+          const member = { ...revoked, revokedAt: null, approvedAt: now(), approvedBy: by };
+          await commit([{ type: 'changed', member }], [record('node.approve', by, { ...named(member), again: true })]);
+          return member;
+        }
+        const request = findRequest(word);
+        await commit(approve(state, request, { by, replace }, now()), [
+          record('node.approve', by, { ...identity(request), replace }),
+        ]);
+        const member = state.members.get(request.nodeId)!;
+        waiters.get(member.id)?.admit(member);
+        return member;
+      }),
+    reject: (word, by) =>
+      inTurn(async () => {
+        const request = findRequest(word);
+        await commit([{ type: 'rejected', nodeId: request.nodeId }], [record('node.reject', by, identity(request))]);
+        waiters.get(request.nodeId)?.refuse(rejected());
+        return request;
+      }),
+    revoke: (word, by) =>
+      inTurn(async () => {
+        const member = findNode([...state.members.values()].filter(({ revokedAt }) => revokedAt === null), word);
+        await commit([revoke(member, now())], [record('node.revoke', by, named(member))]);
+        return state.members.get(member.id)!;
+      }),
+    createToken: (wanted, by) =>
+      inTurn(async () => {
+        const { name, role, labels, ttlSeconds, uses } = tokenCreateSchema.parse(wanted);
+        const secret = randomBytes(32).toString('base64url');
+        const expiresAt = now() + ttlSeconds * 1000;
+        const token = { hash: sha256(secret), name: name ?? null, role, labels, createdAt: now(), expiresAt, usesLeft: uses, createdBy: by };
+        await commit([...expire(state, now()), { type: 'token', token }], [
+          record('token.create', by, { name: token.name, role, labels, expiresAt, uses }),
+        ]);
+        return { token: formatJoinToken({ hubId, secret }), expiresAt: new Date(expiresAt).toISOString(), uses };
+      }),
+    seen: (nodeId) => change(nodeId, (member) => ({ ...member, lastSeenAt: now() })),
+    setDevice: (nodeId, openclaw) => change(nodeId, (member) => ({ ...member, openclaw })),
+  };
+
+  function change(nodeId: string, edit: (member: Member) => Member): Promise<void> {
+    return inTurn(async () => {
+      const member = state.members.get(nodeId);
+      if (member !== undefined) await commit([{ type: 'changed', member: edit(member) }], []);
+    });
+  }
+}
+
+async function load(store: Store): Promise<Membership> {
+  const { members, requests, tokens } = await store.membership();
+  const events: MembershipEvent[] = [
+    ...members.map((member) => ({ type: 'changed', member }) as const),
+    ...requests.map((request) => ({ type: 'asked', request }) as const),
+    ...tokens.map((token) => ({ type: 'token', token }) as const),
+  ];
+  return events.reduce(reduce, EMPTY_MEMBERSHIP);
+}
+
+/** What differs between two snapshots: entries are never changed in place. */
+function changes(before: Membership, after: Membership): Change[] {
+  return [
+    ...changed(before.members, after.members).map(({ id, value }) => ({ type: 'member', id, value }) as const),
+    ...changed(before.requests, after.requests).map(({ id, value }) => ({ type: 'request', id, value }) as const),
+    ...changed(before.tokens, after.tokens).map(({ id, value }) => ({ type: 'token', id, value }) as const),
+  ];
+}
+
+function changed<V>(before: ReadonlyMap<string, V>, after: ReadonlyMap<string, V>): { id: string; value: V | null }[] {
+  if (before === after) return [];
+  const put = [...after].filter(([id, value]) => before.get(id) !== value).map(([id, value]) => ({ id, value }));
+  const dropped = [...before.keys()].filter((id) => !after.has(id)).map((id) => ({ id, value: null }));
+  return [...put, ...dropped];
+}
+
+function revokedMember(state: Membership, word: string): Member | undefined {
+  const revoked = [...state.members.values()].filter(({ revokedAt }) => revokedAt !== null);
+  const waiting = [...state.requests.values()].some(({ facts }) => facts.name === word);
+  if (waiting || revoked.length === 0) return undefined;
+  try {
+    return findNode(revoked, word);
+  } catch {
+    return undefined;
+  }
+}
+
+function askingOf({ nodeId, publicKey, facts, address }: Applicant): Asking {
+  return { nodeId, publicKey, facts, address };
+}
+
+function identity({ nodeId, facts, address }: Asking): AuditDetail {
+  return { node: facts.name, id: nodeId, role: facts.role, address };
+}
+
+function named({ name, id }: Member): AuditDetail {
+  return { node: name, id };
+}
+
+function rejected(): FederationError {
+  return new FederationError('FORBIDDEN', 'this node was rejected', {
+    hint: 'on the master: manage-federation approve, if that was a mistake',
+  });
+}
+
+function sha256(secret: string): string {
+  return createHash('sha256').update(secret).digest('hex');
+}

@@ -1,0 +1,57 @@
+import { EventEmitter } from 'node:events';
+import { FederationError } from '#src/core/errors.ts';
+import type { Member } from '#src/core/membership.ts';
+import type { Link } from '#src/link/accept.ts';
+import type { NodeState } from '#src/protocol/hub-api.ts';
+
+/** The links that live now: which members can be reached, and how well. */
+export interface Fleet {
+  /** Takes a link that has proved itself. A second one of the same node replaces the first. */
+  add(link: Link): void;
+  link(nodeId: string): Link | undefined;
+  state(member: Member): NodeState;
+  /** Ends a node's link. Resolves when it is gone. */
+  drop(nodeId: string, reason: FederationError): Promise<void>;
+  /** Says which node's link came or went, or changed its state. */
+  readonly changes: EventEmitter<{ up: [Link]; down: [Link]; state: [Link] }>;
+  close(): Promise<void>;
+}
+
+export function createFleet(): Fleet {
+  const links = new Map<string, Link>();
+  const changes: Fleet['changes'] = new EventEmitter();
+
+  async function watchEnd(link: Link): Promise<void> {
+    await link.closed;
+    if (links.get(link.nodeId) === link) links.delete(link.nodeId);
+    changes.emit('down', link);
+  }
+
+  async function drop(nodeId: string, reason: FederationError): Promise<void> {
+    const link = links.get(nodeId);
+    if (link === undefined) return;
+    link.close(reason);
+    await link.closed;
+  }
+
+  return {
+    add(link) {
+      links.get(link.nodeId)?.close(new FederationError('LINK_REPLACED', 'the node opened another link'));
+      links.set(link.nodeId, link);
+      link.onState(() => changes.emit('state', link));
+      void watchEnd(link);
+      changes.emit('up', link);
+    },
+    link: (nodeId) => links.get(nodeId),
+    state(member) {
+      if (member.revokedAt !== null) return 'revoked';
+      return links.get(member.id)?.state ?? 'offline';
+    },
+    drop,
+    changes,
+    async close() {
+      const reason = new FederationError('HUB_STOPPING', 'the hub stops');
+      await Promise.all([...links.keys()].map((nodeId) => drop(nodeId, reason)));
+    },
+  };
+}

@@ -1,0 +1,119 @@
+import { chmod, rm } from 'node:fs/promises';
+import type { IncomingMessage, Server } from 'node:http';
+import { createServer } from 'node:http';
+import { createConnection } from 'node:net';
+import type { AddressInfo } from 'node:net';
+import type { Duplex } from 'node:stream';
+import { getRequestListener } from '@hono/node-server';
+import { FederationError } from '#src/core/errors.ts';
+import type { Listener } from '#src/hub/api/principal.ts';
+
+type Fetch = (request: Request, env: object) => Response | Promise<Response>;
+export type Upgrade = (request: IncomingMessage, socket: Duplex, head: Buffer) => void;
+
+export interface Listening {
+  readonly server: Server;
+  close(): Promise<void>;
+}
+
+/** Listens on a unix socket that stands for its owner. Takes the place of a socket that nobody answers on. */
+export async function listenOnSocket(path: string, name: string, fetch: Fetch): Promise<Listening> {
+  if (await answers(path)) {
+    throw new FederationError('ALREADY_RUNNING', `another hub answers on ${path}`, { hint: 'stop it first' });
+  }
+  await rm(path, { force: true });
+  const server = serve({ kind: 'operator', name }, fetch);
+  // Input of a process may take hours to come.
+  server.requestTimeout = 0;
+  // The folder is the owner's alone already; the mode says so of the socket too.
+  await listening(server, () => server.listen(path), path);
+  await chmod(path, 0o600);
+  return { server, close: () => closed(server) };
+}
+
+export interface TcpOptions {
+  readonly address: string;
+  readonly port: number;
+  /** Host headers that this hub answers to, without their port. */
+  readonly names: readonly string[];
+  readonly upgrade: Upgrade;
+}
+
+/** Listens where nodes reach it. A request with a foreign Host or any Origin is a browser's, and refused. */
+export async function listenOnTcp({ address, port, names, upgrade }: TcpOptions, fetch: Fetch): Promise<Listening & { port: number }> {
+  const server = serve({ kind: 'tcp' }, fetch, (request) => refusal(request, names));
+  server.headersTimeout = 10_000;
+  server.requestTimeout = 60_000;
+  server.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) => {
+    socket.on('error', () => socket.destroy());
+    if (refusal(request, names) === null) upgrade(request, socket, head);
+    else refuseUpgrade(socket, 403);
+  });
+  await listening(server, () => server.listen(port, address), `${address}:${port}`);
+  return { server, port: (server.address() as AddressInfo).port, close: () => closed(server) };
+}
+
+/** Answers an upgrade that nobody takes, and closes. */
+export function refuseUpgrade(socket: Duplex, status: 403 | 404): void {
+  socket.end(`HTTP/1.1 ${status} ${status === 403 ? 'Forbidden' : 'Not Found'}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`);
+}
+
+/** Whether a Host header names one of `names`, whatever its port. */
+export function isHostOf(header: string | undefined, names: readonly string[]): boolean {
+  const host = /^(\[[0-9a-fA-F:.]+\]|[^:]+)(?::\d{1,5})?$/.exec(header ?? '')?.[1]?.toLowerCase();
+  return host !== undefined && names.some((name) => name.toLowerCase() === host || `[${name.toLowerCase()}]` === host);
+}
+
+function refusal(request: IncomingMessage, names: readonly string[]): FederationError | null {
+  if (!isHostOf(request.headers.host, names)) return new FederationError('FORBIDDEN', 'this hub has another name');
+  if (request.headers.origin !== undefined) return new FederationError('FORBIDDEN', 'this hub is not for web pages');
+  return null;
+}
+
+function serve(listener: Listener, fetch: Fetch, refused: (request: IncomingMessage) => FederationError | null = () => null): Server {
+  const handle = getRequestListener((request, env) => fetch(request, { ...env, listener }), { overrideGlobalObjects: false });
+  const server = createServer({ noDelay: true }, (request, response) => {
+    const error = refused(request);
+    if (error === null) return void handle(request, response);
+    response.writeHead(403, { 'content-type': 'application/json', connection: 'close' });
+    response.end(JSON.stringify({ code: error.code, message: error.message }));
+  });
+  server.on('clientError', (_, socket) => socket.destroy());
+  return server;
+}
+
+async function listening(server: Server, listen: () => void, where: string): Promise<void> {
+  const { promise, resolve, reject } = Promise.withResolvers<void>();
+  server.once('listening', resolve);
+  server.once('error', (cause: NodeJS.ErrnoException) => reject(listenError(where, cause)));
+  listen();
+  await promise;
+}
+
+function listenError(where: string, cause: NodeJS.ErrnoException): FederationError {
+  if (cause.code === 'EADDRINUSE') {
+    return new FederationError('PORT_IN_USE', `${where} is in use`, {
+      hint: 'stop the other program, or choose another port: --port (0 takes a free one)',
+      cause,
+    });
+  }
+  return new FederationError('START_FAILED', `can’t listen on ${where} (${cause.code})`, {
+    hint: 'check the address and the permissions',
+    cause,
+  });
+}
+
+function answers(path: string): Promise<boolean> {
+  const { promise, resolve } = Promise.withResolvers<boolean>();
+  const socket = createConnection(path);
+  socket.once('connect', () => resolve(true));
+  socket.once('error', () => resolve(false));
+  return promise.finally(() => socket.destroy());
+}
+
+async function closed(server: Server): Promise<void> {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  server.close(() => resolve());
+  server.closeAllConnections();
+  await promise;
+}

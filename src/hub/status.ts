@@ -1,0 +1,40 @@
+import { fingerprint } from '#src/core/node.ts';
+import type { Enrolment } from '#src/hub/enrolment.ts';
+import type { Fleet } from '#src/hub/fleet.ts';
+import type { GatewayDesk } from '#src/hub/gateway.ts';
+import type { Jobs } from '#src/hub/jobs.ts';
+import type { Status } from '#src/protocol/hub-api.ts';
+
+export interface StatusParts {
+  readonly name: string;
+  readonly version: string;
+  readonly hubId: string;
+  readonly epoch: number;
+  readonly enrolment: Enrolment;
+  readonly fleet: Fleet;
+  readonly jobs: Jobs;
+  readonly desk: GatewayDesk;
+  /** Where the hub listens, known once it does. */
+  readonly listening: () => readonly string[];
+}
+
+/** The hub in numbers, now. */
+export function hubStatus({ hubId, enrolment, fleet, jobs, desk, listening, ...fixed }: StatusParts): () => Status {
+  const startedAt = new Date().toISOString();
+  return () => {
+    const nodes = { online: 0, suspect: 0, offline: 0, revoked: 0, quarantined: 0 };
+    for (const member of enrolment.members()) nodes[fleet.state(member)] += 1;
+    const gateway = desk.status();
+    return {
+      ...fixed,
+      pid: process.pid,
+      fingerprint: fingerprint(hubId),
+      startedAt,
+      listening: [...listening()],
+      nodes,
+      pending: enrolment.requests().filter(({ rejected }) => !rejected).length,
+      jobs: { running: jobs.running },
+      gateway: gateway ?? { state: 'absent', url: null, version: null, problem: null },
+    };
+  };
+}

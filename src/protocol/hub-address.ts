@@ -1,0 +1,12 @@
+/** File in the master's home by which its clients find the hub; it stands there while the hub runs. */
+export const HUB_ADDRESS_FILE = 'hub.json';
+
+export interface HubAddress {
+  readonly pid: number;
+  /** Path of the unix socket that stands for the operator. */
+  readonly operator: string;
+  readonly address: string;
+  readonly port: number;
+  /** SHA-256 of the hub's public key, hex. */
+  readonly hubId: string;
+}

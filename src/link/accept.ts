@@ -110,7 +110,12 @@ export function createAcceptor(options: AcceptOptions): Acceptor {
     }
   }
 
-  function establish(socket: Socket, channel: Lines, node: { nodeId: string; facts: NodeFacts }, admission: Admission): void {
+  function establish(
+    socket: Socket,
+    channel: Lines,
+    node: { nodeId: string; facts: NodeFacts },
+    admission: Admission,
+  ): void {
     channel.send({
       type: 'welcome',
       epoch: options.epoch,
@@ -147,7 +152,7 @@ export function createAcceptor(options: AcceptOptions): Acceptor {
         socket.destroy();
         return;
       }
-      const refusal = refuseUpgrade(request, options.isHost);
+      const refusal = refuseUpgrade(request, (host) => options.isHost(host));
       if (refusal !== null) {
         answerRefusal(socket, refusal);
         return;

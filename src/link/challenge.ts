@@ -4,7 +4,7 @@ import type { NodeFacts } from '#src/core/node.ts';
 import type { KeyPair } from '#src/link/key.ts';
 import { keyId, verifySignature } from '#src/link/key.ts';
 import type { Lines } from '#src/link/lines.ts';
-import type { Challenge, Hello, Transcript } from '#src/protocol/handshake.ts';
+import type { Challenge, Hello, Refused, Transcript } from '#src/protocol/handshake.ts';
 import { challengeOrRefusedSchema, helloSchema, proofSchema, transcriptText } from '#src/protocol/handshake.ts';
 import { negotiate } from '#src/protocol/version.ts';
 
@@ -64,7 +64,7 @@ export async function answerChallenge(lines: Lines, node: Answerer): Promise<str
   const hello: Hello = { type: 'hello', versions: [...node.versions], key: node.key.publicKey, nonce: nodeNonce };
   lines.send(hello);
   const challenge = await lines.next(challengeOrRefusedSchema);
-  if (challenge.type === 'refused') throw new Refusal(new FederationError(challenge.code, challenge.message, challenge));
+  if (challenge.type === 'refused') throw refusal(challenge);
   const transcript: Transcript = {
     version: challenge.version,
     offered: hello.versions,
@@ -88,16 +88,23 @@ export async function answerChallenge(lines: Lines, node: Answerer): Promise<str
 function checkHub(node: Answerer, challenge: Challenge, transcript: Transcript): string {
   const hubId = keyId(challenge.key);
   if (node.pin !== null && hubId !== node.pin) {
-    const error = new FederationError('HUB_KEY_MISMATCH', 'the hub at this address has another key than the one this node knows', {
-      hint: 'check the address; if the master was set up anew, join again with a new token',
-    });
+    const error = new FederationError(
+      'HUB_KEY_MISMATCH',
+      'the hub at this address has another key than the one this node knows',
+      {
+        hint: 'check the address; if the master was set up anew, join again with a new token',
+      },
+    );
     throw new Refusal(error);
   }
   if (!verifySignature(challenge.key, transcriptText('hub', transcript), challenge.signature)) {
     throw new FederationError('HANDSHAKE_FAILED', 'the hub did not prove its key');
   }
   if (!node.versions.includes(challenge.version)) {
-    throw new FederationError('HANDSHAKE_FAILED', `the hub chose protocol version ${challenge.version}, which was not offered`);
+    throw new FederationError(
+      'HANDSHAKE_FAILED',
+      `the hub chose protocol version ${challenge.version}, which was not offered`,
+    );
   }
   return hubId;
 }
@@ -111,6 +118,11 @@ export class Refusal extends Error {
     super(error.message);
     this.error = error;
   }
+}
+
+/** The hub's no, in its own words. */
+export function refusal({ code, message, hint }: Refused): Refusal {
+  return new Refusal(new FederationError(code, message, hint === undefined ? {} : { hint }));
 }
 
 function createNonce(): string {

@@ -21,7 +21,10 @@ export interface HeartbeatOptions {
  * PINGs until the link ends. Bytes of any kind are a sign of life: on a slow uplink the answer waits behind a node's
  * output, and that node is not lost.
  */
-export function startHeartbeat({ session, socket, ended }: Carrier<ClientHttp2Session>, options: HeartbeatOptions): void {
+export function startHeartbeat(
+  { session, socket, ended }: Carrier<ClientHttp2Session>,
+  options: HeartbeatOptions,
+): void {
   let misses = 0;
   let seen = socket.bytesRead;
   const timer = setTimeout(tick, options.everyMs).unref();

@@ -1,4 +1,11 @@
-import { createHash, createPrivateKey as readPrivateKey, createPublicKey, generateKeyPairSync, sign, verify } from 'node:crypto';
+import {
+  createHash,
+  createPrivateKey as readPrivateKey,
+  createPublicKey,
+  generateKeyPairSync,
+  sign,
+  verify,
+} from 'node:crypto';
 
 export interface KeyPair {
   /** SHA-256 of the raw public key, hex. */

@@ -34,7 +34,11 @@ export function knock(hub: HubAddress, signal: AbortSignal): Promise<Socket> {
   });
   knocking.on('response', (response) => {
     const hint = response.statusCode === 403 ? 'add this name of the hub to hub.names on the master' : undefined;
-    const error = new FederationError('HANDSHAKE_FAILED', `${hostHeader(hub)} answered ${response.statusCode}`, hint === undefined ? {} : { hint });
+    const error = new FederationError(
+      'HANDSHAKE_FAILED',
+      `${hostHeader(hub)} answered ${response.statusCode}`,
+      hint === undefined ? {} : { hint },
+    );
     knocking.destroy(error);
   });
   knocking.on('error', (error) => reject(error instanceof FederationError ? error : unreachable(hub, error)));

@@ -73,8 +73,9 @@ export function openLink(carrier: Carrier<ClientHttp2Session>, options: LinkOpti
     get roundTripMs() {
       return roundTripMs;
     },
-    request: (headers, streamOptions) => openStream(carrier, { ...headers, [EPOCH_HEADER]: String(epoch) }, streamOptions),
-    close: carrier.end,
+    request: (headers, streamOptions) =>
+      openStream(carrier, { ...headers, [EPOCH_HEADER]: String(epoch) }, streamOptions),
+    close: (error) => carrier.end(error),
     closed: carrier.ended,
     onState: (listener) => void listeners.push(listener),
   };

@@ -24,7 +24,7 @@ export interface Carrier<S extends Http2Session> {
   /** Resolves, with the first cause, as soon as the session is of no use. It never rejects. */
   readonly ended: Promise<FederationError>;
   /** Ends the session and, with the error, every stream on it; tells the other side why. */
-  end(error: FederationError): void;
+  readonly end: (error: FederationError) => void;
 }
 
 /** The hub's end of a link. */
@@ -49,15 +49,22 @@ export function serverSession(socket: Socket): Carrier<ServerHttp2Session> {
 }
 
 /** Whatever happens to the socket destroys the session with an error: without one its streams would end as if whole. */
-function carry<S extends Http2Session>(session: S, socket: Socket, reasonIn: (data: Buffer) => FederationError): Carrier<S> {
+function carry<S extends Http2Session>(
+  session: S,
+  socket: Socket,
+  reasonIn: (data: Buffer) => FederationError,
+): Carrier<S> {
   const { promise: ended, resolve } = Promise.withResolvers<FederationError>();
+  let over = false;
 
   function finish(error: FederationError): void {
+    if (over) return;
+    over = true;
     resolve(error);
-    if (!session.destroyed) session.destroy(error);
+    session.destroy(error);
+    if (socket.closed) return;
     const farewell = setTimeout(() => socket.destroy(error), FAREWELL_MS);
-    if (socket.destroyed) clearTimeout(farewell);
-    else socket.once('close', () => clearTimeout(farewell));
+    socket.once('close', () => clearTimeout(farewell));
   }
   function lose(cause?: unknown): void {
     finish(new FederationError('LINK_LOST', 'the link was lost', cause === undefined ? {} : { cause }));
@@ -69,7 +76,9 @@ function carry<S extends Http2Session>(session: S, socket: Socket, reasonIn: (da
   session.on('error', lose);
   session.on('close', () => lose());
   session.on('goaway', (_code, _lastStream, data: Uint8Array | undefined) => finish(reasonIn(Buffer.from(data ?? []))));
-  session.once('connect', () => session.setLocalWindowSize(CONNECTION_WINDOW_BYTES));
+  session.once('connect', () => {
+    if (!over) session.setLocalWindowSize(CONNECTION_WINDOW_BYTES);
+  });
   socket.setNoDelay(true);
 
   return {
@@ -77,11 +86,15 @@ function carry<S extends Http2Session>(session: S, socket: Socket, reasonIn: (da
     socket,
     ended,
     end(error) {
-      if (session.destroyed) return;
-      session.goaway(constants.NGHTTP2_INTERNAL_ERROR, 0, Buffer.from(JSON.stringify({ type: 'refused', ...errorBody(error) })));
+      if (!over && !session.destroyed) sayWhy(session, error);
       finish(error);
     },
   };
+}
+
+function sayWhy(session: Http2Session, error: FederationError): void {
+  const words = JSON.stringify({ type: 'refused', ...errorBody(error) });
+  session.goaway(constants.NGHTTP2_INTERNAL_ERROR, 0, Buffer.from(words));
 }
 
 /** Why the hub ended the link: the same words as in the handshake. */

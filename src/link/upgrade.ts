@@ -16,7 +16,10 @@ export interface UpgradeRefusal {
 export function refuseUpgrade(request: IncomingMessage, isHost: (host: string) => boolean): UpgradeRefusal | null {
   const { upgrade, origin, host } = request.headers;
   if (request.method !== 'GET' || upgrade?.toLowerCase() !== UPGRADE_PROTOCOL) {
-    return { status: 400, error: new FederationError('USAGE', `only an upgrade to ${UPGRADE_PROTOCOL} is served here`) };
+    return {
+      status: 400,
+      error: new FederationError('USAGE', `only an upgrade to ${UPGRADE_PROTOCOL} is served here`),
+    };
   }
   if (origin !== undefined) {
     return { status: 403, error: new FederationError('FORBIDDEN', 'a link is not opened from a web page') };

@@ -98,10 +98,10 @@ async function pretendNode(version: string): Promise<string> {
 }
 
 describe('a command of a checkout', () => {
-  it.each(COMMANDS.map((command, index) => [command, MODULES[index]]))(
+  it.each(COMMANDS.map((command, index) => [command, MODULES[index]] as const))(
     '%s runs the source of %s',
     async (command, module) => {
-      const ended = await run(join(await checkout(), 'bin', command!), ['a', 'b c', '', '--', '-x']);
+      const ended = await run(join(await checkout(), 'bin', command), ['a', 'b c', '', '--', '-x']);
       expect(ended).toMatchObject({ code: 7, stderr: '' });
       expect(JSON.parse(ended.stdout)).toMatchObject({ origin: 'src', module, argv: ['a', 'b c', '', '--', '-x'] });
     },
@@ -179,6 +179,15 @@ describe('a command of a global installation', () => {
     const { prefix } = await globalInstall();
     const path = `${await pretendNode(version)}:${await emptySystem()}`;
     expect(await run(join(prefix, 'bin/manage-federation'), [], path)).toMatchObject({ code: 69 });
+  });
+});
+
+describe('a tool of the checkout', () => {
+  it('runs under the Node of the project where npm left no link to it', async () => {
+    const root = await checkout();
+    await cp(join(ROOT, '.ci'), join(root, '.ci'), { recursive: true });
+    const ended = await run('/bin/sh', ['.ci/under-node', 'node', '-p', 'process.version'], SYSTEM, root);
+    expect(ended).toMatchObject({ code: 0, stdout: `${process.version}\n`, stderr: '' });
   });
 });
 

@@ -1,0 +1,159 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { FederationError } from '#src/core/errors.ts';
+import type { ExitRecord } from '#src/core/outcome.ts';
+import type { InvocationState } from '#src/protocol/worker-api.ts';
+import { journalFile, type JournalFile } from '#src/adapters/store/journal-file.ts';
+import { endLine, exitOf, linesOf, readEntries, startLine, type Entry } from '#src/adapters/store/journal-line.ts';
+
+/** What the worker remembers of invocations, so that none ever runs twice. */
+export interface Journal {
+  /**
+   * Resolves when it is durable that the invocation starts; concurrent starts share one sync.
+   * Throws JOURNAL_FULL when that can't be written: nothing may be started then.
+   */
+  start(id: string): Promise<void>;
+  /** Becomes durable with the next start, or on closing. Lost in a power cut, it leaves the invocation `lost`. */
+  end(id: string, exit: ExitRecord): void;
+  /** `running` is what was started since the journal was opened and has not ended. */
+  state(id: string): InvocationState;
+  /** Ids that a daemon before this one started, in this boot or another, and never saw end. */
+  readonly lost: readonly string[];
+  close(): Promise<void>;
+}
+
+export interface JournalOptions {
+  readonly directory: string;
+  /** Size at which the oldest invocations that do not run are dropped. */
+  readonly maxBytes: number;
+  readonly retainMs: number;
+  readonly bootId: string;
+  /** Milliseconds since the epoch. */
+  readonly now?: () => number;
+  /** Where the lines go, when not to a file in `directory`. */
+  readonly file?: JournalFile;
+}
+
+interface Start {
+  readonly id: string;
+  readonly entry: Entry;
+  readonly resolve: () => void;
+  readonly reject: (error: Error) => void;
+}
+
+/** Opens the journal of a directory that no other daemon uses. */
+export async function openJournal({
+  directory,
+  maxBytes,
+  retainMs,
+  bootId,
+  now = Date.now,
+  file = journalFile(join(directory, 'invocations.ndjson')),
+}: JournalOptions): Promise<Journal> {
+  const entries = readEntries(await file.read());
+  const lost = [...entries].filter(([, { end }]) => end === null).map(([id]) => id);
+  const stale = new Set(lost);
+  let starts: Start[] = [];
+  let ends = '';
+  let writing: Promise<void> | null = null;
+
+  function flush(): Promise<void> {
+    writing ??= writeAll().finally(() => {
+      writing = null;
+    });
+    return writing;
+  }
+
+  async function writeAll(): Promise<void> {
+    // All who come while one batch is on its way to the medium share the next.
+    while (starts.length > 0 || ends !== '') if (!(await writeBatch())) return;
+  }
+
+  /** False when only ends are left that could not be written; they wait for the next start. */
+  async function writeBatch(): Promise<boolean> {
+    const [batch, ended] = [starts, ends];
+    [starts, ends] = [[], ''];
+    try {
+      const text = ended + batch.map(({ id, entry }) => startLine(id, entry)).join('');
+      if (batch.length > 0) await makeRoom(Buffer.byteLength(text));
+      await file.append(text, batch.length > 0);
+    } catch (cause) {
+      ends = ended + ends;
+      for (const { reject } of batch) reject(journalFull(cause));
+      return starts.length > 0;
+    }
+    for (const { id, entry, resolve } of batch) {
+      entries.set(id, entry);
+      resolve();
+    }
+    return true;
+  }
+
+  async function makeRoom(bytes: number): Promise<void> {
+    if (file.size + bytes <= maxBytes) return;
+    const kept = keep(maxBytes / 2);
+    const text = linesOf(kept);
+    if (Buffer.byteLength(text) + bytes > maxBytes) throw new Error('what runs fills it');
+    await file.replace(text);
+    for (const id of entries.keys()) if (!kept.has(id)) entries.delete(id);
+  }
+
+  /** What runs, and of the rest the latest that fit in `bytes` and are not too old. */
+  function keep(bytes: number): Map<string, Entry> {
+    const oldest = now() - retainMs;
+    let left = bytes;
+    const kept = [...entries].toReversed().filter(([id, entry]) => {
+      left -= linesOf([[id, entry]]).length;
+      return isRunning(id, entry) || (left >= 0 && entry.at >= oldest);
+    });
+    return new Map(kept.toReversed());
+  }
+
+  function isRunning(id: string, { end }: Entry): boolean {
+    return end === null && !stale.has(id);
+  }
+
+  return {
+    start: (id) =>
+      new Promise((resolve, reject) => {
+        starts.push({ id, entry: { boot: bootId, at: now(), end: null }, resolve, reject });
+        void flush();
+      }),
+    end(id, exit) {
+      const entry = entries.get(id);
+      if (entry === undefined) return;
+      entry.end = JSON.stringify(exit);
+      ends += endLine(id, entry.end);
+      void flush();
+    },
+    state(id) {
+      const entry = entries.get(id);
+      if (entry === undefined) return { state: 'never-started' };
+      if (entry.end !== null) return { state: 'ended', exit: exitOf(entry.end) };
+      return { state: stale.has(id) ? 'lost' : 'running' };
+    },
+    lost,
+    async close() {
+      await flush();
+      await file.close();
+    },
+  };
+}
+
+/** Identifies this run of the kernel: what another one started has surely ended. */
+export function readBootId(): string {
+  try {
+    return readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim();
+  } catch {
+    // Not Linux.
+    return 'unknown';
+  }
+}
+
+function journalFull(cause: unknown): FederationError {
+  const reason = cause instanceof Error && 'code' in cause ? String(cause.code) : 'no room';
+  return new FederationError('JOURNAL_FULL', `the journal can't be written (${reason})`, {
+    hint: 'free space on the disk that holds the worker’s home, or raise worker.journalMaxBytes',
+    cause,
+  });
+}

@@ -1,0 +1,162 @@
+import { constants, type ServerHttp2Stream } from 'node:http2';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { z } from 'zod';
+import type { Log } from '#src/adapters/log.ts';
+import type { Processes } from '#src/adapters/process/processes.ts';
+import type { Journal } from '#src/adapters/store/journal.ts';
+import { errorBody, FederationError } from '#src/core/errors.ts';
+import type { Role } from '#src/core/node.ts';
+import { consent, type ExecSettings, judgeCommand } from '#src/core/policy.ts';
+import { type Invocation, type InvocationState, invocationSchema, type WorkerExit } from '#src/protocol/worker-api.ts';
+import { answerError, answerExit } from '#src/worker/answer.ts';
+import { type Input, readInput } from '#src/worker/input.ts';
+import { argvOf, createInvocation, type EndReason, type RunningInvocation } from '#src/worker/invocation.ts';
+
+export interface Executor {
+  /** Takes a request of POST /exec: its frames, the verdict, the process and the answer. */
+  run(stream: ServerHttp2Stream): void;
+  state(id: string): InvocationState;
+  /** Ends one invocation; false when no such one runs. Its `exit` goes out on its own stream. */
+  cancel(id: string): boolean;
+  /** Ends everything that runs. Resolves when all of it is dead and in the journal. */
+  endAll(reason: 'revoked' | 'cancelled'): Promise<void>;
+  readonly running: number;
+}
+
+export interface ExecutorOptions {
+  readonly node: { readonly id: string; readonly name: string; readonly role: Role };
+  /** Asked anew for each invocation. */
+  readonly settings: () => { readonly exec: ExecSettings; readonly hubLossMs: number; readonly killAfterMs: number };
+  readonly journal: Journal;
+  readonly processes: Processes;
+  readonly log: Log;
+}
+
+interface Running {
+  readonly invocation: RunningInvocation;
+  readonly finished: Promise<void>;
+}
+
+/** How long the reader of a dead process's output may take when everything ends. */
+const LAST_OUTPUT_MS = 250;
+
+export function createExecutor({ node, settings, journal, processes, log }: ExecutorOptions): Executor {
+  const running = new Map<string, Running>();
+
+  function run(stream: ServerHttp2Stream): void {
+    let current: RunningInvocation | null = null;
+    let wantsStdin = false;
+    const input = readInput(stream, {
+      open: (value) => {
+        const { success, data, error } = invocationSchema.safeParse(value);
+        if (!success) return answerUsage(stream, z.prettifyError(error));
+        wantsStdin = data.stdin;
+        current = admit(data, stream, input);
+      },
+      cancel: () => void current?.end('cancelled'),
+      malformed: (error) => {
+        log.warn('malformed frames', { reason: errorBody(error).message });
+        if (current === null) answerUsage(stream, 'malformed frames');
+        else stream.close(constants.NGHTTP2_PROTOCOL_ERROR);
+      },
+    });
+    // A reset shows as a close; its error says nothing more.
+    stream.on('error', () => undefined);
+    stream.on('close', () => current?.loseStream());
+    stream.on('end', () => {
+      if (current === null) answerUsage(stream, 'the stream ended before an `open` frame');
+      // Half of its input must not look like all of it.
+      else if (wantsStdin && !input.complete) current.loseStream();
+    });
+  }
+
+  function admit(invocation: Invocation, stream: ServerHttp2Stream, input: Input): RunningInvocation | null {
+    const { exec, hubLossMs, killAfterMs } = settings();
+    const refusal = judge(invocation, exec) ?? repeat(state(invocation.id));
+    if (refusal !== null) {
+      input.attach(null);
+      answerExit(stream, refusal);
+      return null;
+    }
+    const current = createInvocation({ invocation, stream, input, node, hubLossMs, killAfterMs, processes });
+    running.set(invocation.id, { invocation: current, finished: conduct(invocation.id, current, stream, input) });
+    return current;
+  }
+
+  /** At most once: durable before the start, and never started again whatever happens after it. */
+  async function conduct(id: string, current: RunningInvocation, stream: ServerHttp2Stream, input: Input): Promise<void> {
+    try {
+      await journal.start(id);
+      const exit = await current.run();
+      journal.end(id, exit);
+      answerExit(stream, { kind: 'ended', exit, replayed: false });
+    } catch (error) {
+      if (error instanceof FederationError && error.code === 'JOURNAL_FULL') {
+        answerExit(stream, { kind: 'refused', outcome: 'unreachable', reason: error.message });
+      } else {
+        log.error('an invocation failed inside', { id, stack: error instanceof Error ? error.stack : String(error) });
+        void current.end('cancelled');
+        stream.close(constants.NGHTTP2_INTERNAL_ERROR);
+      }
+    } finally {
+      running.delete(id);
+      input.attach(null);
+    }
+  }
+
+  function judge({ asker, command }: Invocation, exec: ExecSettings): WorkerExit | null {
+    const consented = consent(asker, node.role);
+    const verdict = consented.kind === 'allow' ? judgeCommand(exec, { argv: argvOf(command), env: command.env }) : consented;
+    // Nobody can be asked from here: what wants an approval is not approved.
+    return verdict.kind === 'allow' ? null : { kind: 'refused', outcome: 'denied', reason: verdict.rule };
+  }
+
+  function state(id: string): InvocationState {
+    if (running.has(id)) return { state: 'running' };
+    const known = journal.state(id);
+    return known.state === 'running' ? { state: 'lost' } : known;
+  }
+
+  async function end({ invocation, finished }: Running, reason: EndReason): Promise<void> {
+    await invocation.end(reason);
+    const waiting = new AbortController();
+    await Promise.race([finished, sleep(LAST_OUTPUT_MS, null, waiting).catch(() => null)]);
+    waiting.abort();
+    invocation.loseStream();
+    await finished;
+  }
+
+  return {
+    run,
+    state,
+    cancel(id) {
+      const found = running.get(id);
+      void found?.invocation.end('cancelled');
+      return found !== undefined;
+    },
+    async endAll(reason) {
+      await Promise.all([...running.values()].map((one) => end(one, reason)));
+    },
+    get running() {
+      return running.size;
+    },
+  };
+}
+
+/** The answer to an invocation that the journal knows; null for a new one. */
+function repeat(known: InvocationState): WorkerExit | null {
+  switch (known.state) {
+    case 'never-started':
+      return null;
+    case 'running':
+      return { kind: 'unknown', reason: 'it runs already' };
+    case 'ended':
+      return { kind: 'ended', exit: known.exit, replayed: true };
+    case 'lost':
+      return { kind: 'unknown', reason: 'it was started, and the worker died before it saw the end' };
+  }
+}
+
+function answerUsage(stream: ServerHttp2Stream, message: string): void {
+  answerError(stream, 400, { code: 'USAGE', message });
+}

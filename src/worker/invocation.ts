@@ -1,0 +1,122 @@
+import type { ServerHttp2Stream } from 'node:http2';
+import type { Child, ChildExit, Processes } from '#src/adapters/process/processes.ts';
+import type { ExitRecord } from '#src/core/outcome.ts';
+import type { Command, Invocation } from '#src/protocol/worker-api.ts';
+import { answerStarted } from '#src/worker/answer.ts';
+import type { Input } from '#src/worker/input.ts';
+import { type Output, relayOutput } from '#src/worker/output.ts';
+
+export type EndReason = Exclude<ExitRecord['ended'], 'itself'>;
+
+/** One command, from its start to its exit record. */
+export interface RunningInvocation {
+  /** Starts the process and resolves when it has ended and its output is delivered. Never rejects for its sake. */
+  run(): Promise<ExitRecord>;
+  /** Ends the process and all that came of it; the first reason stands. Resolves when none of it is alive. */
+  end(reason: EndReason): Promise<void>;
+  /** Nobody takes the output any more: the process has `hubLossMs` left. */
+  loseStream(): void;
+}
+
+export interface InvocationOptions {
+  readonly invocation: Invocation;
+  readonly stream: ServerHttp2Stream;
+  readonly input: Input;
+  readonly node: { readonly id: string; readonly name: string };
+  readonly hubLossMs: number;
+  readonly killAfterMs: number;
+  readonly processes: Processes;
+}
+
+/** A node that is thrown out has a second to end all that it runs. */
+const REVOKED_KILL_AFTER_MS = 500;
+
+export function createInvocation(options: InvocationOptions): RunningInvocation {
+  const { invocation, stream, input, node, hubLossMs, killAfterMs, processes } = options;
+  const timers = new Set<NodeJS.Timeout>();
+  let ended: ExitRecord['ended'] = 'itself';
+  let lost = false;
+  let child: Child | null = null;
+  let output: Output | null = null;
+  let exit: ChildExit | null = null;
+  let ending: Promise<void> | null = null;
+  let survivors = 0;
+
+  async function run(): Promise<ExitRecord> {
+    // Cancelled or left alone while the journal was written: it is never started.
+    if (ended !== 'itself') return record(0);
+    const startedAt = performance.now();
+    const { id, command, stdin } = invocation;
+    const spawned = await processes.spawn({ id, argv: argvOf(command), cwd: command.cwd, env: command.env, stdin });
+    if (!spawned.ok) {
+      const { exitCode, reason } = spawned.failure;
+      return { ...record(performance.now() - startedAt), exitCode, spawnError: reason };
+    }
+    const durationMs = await accompany(spawned.child, startedAt);
+    return record(durationMs);
+  }
+
+  async function accompany(started: Child, startedAt: number): Promise<number> {
+    child = started;
+    answerStarted(stream, { node: node.id, name: node.name, pid: started.pid });
+    output = relayOutput({ stream, stdout: started.stdout, stderr: started.stderr });
+    input.attach(started.stdin);
+    if (lost) output.discard();
+    if (ended !== 'itself') ending ??= endTree(started);
+    if (invocation.command.timeoutMs !== null) after(invocation.command.timeoutMs, () => void end('timeout'));
+    exit = await started.exited;
+    const durationMs = performance.now() - startedAt;
+    output.exited();
+    await output.ended;
+    await ending;
+    for (const timer of timers) clearTimeout(timer);
+    started.release();
+    return durationMs;
+  }
+
+  function after(milliseconds: number, act: () => void): void {
+    timers.add(setTimeout(act, milliseconds));
+  }
+
+  async function end(reason: EndReason): Promise<void> {
+    // Of a process that has exited only children in the background are left: how it ended does not change.
+    if (ended === 'itself' && exit === null) ended = reason;
+    if (child !== null) ending ??= endTree(child);
+    await ending;
+  }
+
+  async function endTree(running: Child): Promise<void> {
+    const wait = ended === 'revoked' ? Math.min(killAfterMs, REVOKED_KILL_AFTER_MS) : killAfterMs;
+    survivors = await running.endTree({ termFirst: true, killAfterMs: wait });
+  }
+
+  function loseStream(): void {
+    if (lost) return;
+    lost = true;
+    output?.discard();
+    if (child === null) void end('hub-lost');
+    else after(hubLossMs, () => void end('hub-lost'));
+  }
+
+  function record(durationMs: number): ExitRecord {
+    const [stdoutBytes, stderrBytes] = [output?.stdoutBytes ?? 0, output?.stderrBytes ?? 0];
+    return {
+      exitCode: exit?.exitCode ?? null,
+      signal: exit?.signal ?? null,
+      ended,
+      durationMs,
+      stdoutBytes,
+      stderrBytes,
+      // What was under way when the stream broke may have arrived or not.
+      truncated: lost && stdoutBytes + stderrBytes > 0,
+      survivors,
+    };
+  }
+
+  return { run, end, loseStream };
+}
+
+/** The program and its arguments, also of a shell's string: what policies judge and what is started. */
+export function argvOf({ argv, shell = '' }: Command): readonly string[] {
+  return argv ?? ['/bin/sh', '-c', shell];
+}

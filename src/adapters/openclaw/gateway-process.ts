@@ -49,7 +49,8 @@ export async function startGateway(options: GatewayProcessOptions): Promise<Gate
     openclaw,
     args: ['gateway', 'run'],
     environment: { HOME: home, OPENCLAW_STATE_DIR: state, OPENCLAW_GATEWAY_TOKEN: token },
-    onLine: (line) => {
+    onLine: (text) => {
+      const line = text.replaceAll(token, '[secret]');
       log.info(line);
       lines.push(line);
       if (lines.length > REMEMBERED_LINES) lines.shift();

@@ -1,0 +1,196 @@
+import { afterAll, beforeAll, describe, expect, onTestFailed, beforeEach, test } from 'vitest';
+import { WebSocket } from 'ws';
+import { CARRIER_PATH } from '#src/protocol/hub-api.ts';
+import { COMMANDS, groupOf, listeningAddresses, smallFederation, until } from './small-federation.ts';
+import type { SmallFederation } from './small-federation.ts';
+
+let federation: SmallFederation;
+
+beforeAll(async () => {
+  federation = await smallFederation();
+});
+
+afterAll(async () => {
+  await federation?.close();
+});
+
+beforeEach(() => {
+  const from = federation.log.length;
+  onTestFailed(() => console.error(federation.log.slice(from).slice(-80).join('')));
+});
+
+async function connected(): Promise<void> {
+  await until(() => federation.nodeHost() === 'connected', () => federation.supervision.state(), 180_000);
+}
+
+async function systemWhich(): Promise<unknown> {
+  return federation.gateway.invoke(federation.deviceId(), 'system.which', { bins: ['sh'] }, 20_000);
+}
+
+/** The node host's own process; the leader of its group is only OpenClaw's launcher. */
+async function nodeHostPids(): Promise<{ launcher: number; child: number }> {
+  const launcher = federation.supervision.state().pid ?? 0;
+  const child = (await groupOf(launcher)).find((pid) => pid !== launcher) ?? 0;
+  expect(launcher).toBeGreaterThan(1);
+  expect(child).toBeGreaterThan(1);
+  return { launcher, child };
+}
+
+async function gone(): Promise<void> {
+  await until(() => federation.nodeHost() !== 'connected', () => federation.nodeHost());
+}
+
+test('a node host joins with one setup code, through both carriers, and its commands are approved', async () => {
+  await connected();
+  expect(federation.desk.commands(federation.member()).toSorted()).toEqual(COMMANDS.toSorted());
+  expect(federation.gateway.nodes().get(federation.deviceId())?.approvalState).toBe('approved');
+});
+
+test('a command of the node host answers through the gateway', async () => {
+  expect(await systemWhich()).toEqual({ bins: { sh: expect.stringMatching(/\/sh$/) } });
+});
+
+test('the gateway listens on loopback only', async () => {
+  const addresses = await listeningAddresses(await groupOf(federation.gatewayProcess().pid));
+  expect(addresses.length).toBeGreaterThan(0);
+  const loopback = ['0100007F', '00000000000000000000000001000000', '0000000000000000FFFF00000100007F'];
+  expect(addresses.filter((address) => !loopback.includes(address))).toEqual([]);
+});
+
+test('neither the setup code nor a token is in the log or in an argument list', () => {
+  const text = federation.log.join('');
+  expect(text).not.toContain(federation.credential);
+  expect(text).not.toMatch(/eyJ[\w-]{20}/);
+});
+
+test('a killed node host comes back by itself', async () => {
+  const { child } = await nodeHostPids();
+  process.kill(child, 'SIGKILL');
+  await gone();
+  await connected();
+  expect(await systemWhich()).toHaveProperty('bins.sh');
+});
+
+test('a killed launcher takes the node host with it, and both come back', async () => {
+  const { launcher, child } = await nodeHostPids();
+  process.kill(launcher, 'SIGKILL');
+  await until(() => federation.supervision.state().pid !== launcher, () => federation.supervision.state());
+  await connected();
+  expect((await nodeHostPids()).child).not.toBe(child);
+  expect(await systemWhich()).toHaveProperty('bins.sh');
+});
+
+test('a node host that paused because its device was removed is woken with a new code', async () => {
+  const device = federation.deviceId();
+  await federation.gateway.removeDevice(device);
+  await gone();
+  await connected();
+  expect(await systemWhich()).toHaveProperty('bins.sh');
+});
+
+test('a restart of the gateway is survived', async () => {
+  await federation.gatewayProcess().stop();
+  await until(() => federation.nodeHost() === 'unknown', () => federation.nodeHost());
+  await federation.startGateway();
+  await connected();
+  expect(await systemWhich()).toHaveProperty('bins.sh');
+});
+
+test('a stopped node host is shown as not connected, and then replaced', async () => {
+  const { child } = await nodeHostPids();
+  process.kill(child, 'SIGSTOP');
+  await until(() => federation.nodeHost() === 'disconnected', () => federation.nodeHost(), 150_000);
+  await connected();
+  expect(await systemWhich()).toHaveProperty('bins.sh');
+});
+
+describe('through the carrier', () => {
+  const operator = {
+    type: 'req',
+    id: '1',
+    method: 'connect',
+    params: {
+      minProtocol: 4,
+      maxProtocol: 4,
+      client: { id: 'gateway-client', version: '1', platform: 'linux', mode: 'backend' },
+      role: 'operator',
+      scopes: ['operator.admin'],
+      caps: [],
+      auth: { token: 'guessed' },
+    },
+  };
+
+  test('an operator gets nothing, and the gateway hears nothing of it', async () => {
+    const before = federation.toGateway().length;
+    const socket = dial(federation.hubPort, federation.credential);
+    expect(await firstFrame(socket)).toContain('connect.challenge');
+    socket.send(JSON.stringify(operator));
+    expect(await closeCode(socket)).toBe(1008);
+    expect(framesOf(federation.toGateway()[before])).toHaveLength(0);
+  });
+
+  test('neither does one who comes by the port of the worker', async () => {
+    const before = federation.toGateway().length;
+    const socket = new WebSocket(`ws://127.0.0.1:${federation.carrierPort}/`);
+    expect(await firstFrame(socket)).toContain('connect.challenge');
+    socket.send(JSON.stringify(operator));
+    expect(await closeCode(socket)).toBe(1008);
+    expect(framesOf(federation.toGateway()[before])).toHaveLength(0);
+  });
+
+  test('plain HTTP, another path, a browser and a stranger do not even get a connection to the gateway', async () => {
+    const before = federation.toGateway().length;
+    for (const port of [federation.hubPort, federation.carrierPort]) {
+      const response = await fetch(`http://127.0.0.1:${port}/healthz`);
+      expect(response.status).toBeGreaterThanOrEqual(400);
+    }
+    expect(await refusal(dial(federation.hubPort, 'another'))).toBe(401);
+    expect(await refusal(dial(federation.hubPort, federation.credential, '/'))).toBe(404);
+    expect(await refusal(new WebSocket(`ws://127.0.0.1:${federation.carrierPort}/`, { origin: 'http://x' }))).toBe(403);
+    expect(federation.toGateway()).toHaveLength(before);
+  });
+});
+
+test('a revoked member loses its connection at once and its device at the gateway', async () => {
+  const device = federation.deviceId();
+  federation.change({ revokedAt: 1, openclaw: { deviceId: device, removing: true } });
+  federation.carrier.closeFor(federation.member().id);
+  federation.desk.sweep();
+  await until(() => federation.member().openclaw === null, () => federation.member().openclaw);
+  await until(() => !federation.gateway.nodes().has(device), () => [...federation.gateway.nodes().keys()]);
+  expect(await refusal(dial(federation.hubPort, federation.credential))).toBe(403);
+});
+
+function dial(port: number, credential: string, path: string = CARRIER_PATH): WebSocket {
+  return new WebSocket(`ws://127.0.0.1:${port}${path}`, { headers: { authorization: `Bearer ${credential}` } });
+}
+
+function firstFrame(socket: WebSocket): Promise<string> {
+  return new Promise((resolve, reject) => {
+    socket.once('message', (data: Buffer) => resolve(data.toString()));
+    socket.once('error', reject);
+  });
+}
+
+function closeCode(socket: WebSocket): Promise<number> {
+  return new Promise((resolve) => socket.once('close', resolve));
+}
+
+function refusal(socket: WebSocket): Promise<number> {
+  return new Promise((resolve, reject) => {
+    socket.once('unexpected-response', (request, response) => {
+      resolve(response.statusCode ?? 0);
+      request.destroy();
+    });
+    socket.once('open', () => reject(new Error('it was let through')));
+    socket.on('error', () => undefined);
+  });
+}
+
+/** What followed the request for a WebSocket. */
+function framesOf(sent: Buffer | undefined): Buffer {
+  const bytes = sent ?? Buffer.alloc(0);
+  const end = bytes.indexOf('\r\n\r\n');
+  expect(end).toBeGreaterThan(0);
+  return bytes.subarray(end + 4);
+}

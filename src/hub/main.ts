@@ -39,11 +39,11 @@ import { createAcceptor } from '#src/link/accept.ts';
 import { createPrivateKey, keyPair } from '#src/link/key.ts';
 import { LINK_PATH } from '#src/protocol/handshake.ts';
 import { CARRIER_PATH } from '#src/protocol/hub-api.ts';
-import type { HubAddress } from '#src/protocol/hub-address.ts';
-import { HUB_ADDRESS_FILE } from '#src/protocol/hub-address.ts';
+import type { HubRecord } from '#src/protocol/hub-record.ts';
+import { HUB_RECORD_FILE } from '#src/protocol/hub-record.ts';
 
 /** A hub that runs in this process. */
-export interface Hub extends HubAddress {
+export interface Hub extends HubRecord {
   /** Ends its jobs and links, tells its clients, and closes the store. */
   close(): Promise<void>;
 }
@@ -197,9 +197,9 @@ export async function startHub(home: Home, settings: Settings, log: Log): Promis
     listeners.push(tcp);
     listening = [operator, `${address}:${tcp.port}`];
 
-    const where: HubAddress = { pid: process.pid, operator, address, port: tcp.port, hubId: key.id };
-    await home.write(HUB_ADDRESS_FILE, `${JSON.stringify(where)}\n`);
-    cleanups.push(() => home.remove(HUB_ADDRESS_FILE));
+    const where: HubRecord = { pid: process.pid, operator, address, port: tcp.port, hubId: key.id };
+    await home.write(HUB_RECORD_FILE, `${JSON.stringify(where)}\n`);
+    cleanups.push(() => home.remove(HUB_RECORD_FILE));
     log.info('the hub listens', { ...where, fingerprint: fingerprint(key.id), epoch, version: VERSION });
     return { ...where, close };
   }

@@ -1,7 +1,7 @@
 /** File in the master's home by which its clients find the hub; it stands there while the hub runs. */
-export const HUB_ADDRESS_FILE = 'hub.json';
+export const HUB_RECORD_FILE = 'hub.json';
 
-export interface HubAddress {
+export interface HubRecord {
   readonly pid: number;
   /** Path of the unix socket that stands for the operator. */
   readonly operator: string;

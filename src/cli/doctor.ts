@@ -1,0 +1,164 @@
+import { stat, statfs } from 'node:fs/promises';
+import { join } from 'node:path';
+import { homePath } from '#src/adapters/home.ts';
+import type { GlobalFlags } from '#src/cli/context.ts';
+import { findHub } from '#src/cli/hub.ts';
+import type { HubClient } from '#src/cli/hub.ts';
+import { printJson } from '#src/cli/print.ts';
+import { FederationError } from '#src/core/errors.ts';
+import type { AuditVerdict, NodeView, PairingRequestView, Status } from '#src/protocol/hub-api.ts';
+import { harmless } from '#src/adapters/terminal.ts';
+
+interface Finding {
+  readonly check: string;
+  readonly state: 'ok' | 'warn' | 'fail';
+  readonly found: string;
+  /** Why it matters and what mends it, where it is not ok. */
+  readonly why?: string;
+  readonly mend?: string;
+}
+
+const MIN_FREE_BYTES = 256 << 20;
+
+/** `manage-federation doctor`: exit code 1 when something is broken. */
+export async function doctor(flags: GlobalFlags): Promise<number> {
+  const home = homePath(flags.home);
+  const findings = [...(await homeFindings(home)), ...(await hubFindings(home))];
+  if (flags.json === true) printJson(findings);
+  else for (const finding of findings) process.stdout.write(`${findingText(finding)}\n`);
+  return findings.some(({ state }) => state === 'fail') ? 1 : 0;
+}
+
+const MARKS = { ok: 'ok  ', warn: 'warn', fail: 'FAIL' } as const;
+
+function findingText({ check, state, found, why, mend }: Finding): string {
+  const lines = [`${MARKS[state]}  ${check}: ${found}`];
+  if (why !== undefined) lines.push(`      why: ${why}`);
+  if (mend !== undefined) lines.push(`      try: ${mend}`);
+  return lines.map(harmless).join('\n');
+}
+
+async function homeFindings(home: string): Promise<Finding[]> {
+  const found = await stat(home).catch(() => null);
+  if (found === null) {
+    return [{ check: 'home', state: 'fail', found: `${home} does not exist`, mend: 'deploy-federation local, or --home' }];
+  }
+  const { bavail, bsize } = await statfs(home);
+  const free = bavail * bsize;
+  const closed = (found.mode & 0o077) === 0;
+  const secrets = await stat(join(home, 'hub.key')).catch(() => null);
+  const secret = secrets === null || (secrets.mode & 0o077) === 0;
+  return [
+    closed && secret
+      ? { check: 'permissions', state: 'ok', found: `${home} is for its owner alone` }
+      : {
+          check: 'permissions',
+          state: 'fail',
+          found: `others can read ${home}`,
+          why: 'whoever has the hub’s key can be the hub',
+          mend: `chmod -R go-rwx ${home}`,
+        },
+    free >= MIN_FREE_BYTES
+      ? { check: 'disk', state: 'ok', found: `${Math.round(free / (1 << 20))} MiB free` }
+      : {
+          check: 'disk',
+          state: 'warn',
+          found: `${Math.round(free / (1 << 20))} MiB free`,
+          why: 'a job that can’t be recorded is not run',
+          mend: 'make room',
+        },
+  ];
+}
+
+async function hubFindings(home: string): Promise<Finding[]> {
+  try {
+    const hub = await findHub(home);
+    const status = await hub.ask<Status>('GET', '/status');
+    return [
+      { check: 'hub', state: 'ok', found: `process ${status.pid}, version ${status.version}` },
+      gatewayFinding(status),
+      ...(await nodeFindings(hub)),
+      ...(await pendingFindings(hub)),
+      await auditFinding(hub),
+    ];
+  } catch (error) {
+    if (!(error instanceof FederationError)) throw error;
+    return [
+      {
+        check: 'hub',
+        state: 'fail',
+        found: error.message,
+        why: 'without the hub no command reaches any node',
+        ...(error.hint === undefined ? {} : { mend: error.hint }),
+      },
+    ];
+  }
+}
+
+function gatewayFinding({ gateway }: Status): Finding {
+  switch (gateway.state) {
+    case 'absent':
+      return { check: 'gateway', state: 'ok', found: 'none is wanted' };
+    case 'connected':
+      return { check: 'gateway', state: 'ok', found: `OpenClaw ${gateway.version ?? ''} at ${gateway.url}` };
+    case 'disconnected':
+      return {
+        check: 'gateway',
+        state: 'fail',
+        found: gateway.problem ?? 'not connected',
+        why: 'node hosts can’t join, and their state is not known',
+        mend: 'start OpenClaw’s gateway; check gateway.url and gateway.tokenFile',
+      };
+  }
+}
+
+async function nodeFindings(hub: HubClient): Promise<Finding[]> {
+  const nodes = await hub.ask<NodeView[]>('GET', '/nodes');
+  return nodes
+    .filter(({ state }) => state !== 'revoked')
+    .map((node): Finding => {
+      const check = `node ${node.name}`;
+      if (node.state !== 'online') {
+        return {
+          check,
+          state: 'warn',
+          found: node.state,
+          why: 'nothing can be run there',
+          mend: 'on that machine: check that federation-worker runs and reaches the hub',
+        };
+      }
+      if (['none', 'connected'].includes(node.openclaw.nodeHost)) return { check, state: 'ok', found: 'online' };
+      return {
+        check,
+        state: 'warn',
+        found: `online, its node host is ${node.openclaw.nodeHost}`,
+        why: 'the agent can’t use OpenClaw’s own commands there',
+        mend: `wait a minute, then look at the log of federation-worker on ${node.name}`,
+      };
+    });
+}
+
+async function pendingFindings(hub: HubClient): Promise<Finding[]> {
+  const waiting = (await hub.ask<PairingRequestView[]>('GET', '/pairing-requests')).filter(({ rejected }) => !rejected);
+  if (waiting.length === 0) return [{ check: 'pending', state: 'ok', found: 'no node waits' }];
+  return [
+    {
+      check: 'pending',
+      state: 'warn',
+      found: `${waiting.map(({ name }) => name).join(', ')} wait for approval`,
+      mend: 'manage-federation pending',
+    },
+  ];
+}
+
+async function auditFinding(hub: HubClient): Promise<Finding> {
+  const { whole, records, fault } = await hub.ask<AuditVerdict>('GET', '/audit/verdict');
+  if (whole) return { check: 'audit', state: 'ok', found: `${records} records, whole` };
+  return {
+    check: 'audit',
+    state: 'fail',
+    found: `record ${fault?.seq} ${fault?.problem}`,
+    why: 'somebody changed what the audit says happened',
+    mend: 'compare with a backup of hub.sqlite',
+  };
+}

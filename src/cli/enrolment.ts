@@ -1,0 +1,113 @@
+import { isIPv6 } from 'node:net';
+import ms from 'ms';
+import type { StringValue } from 'ms';
+import { say } from '#src/adapters/terminal.ts';
+import type { GlobalFlags } from '#src/cli/context.ts';
+import { hubOf } from '#src/cli/context.ts';
+import { ago, printJson, printTable } from '#src/cli/print.ts';
+import { FederationError } from '#src/core/errors.ts';
+import type { Role } from '#src/core/node.ts';
+import type { NodeDetail, PairingRequestView, TokenCreate, TokenCreated } from '#src/protocol/hub-api.ts';
+
+/** `manage-federation pending` */
+export async function listPending(flags: GlobalFlags): Promise<number> {
+  const requests = await (await hubOf(flags)).ask<PairingRequestView[]>('GET', '/pairing-requests');
+  if (flags.json) printJson(requests);
+  else if (requests.length === 0) say('no node waits for approval');
+  else {
+    printTable(
+      ['NAME', 'ROLE', 'FINGERPRINT', 'FROM', 'OFFERS', 'ASKED', 'STATE'],
+      requests.map((request) => [
+        request.name,
+        request.role,
+        request.fingerprint,
+        request.address,
+        request.offers.join(', '),
+        ago(request.askedAt),
+        stateOf(request),
+      ]),
+    );
+    say('compare the fingerprint with what the node shows, then: manage-federation approve NAME');
+  }
+  return 0;
+}
+
+function stateOf({ rejected, held }: PairingRequestView): string {
+  if (rejected) return 'rejected';
+  return held === null ? 'waits' : `held: ${held}`;
+}
+
+/** `manage-federation approve WORD…`: one after the other; the first that fails ends it. */
+export async function approveNodes(words: readonly string[], flags: GlobalFlags & { replace?: boolean }): Promise<number> {
+  const hub = await hubOf(flags);
+  const approved: NodeDetail[] = [];
+  for (const word of words) {
+    const path = `/pairing-requests/${encodeURIComponent(word)}/approve`;
+    const node = await hub.ask<NodeDetail>('POST', path, { replace: flags.replace ?? false });
+    approved.push(node);
+    if (!flags.json) say(`approved ${node.name} (${node.fingerprint}) as ${node.role}`);
+  }
+  if (flags.json) printJson(approved);
+  return 0;
+}
+
+/** `manage-federation reject WORD` */
+export async function rejectNode(word: string, flags: GlobalFlags): Promise<number> {
+  const path = `/pairing-requests/${encodeURIComponent(word)}/reject`;
+  const request = await (await hubOf(flags)).ask<PairingRequestView>('POST', path);
+  if (flags.json) printJson(request);
+  else say(`rejected ${request.name} (${request.fingerprint})`);
+  return 0;
+}
+
+export interface TokenFlags extends GlobalFlags {
+  readonly name?: string;
+  readonly role?: Role;
+  readonly labels?: string;
+  readonly ttl: string;
+  readonly uses: number;
+}
+
+/** `manage-federation token create`: the token is alone on standard output, so that a script can take it. */
+export async function createToken(flags: TokenFlags): Promise<number> {
+  const hub = await hubOf(flags);
+  const wanted: TokenCreate = {
+    ...(flags.name === undefined ? {} : { name: flags.name }),
+    ...(flags.role === undefined ? {} : { role: flags.role }),
+    labels: parseLabels(flags.labels),
+    ttlSeconds: parseDuration(flags.ttl, '--ttl') / 1000,
+    uses: flags.uses,
+  };
+  const created = await hub.ask<TokenCreated>('POST', '/tokens', wanted);
+  if (flags.json) {
+    printJson(created);
+    return 0;
+  }
+  process.stdout.write(`${created.token}\n`);
+  const { address, port } = hub.record;
+  const uses = created.uses === 1 ? 'once' : `${created.uses} times`;
+  say(`good ${uses}, expires ${ago(created.expiresAt)}; it is not shown again`);
+  say('on the other machine, with this line in the file join-token of its home:');
+  say(`  federation-worker --hub ${isIPv6(address) ? `[${address}]` : address}:${port}`);
+  return 0;
+}
+
+function parseLabels(text: string | undefined): Record<string, string> {
+  if (text === undefined) return {};
+  return Object.fromEntries(
+    text.split(',').map((pair) => {
+      const at = pair.indexOf('=');
+      if (at > 0) return [pair.slice(0, at), pair.slice(at + 1)] as const;
+      throw new FederationError('USAGE', `--labels: ${JSON.stringify(pair)} is not KEY=VALUE`, {
+        hint: '--labels env=home,gpu=yes',
+      });
+    }),
+  );
+}
+
+/** Milliseconds of `90s`, `15m`, `2h`; a bare number is seconds. Throws USAGE. */
+export function parseDuration(text: string, flag: string): number {
+  const value = /^\d+(\.\d+)?$/.test(text) ? Number(text) * 1000 : ms(text as StringValue);
+  if (value !== undefined && value >= 1000) return Math.round(value / 1000) * 1000;
+  throw new FederationError('USAGE', `${flag}: ${JSON.stringify(text)} is not a time`, { hint: `${flag} 15m` });
+}

@@ -1,0 +1,57 @@
+import { say } from '#src/adapters/terminal.ts';
+import type { GlobalFlags } from '#src/cli/context.ts';
+import { hubOf } from '#src/cli/context.ts';
+import { ago, printJson, printTable } from '#src/cli/print.ts';
+import { summaryText } from '#src/cli/summary.ts';
+import type { AuditVerdict, AuditView, JobView } from '#src/protocol/hub-api.ts';
+
+export interface HistoryFlags extends GlobalFlags {
+  readonly limit: number;
+}
+
+/** `manage-federation jobs` */
+export async function listJobs(flags: HistoryFlags): Promise<number> {
+  const jobs = await (await hubOf(flags)).ask<JobView[]>('GET', `/jobs?limit=${flags.limit}`);
+  if (flags.json) printJson(jobs);
+  else if (jobs.length === 0) say('no jobs yet; try: manage-federation broadcast -- uptime');
+  else {
+    printTable(
+      ['JOB', 'STARTED', 'BY', 'COMMAND', 'RESULT'],
+      jobs.map((job) => [
+        job.job,
+        ago(job.startedAt),
+        job.by,
+        shortened(job.command),
+        job.endedAt === null ? 'running' : summaryText(job.summary),
+      ]),
+    );
+  }
+  return 0;
+}
+
+/** `manage-federation audit` */
+export async function listAudit(flags: HistoryFlags): Promise<number> {
+  const records = await (await hubOf(flags)).ask<AuditView[]>('GET', `/audit?limit=${flags.limit}`);
+  if (flags.json) printJson(records);
+  else {
+    printTable(
+      ['SEQ', 'TIME', 'ACTION', 'BY', 'DETAIL'],
+      records.map(({ seq, at, action, by, detail }) => [String(seq), at, action, by, shortened(JSON.stringify(detail))]),
+    );
+  }
+  return 0;
+}
+
+/** `manage-federation audit verify` */
+export async function verifyAudit(flags: GlobalFlags): Promise<number> {
+  const verdict = await (await hubOf(flags)).ask<AuditVerdict>('GET', '/audit/verdict');
+  if (flags.json) printJson(verdict);
+  else if (verdict.fault === null) say(`the audit is whole: ${verdict.records} records`);
+  else say(`the audit is broken: record ${verdict.fault.seq} ${verdict.fault.problem}`);
+  return verdict.whole ? 0 : 1;
+}
+
+function shortened(text: string): string {
+  const line = text.replace(/\s+/g, ' ');
+  return line.length <= 100 ? line : `${line.slice(0, 99)}…`;
+}

@@ -1,0 +1,160 @@
+import { Argument, Command, InvalidArgumentError, Option } from 'commander';
+import { runCommandLine } from '#src/adapters/command-line.ts';
+import { reportError } from '#src/adapters/terminal.ts';
+import { VERSION } from '#src/adapters/version.ts';
+import type { GlobalFlags } from '#src/cli/context.ts';
+import type { ExecFlags } from '#src/cli/exec.ts';
+import { ROLES } from '#src/core/node.ts';
+
+/** `manage-federation`: the operator's commands, on the master. Returns the exit code. */
+export async function main(argv: readonly string[]): Promise<number> {
+  let exitCode = 0;
+  const ends = (work: Promise<number>): Promise<void> => work.then((code) => void (exitCode = code));
+  const closedPipe = new Promise<number>((resolve) => {
+    // The reader of a pipe has gone: nobody is left to tell anything, as for any program that gets SIGPIPE.
+    process.stdout.on('error', (error: NodeJS.ErrnoException) => error.code === 'EPIPE' && resolve(128 + 13));
+  });
+  try {
+    const { own, command } = splitAtDashes(argv);
+    const finished = runCommandLine(commands(command, ends), own).then(() => exitCode);
+    return await Promise.race([finished, closedPipe]);
+  } catch (error) {
+    return reportError(error, { json: splitAtDashes(argv).own.includes('--json') });
+  }
+}
+
+/** What stands behind `--` is somebody else's command line and not looked at. */
+function splitAtDashes(argv: readonly string[]): { own: readonly string[]; command: readonly string[] | null } {
+  const at = argv.indexOf('--');
+  return at < 0 ? { own: argv, command: null } : { own: argv.slice(0, at), command: argv.slice(at + 1) };
+}
+
+type Ends = (work: Promise<number>) => Promise<void>;
+
+/** Each command loads its own module, so that none waits for what only another one needs. */
+function commands(dashed: readonly string[] | null, ends: Ends): Command {
+  const program = new Command('manage-federation')
+    .description('See and steer a federation: run it on the master, as the user that the hub runs as.')
+    .version(VERSION)
+    .option('--home <folder>', 'home of the master (default: ~/.openclaw-federation)')
+    .option('--json', 'answer as JSON on standard output')
+    .option('--yes', 'do not ask')
+    .addHelpText('after', EXAMPLES);
+  const command = (usage: string, description: string) => program.command(usage).description(description);
+  const all = <T extends object>(own: T): T & GlobalFlags => ({ ...program.opts<GlobalFlags>(), ...own });
+
+  command('status', 'the hub in numbers').action(async (own: object) =>
+    ends((await import('#src/cli/status.ts')).showStatus(all(own))),
+  );
+  command('list', 'every node and its state').action(async (own: object) =>
+    ends((await import('#src/cli/nodes.ts')).listNodes(all(own))),
+  );
+  command('show <node>', 'all that is known of one node').action(async (node: string, own: object) =>
+    ends((await import('#src/cli/nodes.ts')).showNode(node, all(own))),
+  );
+  command('pending', 'the nodes that wait for approval').action(async (own: object) =>
+    ends((await import('#src/cli/enrolment.ts')).listPending(all(own))),
+  );
+  command('approve <node...>', 'admit nodes, by name, id or fingerprint')
+    .option('--replace', 'let a new key take over a name; its former holder is revoked')
+    .action(async (nodes: string[], own: { replace?: boolean }) =>
+      ends((await import('#src/cli/enrolment.ts')).approveNodes(nodes, all(own))),
+    );
+  command('reject <node>', 'refuse a node that waits').action(async (node: string, own: object) =>
+    ends((await import('#src/cli/enrolment.ts')).rejectNode(node, all(own))),
+  );
+  command('revoke <node>', 'put a member out: its link closes and its jobs end').action(async (node: string, own: object) =>
+    ends((await import('#src/cli/nodes.ts')).revokeNode(node, all(own))),
+  );
+  program
+    .command('token')
+    .description('join tokens')
+    .command('create')
+    .description('a token that lets a machine join without waiting; shown once')
+    .option('--name <name>', 'good for a node of this name only')
+    .addOption(new Option('--role <role>', 'what the node becomes').choices(ROLES).default('worker'))
+    .option('--labels <k=v,...>', 'labels that the node gets')
+    .option('--ttl <time>', 'how long it is good', '15m')
+    .option('--uses <n>', 'how many nodes may use it', wholeNumber, 1)
+    .action(async (own: object) =>
+      ends((await import('#src/cli/enrolment.ts')).createToken(all(own as { ttl: string; uses: number }))),
+    );
+
+  const runs = (usage: string, description: string) =>
+    command(usage, description)
+      .option('--shell', 'the words are one line for the shell')
+      .option('--cwd <folder>', 'where to run it (default: the home of the worker’s user)')
+      .option('--env <name=value>', 'set a variable; NAME alone takes it from here', collect, [])
+      .option('--timeout <time>', 'end it on the node after this time')
+      .addArgument(new Argument('[words...]', 'the command'));
+  runs('exec', 'run a command on one node; the exit code is the command’s')
+    .usage('[options] <node> -- <program> [arguments...]  |  <node> "<line for the shell>"')
+    .option('--all', 'on every online worker and hybrid instead of one node')
+    .option('--raw', 'bytes as they are, also on a terminal')
+    .option('-i, --stdin', 'pass standard input, also from a terminal')
+    .option('--no-stdin', 'do not pass standard input')
+    .addHelpText('after', EXEC_EXAMPLES)
+    .action(async (words: string[], own: ExecFlags) =>
+      ends((await import('#src/cli/exec.ts')).exec(words, dashed, all(own))),
+    );
+  runs('broadcast', 'run a command on every online worker and hybrid at once')
+    .usage('[options] -- <program> [arguments...]  |  "<line for the shell>"')
+    .addHelpText('after', BROADCAST_EXAMPLES)
+    .action(async (words: string[], own: ExecFlags) =>
+      ends((await import('#src/cli/exec.ts')).broadcast(words, dashed, all(own))),
+    );
+
+  command('jobs', 'what ran, the latest first')
+    .option('--limit <n>', 'how many', wholeNumber, 20)
+    .action(async (own: { limit: number }) => ends((await import('#src/cli/history.ts')).listJobs(all(own))));
+  const audit = command('audit', 'who did what')
+    .option('--limit <n>', 'how many records', wholeNumber, 50)
+    .action(async (own: { limit: number }) => ends((await import('#src/cli/history.ts')).listAudit(all(own))));
+  audit
+    .command('verify')
+    .description('whether a record was changed, cut or moved; exit code 1 if so')
+    .action(async () => ends((await import('#src/cli/history.ts')).verifyAudit(all({}))));
+  command('doctor', 'what is wrong, why it matters and what mends it').action(async (own: object) =>
+    ends((await import('#src/cli/doctor.ts')).doctor(all(own))),
+  );
+  return program;
+}
+
+function wholeNumber(text: string): number {
+  const value = Number(text);
+  if (Number.isInteger(value) && value > 0) return value;
+  throw new InvalidArgumentError('not a whole number above 0');
+}
+
+function collect(value: string, before: string[]): string[] {
+  return [...before, value];
+}
+
+const EXAMPLES = `
+Examples:
+  manage-federation list
+  manage-federation approve home-server
+  manage-federation exec home-server -- df -h /
+  manage-federation broadcast "uptime"
+`;
+
+const EXEC_EXAMPLES = `
+Examples:
+  manage-federation exec home-server -- uname -a
+  manage-federation exec home-server "docker ps | wc -l"
+  manage-federation exec pi --timeout 30s -- apt-get update
+  tar c photos | manage-federation exec home-server -- tar x -C /backup
+
+Exit codes: the command's own; 124 timed out, 126 not executable, 127 no such program, 128+n signal n,
+130 interrupted, 254 unknown, 255 never ran; 3 no such node, 2 wrong use, 1 a fault of this machine.
+`;
+
+const BROADCAST_EXAMPLES = `
+Examples:
+  manage-federation broadcast -- uptime
+  manage-federation broadcast "df -h / | tail -1"
+  manage-federation broadcast --json -- uname -r
+
+Exit codes: 0 all ok, 1 some failed, 3 nothing matched, 4 some unreachable, unknown or timed out, 6 denied,
+130 interrupted; the highest of 130, 6, 5, 4, 1 wins.
+`;

@@ -1,0 +1,174 @@
+import { once } from 'node:events';
+import { hostname } from 'node:os';
+import { Command } from 'commander';
+import { bootId } from '#src/adapters/boot-id.ts';
+import { runCommandLine } from '#src/adapters/command-line.ts';
+import type { Home } from '#src/adapters/home.ts';
+import { homePath, openHome } from '#src/adapters/home.ts';
+import type { Log } from '#src/adapters/log.ts';
+import { createLog } from '#src/adapters/log.ts';
+import { nodeHostProgram } from '#src/adapters/openclaw/node-host.ts';
+import { createProcesses } from '#src/adapters/process/processes.ts';
+import { loadSettings } from '#src/adapters/settings-file.ts';
+import { stopSignal } from '#src/adapters/signals.ts';
+import { openJournal } from '#src/adapters/store/journal.ts';
+import { reportError } from '#src/adapters/terminal.ts';
+import { VERSION } from '#src/adapters/version.ts';
+import { FederationError } from '#src/core/errors.ts';
+import { checkNodeName, nodeNameFrom } from '#src/core/node.ts';
+import type { NodeFacts } from '#src/core/node.ts';
+import type { Settings } from '#src/core/settings.ts';
+import type { DialEvent } from '#src/link/dial.ts';
+import { keepLink } from '#src/link/dial.ts';
+import { createPrivateKey, keyPair } from '#src/link/key.ts';
+import { createWorkerApi } from '#src/worker/api.ts';
+import { startCarrier } from '#src/worker/carrier.ts';
+import { createExecutor } from '#src/worker/exec.ts';
+import { parseHubAddress } from '#src/worker/hub-address.ts';
+import { hubClient } from '#src/worker/hub-client.ts';
+import { openMembershipMemory } from '#src/worker/membership.ts';
+import { startNodeHost } from '#src/worker/node-host.ts';
+import { openReport } from '#src/worker/report.ts';
+
+/** A worker daemon that runs in this process. */
+export interface Worker {
+  readonly id: string;
+  readonly name: string;
+  /** Ends what runs, the node host and the link. */
+  close(): Promise<void>;
+}
+
+/** Starts the worker daemon of a home. Throws FederationError; a hub that can't be reached is no reason to. */
+export async function startWorker(home: Home, settings: Settings, log: Log): Promise<Worker> {
+  const { worker, nodeHost } = settings;
+  const hub = parseHubAddress(worker.hub);
+  const key = keyPair(await home.secret('node.key', createPrivateKey));
+  const name = settings.name === undefined ? nodeNameFrom(hostname()) : checkNodeName(settings.name);
+  const memory = await openMembershipMemory(home);
+  const journal = await openJournal({
+    directory: home.path,
+    maxBytes: worker.journalMaxBytes,
+    retainMs: worker.journalDays * 86_400_000,
+    bootId: await bootId(),
+  });
+  const processes = createProcesses({ log: log.child('process') });
+  await processes.endOrphans(journal.lost);
+  const executor = createExecutor({
+    node: { id: key.id, name, role: settings.role },
+    settings: () => ({
+      exec: worker.exec,
+      hubLossMs: worker.hubLossSeconds * 1000,
+      killAfterMs: worker.killAfterSeconds * 1000,
+    }),
+    journal,
+    processes,
+    log: log.child('exec'),
+  });
+  const report = await openReport(home, { id: key.id, name, hub: worker.hub ?? '' }, log.child('link'));
+
+  const stopping = new AbortController();
+  const { signal } = stopping;
+  let credential: string | null = null;
+  const facts: NodeFacts = {
+    name,
+    role: settings.role,
+    version: VERSION,
+    platform: process.platform,
+    arch: process.arch,
+    offers: [...(worker.exec.mode === 'off' ? [] : ['exec']), ...(nodeHost.enabled ? ['node-host'] : [])],
+  };
+
+  function onEvent(event: DialEvent): void {
+    report.event(event);
+    if (event.type !== 'refused') return;
+    if (event.error.code === 'REVOKED') void executor.endAll('revoked');
+    if (event.error.code.startsWith('TOKEN_')) memory.tokenRefused().catch(logFault);
+  }
+
+  const logFault = (error: unknown): void => log.error('something failed', { problem: String(error) });
+  const linked = keepLink({
+    hub,
+    key,
+    pin: () => memory.pin(),
+    facts: () => facts,
+    secret: () => memory.secret(),
+    async onWelcome(welcome, hubId) {
+      await memory.welcomed(welcome, hubId);
+      credential = welcome.credential;
+    },
+    onStream: createWorkerApi({ executor, knownEpoch: () => memory.epoch() }),
+    onEvent,
+    signal,
+  });
+  const supervised = nodeHost.enabled ? await superviseNodeHost() : null;
+  log.info('the worker daemon runs', { name, node: key.id, hub: worker.hub ?? null, version: VERSION });
+
+  async function superviseNodeHost() {
+    const authority = worker.hub ?? '';
+    const carrier = await startCarrier({
+      port: nodeHost.carrierPort,
+      hub: authority,
+      credential: () => credential,
+      log: log.child('carrier'),
+      signal,
+    });
+    const { done } = startNodeHost({
+      program: nodeHostProgram({
+        openclaw: nodeHost.openclaw,
+        stateDirectory: home.file('openclaw'),
+        displayName: name,
+        commands: nodeHost.commands,
+        log: log.child('node-host'),
+      }),
+      desk: hubClient(authority, () => credential, signal),
+      carrierPort: carrier.port,
+      log: log.child('node-host'),
+      signal,
+    });
+    return { carrier, done };
+  }
+
+  return {
+    id: key.id,
+    name,
+    async close() {
+      await executor.endAll('cancelled');
+      stopping.abort();
+      await supervised?.done;
+      await supervised?.carrier.close();
+      await linked;
+      await journal.close();
+      processes.close();
+      await report.close();
+    },
+  };
+}
+
+/** `federation-worker`: runs until it is told to stop. Returns the exit code. */
+export async function main(argv: readonly string[]): Promise<number> {
+  const command = new Command('federation-worker')
+    .description('The worker daemon of a node. deploy-federation starts it; run it yourself in a container.')
+    .option('--home <folder>', 'settings, key and journal (default: ~/.openclaw-federation)')
+    .option('--hub <host:port>', 'where the hub is')
+    .option('--name <name>', 'name of this node (default: the host name)')
+    .version(VERSION)
+    .action(run);
+  try {
+    await runCommandLine(command, argv);
+    return 0;
+  } catch (error) {
+    return reportError(error);
+  }
+}
+
+async function run(flags: { home?: string; hub?: string; name?: string }): Promise<void> {
+  const stop = stopSignal();
+  const home = await openHome(homePath(flags.home));
+  const settings = await loadSettings(home, { name: flags.name, worker: { hub: flags.hub } });
+  if (settings.worker.hub === undefined) {
+    throw new FederationError('SETTINGS_INVALID', 'settings: worker.hub: not set', { hint: 'federation-worker --hub HOST:PORT' });
+  }
+  const worker = await startWorker(home, settings, createLog({ level: settings.log.level, module: 'worker' }));
+  if (!stop.aborted) await once(stop, 'abort');
+  await worker.close();
+}

@@ -1,0 +1,65 @@
+import type { Home } from '#src/adapters/home.ts';
+import type { Log } from '#src/adapters/log.ts';
+import type { ErrorBody } from '#src/core/errors.ts';
+import { errorBody } from '#src/core/errors.ts';
+import { fingerprint } from '#src/core/node.ts';
+import type { DialEvent } from '#src/link/dial.ts';
+import type { WorkerRecord } from '#src/protocol/worker-record.ts';
+import { WORKER_RECORD_FILE } from '#src/protocol/worker-record.ts';
+
+/** Writes down how the link stands, where people and programs on this machine can read it, and logs it. */
+export interface WorkerReport {
+  event(event: DialEvent): void;
+  close(): Promise<void>;
+}
+
+export async function openReport(home: Home, node: { id: string; name: string; hub: string }, log: Log): Promise<WorkerReport> {
+  let record: WorkerRecord = {
+    pid: process.pid,
+    ...node,
+    fingerprint: fingerprint(node.id),
+    link: 'connecting',
+    held: null,
+    problem: null,
+  };
+  let written: Promise<void> = Promise.resolve();
+
+  function change(next: Partial<WorkerRecord>): void {
+    record = { ...record, ...next };
+    const text = `${JSON.stringify(record)}\n`;
+    written = written
+      .then(() => home.write(WORKER_RECORD_FILE, text))
+      .catch((error: unknown) => log.warn('the state of the link could not be written down', { problem: String(error) }));
+  }
+
+  change({});
+  await written;
+  return {
+    event(event) {
+      switch (event.type) {
+        case 'connecting':
+          return;
+        case 'waiting':
+          log.info('waiting for approval on the master', { fingerprint: record.fingerprint, held: event.held });
+          return change({ link: 'waiting', held: event.held, problem: null });
+        case 'welcome':
+          log.info('linked to the hub', { epoch: event.welcome.epoch });
+          return change({ link: 'member', held: null, problem: null });
+        case 'refused':
+          log.warn('the hub refused this node', errorDetails(errorBody(event.error)));
+          return change({ link: 'refused', problem: errorBody(event.error) });
+        case 'lost':
+          log.warn('not linked', { ...errorDetails(errorBody(event.error)), retryInMs: Math.round(event.retryInMs) });
+          return change({ link: 'connecting', problem: errorBody(event.error) });
+      }
+    },
+    async close() {
+      await written;
+      await home.remove(WORKER_RECORD_FILE);
+    },
+  };
+}
+
+function errorDetails({ code, message, hint }: ErrorBody) {
+  return { code, problem: message, ...(hint === undefined ? {} : { hint }) };
+}

@@ -41,7 +41,7 @@ interface Start {
   readonly reject: (error: Error) => void;
 }
 
-/** Opens the journal of a directory that no other daemon uses. */
+/** Opens the journal of a directory that no other daemon uses. Throws HOME_UNUSABLE when it can't be read. */
 export async function openJournal({
   directory,
   maxBytes,
@@ -50,37 +50,41 @@ export async function openJournal({
   now = Date.now,
   file = journalFile(join(directory, 'invocations.ndjson')),
 }: JournalOptions): Promise<Journal> {
-  const entries = readEntries(await file.read());
+  const entries = readEntries(await readAll(file));
   const lost = [...entries].filter(([, { end }]) => end === null).map(([id]) => id);
   const stale = new Set(lost);
   let starts: Start[] = [];
   let ends = '';
-  let writing: Promise<void> | null = null;
+  let writing = false;
+  let written = Promise.resolve();
 
-  function flush(): Promise<void> {
-    writing ??= writeAll().finally(() => {
-      writing = null;
-    });
-    return writing;
+  function flush(): void {
+    if (!writing) written = write();
   }
 
-  async function writeAll(): Promise<void> {
-    // All who come while one batch is on its way to the medium share the next.
-    while (starts.length > 0 || ends !== '') if (!(await writeBatch())) return;
+  /** All who come while one batch is on its way to the medium share the next. */
+  async function write(): Promise<void> {
+    writing = true;
+    let works = true;
+    while (starts.length > 0 || (works && ends !== '')) works = await writeBatch();
+    // In the same turn as the last look, so that nobody who comes now is left waiting.
+    writing = false;
   }
 
-  /** False when only ends are left that could not be written; they wait for the next start. */
+  /** False when it could not be written; the ends then wait for the next start. */
   async function writeBatch(): Promise<boolean> {
     const [batch, ended] = [starts, ends];
     [starts, ends] = [[], ''];
+    const started = batch.map(({ id, entry }) => startLine(id, entry)).join('');
     try {
-      const text = ended + batch.map(({ id, entry }) => startLine(id, entry)).join('');
-      if (batch.length > 0) await makeRoom(Buffer.byteLength(text));
-      await file.append(text, batch.length > 0);
+      const fits = batch.length === 0 || file.size + Buffer.byteLength(ended + started) <= maxBytes;
+      if (!fits) await compact(started.length);
+      // What replaced the file holds the ends already.
+      await file.append(fits ? ended + started : started, batch.length > 0);
     } catch (cause) {
       ends = ended + ends;
       for (const { reject } of batch) reject(journalFull(cause));
-      return starts.length > 0;
+      return false;
     }
     for (const { id, entry, resolve } of batch) {
       entries.set(id, entry);
@@ -89,8 +93,7 @@ export async function openJournal({
     return true;
   }
 
-  async function makeRoom(bytes: number): Promise<void> {
-    if (file.size + bytes <= maxBytes) return;
+  async function compact(bytes: number): Promise<void> {
     const kept = keep(maxBytes / 2);
     const text = linesOf(kept);
     if (Buffer.byteLength(text) + bytes > maxBytes) throw new Error('what runs fills it');
@@ -117,14 +120,14 @@ export async function openJournal({
     start: (id) =>
       new Promise((resolve, reject) => {
         starts.push({ id, entry: { boot: bootId, at: now(), end: null }, resolve, reject });
-        void flush();
+        flush();
       }),
     end(id, exit) {
       const entry = entries.get(id);
       if (entry === undefined) return;
       entry.end = JSON.stringify(exit);
       ends += endLine(id, entry.end);
-      void flush();
+      flush();
     },
     state(id) {
       const entry = entries.get(id);
@@ -134,10 +137,22 @@ export async function openJournal({
     },
     lost,
     async close() {
-      await flush();
+      flush();
+      await written;
       await file.close();
     },
   };
+}
+
+async function readAll(file: JournalFile): Promise<string> {
+  try {
+    return await file.read();
+  } catch (cause) {
+    throw new FederationError('HOME_UNUSABLE', `the journal can't be read (${codeOf(cause) ?? 'unknown error'})`, {
+      hint: 'let the worker’s user read and write its home',
+      cause,
+    });
+  }
 }
 
 /** Identifies this run of the kernel: what another one started has surely ended. */
@@ -151,9 +166,12 @@ export function readBootId(): string {
 }
 
 function journalFull(cause: unknown): FederationError {
-  const reason = cause instanceof Error && 'code' in cause ? String(cause.code) : 'no room';
-  return new FederationError('JOURNAL_FULL', `the journal can't be written (${reason})`, {
+  return new FederationError('JOURNAL_FULL', `the journal can't be written (${codeOf(cause) ?? 'no room'})`, {
     hint: 'free space on the disk that holds the worker’s home, or raise worker.journalMaxBytes',
     cause,
   });
+}
+
+function codeOf(error: unknown): string | null {
+  return error instanceof Error && 'code' in error ? String(error.code) : null;
 }

@@ -1,11 +1,15 @@
 import type { WebSocket } from 'ws';
 
-/** What a frame becomes on its way; null: it goes no further. */
-export type Pass = (data: Buffer, binary: boolean) => Buffer | string | null;
+export type Judged =
+  | { readonly ok: true; readonly frame: Buffer | string }
+  | { readonly ok: false; readonly reason: string };
 
 export interface RelayOptions {
-  /** Judges the frames of the first end; they pass as they are otherwise. */
-  readonly pass?: Pass;
+  /**
+   * Judges the frames of the first end; all pass as they are otherwise. One that is refused closes that end with 1008,
+   * and nothing more reaches the second.
+   */
+  readonly judge?: (data: Buffer, binary: boolean) => Judged;
   /** Sees the frames of the second end before they go on. */
   readonly watch?: (data: Buffer) => void;
 }
@@ -13,20 +17,35 @@ export interface RelayOptions {
 const HIGH_WATER_BYTES = 1_048_576;
 /** How long an end may take nothing while frames wait for it. */
 const STALL_MS = 60_000;
+const REFUSED = 1008;
 
 /**
  * Joins two open WebSockets: frames, pings, pongs and the end of either pass to the other, and a slow reader
  * slows its writer. Pings are not answered here, so that each end learns whether the other one lives.
  */
-export function relay(first: WebSocket, second: WebSocket, { pass, watch }: RelayOptions = {}): void {
-  forward(first, second, pass ?? ((data) => data));
+export function relay(first: WebSocket, second: WebSocket, { judge, watch }: RelayOptions = {}): void {
+  let refused = false;
+  forward(first, second, (data, binary) => {
+    if (refused) return null;
+    const judged = judge?.(data, binary) ?? { ok: true, frame: data };
+    if (judged.ok) return judged.frame;
+    refused = true;
+    second.terminate();
+    first.close(REFUSED, judged.reason);
+    return null;
+  });
   forward(second, first, (data) => {
     watch?.(data);
     return data;
   });
 }
 
-function forward(from: WebSocket, to: WebSocket, pass: Pass): void {
+/** `pass` gives what a frame becomes on its way; null: it goes no further. */
+function forward(
+  from: WebSocket,
+  to: WebSocket,
+  pass: (data: Buffer, binary: boolean) => Buffer | string | null,
+): void {
   let stalled: NodeJS.Timeout | null = null;
 
   from.on('message', (data: Buffer, binary: boolean) => {
@@ -60,10 +79,10 @@ function forward(from: WebSocket, to: WebSocket, pass: Pass): void {
   from.on('pong', (data) => {
     if (to.readyState === to.OPEN) to.pong(data);
   });
-  // The close follows; the code alone says enough to the other end.
+  // The close follows, and its code says enough to the other end.
   from.on('error', () => undefined);
   from.on('close', (code, reason) => {
-    if (stalled !== null) clearTimeout(stalled);
+    release();
     end(to, code, reason);
   });
   to.on('close', release);
@@ -71,7 +90,6 @@ function forward(from: WebSocket, to: WebSocket, pass: Pass): void {
 
 /** 1005 (no code) and 1006 (no close frame) are never sent; 1015 neither. */
 function end(socket: WebSocket, code: number, reason: Buffer): void {
-  if (socket.readyState === socket.CLOSED) return;
   // A paused socket would not see the answer to its close frame.
   socket.resume();
   if (code === 1005) socket.close();

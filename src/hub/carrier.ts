@@ -1,11 +1,10 @@
 import type { IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
-import { WebSocket, WebSocketServer } from 'ws';
 import type { Log } from '#src/adapters/log.ts';
 import type { Member } from '#src/core/membership.ts';
-import { relay } from '#src/link/relay.ts';
 import { connectGuard } from '#src/hub/connect-guard.ts';
 import { offersNodeHost } from '#src/hub/gateway.ts';
+import { asksForWebSocket, carry, turnAway } from '#src/link/carry.ts';
 import { CARRIER_PATH } from '#src/protocol/hub-api.ts';
 
 /** The hub's end of the carrier: the one way by which a member's node host reaches the gateway. */
@@ -14,10 +13,10 @@ export interface Carrier {
    * Takes over an upgrade request of CARRIER_PATH. Whoever is not a member that offers a node host gets an HTTP
    * error, and then the gateway is not even dialled.
    */
-  upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void;
+  readonly upgrade: (request: IncomingMessage, socket: Duplex, head: Buffer) => void;
   /** Ends a member's connections at once. */
-  closeFor(nodeId: string): void;
-  close(): void;
+  readonly closeFor: (nodeId: string) => void;
+  readonly close: () => void;
 }
 
 export interface CarrierOptions {
@@ -29,92 +28,37 @@ export interface CarrierOptions {
   readonly log: Log;
 }
 
-/** The gateway's own limit of one frame. */
-const MAX_FRAME_BYTES = 26_214_400;
-const DIAL_MS = 5000;
 /** A node host has one connection; a lost one may linger beside its successor. */
 const MAX_PER_MEMBER = 4;
-const REFUSED = 1008;
 
 export function createCarrier({ gatewayUrl, authenticate, onDevice, log }: CarrierOptions): Carrier {
-  const acceptor = new WebSocketServer({
-    noServer: true,
-    maxPayload: MAX_FRAME_BYTES,
-    perMessageDeflate: false,
-    autoPong: false,
-    clientTracking: false,
-  });
-  /** How to end each of a member's connections, oldest first. */
+  /** What ends each of a member's connections, oldest first. */
   const open = new Map<string, Set<() => void>>();
 
   function upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
     socket.on('error', () => socket.destroy());
-    if (request.url !== CARRIER_PATH) return refuse(socket, '404 Not Found');
-    if (request.method !== 'GET' || request.headers.upgrade?.toLowerCase() !== 'websocket') {
-      return refuse(socket, '426 Upgrade Required');
-    }
-    if (request.headers.origin !== undefined) return refuse(socket, '403 Forbidden');
     const member = authenticate(request);
-    if (member === null) return refuse(socket, '401 Unauthorized');
-    if (!offersNodeHost(member) || member.revokedAt !== null) return refuse(socket, '403 Forbidden');
-    carry(member, request, socket, head);
-  }
-
-  function carry(member: Member, request: IncomingMessage, socket: Duplex, head: Buffer): void {
-    const gateway = new WebSocket(gatewayUrl, {
-      maxPayload: MAX_FRAME_BYTES,
-      perMessageDeflate: false,
-      autoPong: false,
-      handshakeTimeout: DIAL_MS,
-    });
-    let node: WebSocket | null = null;
-    const end = (): void => {
-      node?.terminate();
-      gateway.terminate();
-      socket.destroy();
-    };
-    remember(member.id, end);
-    socket.once('close', () => {
-      forget(member.id, end);
-      if (node === null) gateway.terminate();
-    });
-    gateway.on('error', (error) => {
-      if (node !== null || socket.destroyed) return;
-      log.warn('the gateway takes no connection', { node: member.name, problem: error.message });
-      refuse(socket, '502 Bad Gateway');
-    });
-    // Accepted in the same turn as the gateway opened, so that no frame of the gateway is missed.
-    gateway.once('open', () => {
-      if (socket.destroyed) return gateway.terminate();
-      acceptor.handleUpgrade(request, socket, head, (accepted) => {
-        node = accepted;
-        join(member, accepted, gateway);
-      });
-      // Refused by ws itself: not a WebSocket handshake of version 13.
-      if (node === null) gateway.terminate();
-    });
-  }
-
-  function join(member: Member, node: WebSocket, gateway: WebSocket): void {
+    const refusal = judge(request, member);
+    if (member === null || refusal !== null) return turnAway(socket, refusal ?? '401 Unauthorized');
+    const node = member.name;
     const guard = connectGuard({
       knownDevice: member.openclaw?.deviceId ?? null,
-      onGreeted: (deviceId) => {
-        log.info('the gateway greeted a node host', { node: member.name, device: deviceId });
-        onDevice(member.id, deviceId);
+      onGreeted: (device) => {
+        log.info('the gateway greeted a node host', { node, device });
+        onDevice(member.id, device);
       },
+      onRefused: (reason) => log.warn('a connection to the gateway was refused', { node, reason }),
     });
-    relay(node, gateway, {
-      pass: (data, binary) => {
-        const judged = guard.fromNode(data, binary);
-        if (judged.ok) return judged.frame;
-        log.warn('a carrier was refused', { node: member.name, reason: judged.reason });
-        // The gateway's end first: nothing that may still be on its way shall reach it.
-        gateway.terminate();
-        node.close(REFUSED, judged.reason);
-        return null;
-      },
-      watch: guard.fromGateway,
+    const end = carry({
+      request,
+      socket,
+      head,
+      url: gatewayUrl,
+      ...guard,
+      onUnreachable: (problem) => log.warn('the gateway takes no connection', { node, problem }),
+      onEnd: () => forget(member.id, end),
     });
+    remember(member.id, end);
   }
 
   function remember(nodeId: string, end: () => void): void {
@@ -130,18 +74,24 @@ export function createCarrier({ gatewayUrl, authenticate, onDevice, log }: Carri
     if (ends?.size === 0) open.delete(nodeId);
   }
 
+  function closeFor(nodeId: string): void {
+    for (const end of open.get(nodeId) ?? []) end();
+  }
+
   return {
     upgrade,
-    closeFor(nodeId) {
-      for (const end of [...(open.get(nodeId) ?? [])]) end();
-    },
+    closeFor,
     close() {
-      for (const ends of [...open.values()]) for (const end of [...ends]) end();
+      for (const nodeId of open.keys()) closeFor(nodeId);
     },
   };
 }
 
-function refuse(socket: Duplex, status: string): void {
-  if (socket.destroyed) return;
-  socket.end(`HTTP/1.1 ${status}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`, () => socket.destroy());
+function judge(request: IncomingMessage, member: Member | null): string | null {
+  if (request.url !== CARRIER_PATH) return '404 Not Found';
+  if (!asksForWebSocket(request)) return '426 Upgrade Required';
+  // Only a browser names its page.
+  if (request.headers.origin !== undefined) return '403 Forbidden';
+  if (member === null) return '401 Unauthorized';
+  return offersNodeHost(member) && member.revokedAt === null ? null : '403 Forbidden';
 }

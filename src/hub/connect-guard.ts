@@ -1,17 +1,19 @@
 import { z } from 'zod';
-
-export type Judged = { readonly ok: true; readonly frame: Buffer | string } | { readonly ok: false; readonly reason: string };
+import type { Judged } from '#src/link/relay.ts';
 
 /** Lets one `connect` of a node through, as the first frame, and no other `connect` ever. */
 export interface ConnectGuard {
-  fromNode(data: Buffer, binary: boolean): Judged;
-  fromGateway(data: Buffer): void;
+  /** Of the node's frames. */
+  readonly judge: (data: Buffer, binary: boolean) => Judged;
+  /** Of the gateway's frames. */
+  readonly watch: (data: Buffer) => void;
 }
 
 export interface ConnectGuardOptions {
   /** The device that the member's node host is known to be; another one needs a setup code. */
   readonly knownDevice: string | null;
   readonly onGreeted: (deviceId: string) => void;
+  readonly onRefused: (reason: string) => void;
 }
 
 /** The gateway's limit of what comes before its hello. */
@@ -37,7 +39,7 @@ const greetingSchema = z.object({
   payload: z.object({ type: z.literal('hello-ok') }),
 });
 
-export function connectGuard({ knownDevice, onGreeted }: ConnectGuardOptions): ConnectGuard {
+export function connectGuard({ knownDevice, onGreeted, onRefused }: ConnectGuardOptions): ConnectGuard {
   let connect: z.infer<typeof connectSchema> | null = null;
   let greeted = false;
 
@@ -54,13 +56,19 @@ export function connectGuard({ knownDevice, onGreeted }: ConnectGuardOptions): C
     return { ok: true, frame: JSON.stringify(parsed.data) };
   }
 
+  function judge(data: Buffer, binary: boolean): Judged {
+    if (connect === null) return judgeFirst(data, binary);
+    if (mayBeConnect(data) && isConnect(parseJson(data))) return refused('a second connect');
+    return { ok: true, frame: data };
+  }
+
   return {
-    fromNode(data, binary) {
-      if (connect === null) return judgeFirst(data, binary);
-      if (mayBeConnect(data) && isConnect(parseJson(data))) return refused('a second connect');
-      return { ok: true, frame: data };
+    judge(data, binary) {
+      const judged = judge(data, binary);
+      if (!judged.ok) onRefused(judged.reason);
+      return judged;
     },
-    fromGateway(data) {
+    watch(data) {
       if (greeted || connect === null) return;
       const greeting = greetingSchema.safeParse(parseJson(data));
       if (!greeting.success || greeting.data.id !== connect.id) return;

@@ -3,6 +3,8 @@ import type { Log } from '#src/adapters/log.ts';
 import type { Gateway, GatewayStatus, MintedCode } from '#src/adapters/openclaw/gateway.ts';
 import { FederationError } from '#src/core/errors.ts';
 import type { Member, OpenClawDevice } from '#src/core/membership.ts';
+import type { BackOff } from '#src/link/back-off.ts';
+import { retryDelayMs } from '#src/link/back-off.ts';
 import type { NodeHostState } from '#src/protocol/hub-api.ts';
 
 /** What the hub does with OpenClaw's gateway for the members that run a node host. */
@@ -34,8 +36,7 @@ export interface GatewayDeskOptions {
 }
 
 export const CODE_INTERVAL_MS = 5000;
-const RETRY_MIN_MS = 1000;
-const RETRY_MAX_MS = 60_000;
+const RETRY: BackOff = { minMs: 1000, maxMs: 60_000, patientMs: 60_000 };
 
 export function createGatewayDesk({ gateway, members, setDevice, log, signal }: GatewayDeskOptions): GatewayDesk {
   const mintedAt = new Map<string, number>();
@@ -54,7 +55,7 @@ export function createGatewayDesk({ gateway, members, setDevice, log, signal }: 
       failures = left === 0 ? 0 : failures + 1;
       const waiting = new AbortController();
       const stop = { signal: AbortSignal.any([signal, waiting.signal]), ref: false };
-      const delay = left === 0 ? RETRY_MAX_MS : Math.min(RETRY_MAX_MS, RETRY_MIN_MS * 2 ** Math.min(failures, 10));
+      const delay = left === 0 ? RETRY.patientMs : retryDelayMs(RETRY, failures, Math.random());
       const tick = pause(delay, undefined, stop).catch(() => undefined);
       // After a failure the retry waits its time: the failure itself may be what changed.
       await (left === 0 ? Promise.race([tick, woken.promise]) : tick);
@@ -76,10 +77,10 @@ export function createGatewayDesk({ gateway, members, setDevice, log, signal }: 
         log.warn('a device is still at the gateway; it is tried again', { device: deviceId, problem: String(error) });
       }
     };
-    for (const { id, openclaw } of [...members()]) {
+    for (const { id, openclaw } of Array.from(members())) {
       if (openclaw?.removing === true) await remove(openclaw.deviceId, () => setDevice(id, null));
     }
-    for (const deviceId of [...replaced]) {
+    for (const deviceId of replaced) {
       await remove(deviceId, async () => void replaced.delete(deviceId));
     }
     return left;
@@ -125,9 +126,11 @@ export function createGatewayDesk({ gateway, members, setDevice, log, signal }: 
     },
     async joined(member, deviceId) {
       const before = member.openclaw;
-      if (before?.deviceId === deviceId && !before.removing) return;
+      // It was revoked while it joined: what the gateway let in goes again.
+      const removing = member.revokedAt !== null;
+      if (before?.deviceId === deviceId && before.removing === removing) return;
       if (before !== null && before.deviceId !== deviceId) replaced.add(before.deviceId);
-      await setDevice(member.id, { deviceId, removing: false });
+      await setDevice(member.id, { deviceId, removing });
       wake();
     },
     sweep: () => wake(),

@@ -34,7 +34,7 @@ export function carry({ request, socket, head, url, headers, onUnreachable, onEn
   far.on('error', (error) => {
     if (near !== null || socket.destroyed) return;
     onUnreachable(error.message);
-    refuseUpgrade(socket, '502 Bad Gateway');
+    turnAway(socket, '502 Bad Gateway');
   });
   far.once('open', () => {
     if (socket.destroyed) return far.terminate();
@@ -60,7 +60,7 @@ export function asksForWebSocket({ method, headers }: IncomingMessage): boolean 
 }
 
 /** Answers an upgrade request with a status such as `403 Forbidden` and ends its connection. */
-export function refuseUpgrade(socket: Duplex, status: string): void {
+export function turnAway(socket: Duplex, status: string): void {
   if (socket.destroyed) return;
   socket.end(`HTTP/1.1 ${status}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`, () => socket.destroy());
 }

@@ -1,6 +1,8 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import type { Log } from '#src/adapters/log.ts';
 import type { NodeHostProcess, NodeHostProgram } from '#src/adapters/openclaw/node-host.ts';
+import type { BackOff } from '#src/link/back-off.ts';
+import { patientDelayMs, retryDelayMs } from '#src/link/back-off.ts';
 import type { NodeHostState } from '#src/protocol/hub-api.ts';
 
 /** What the supervision asks of the hub. Both throw while the hub or the gateway can't be reached. */
@@ -32,16 +34,15 @@ export interface NodeHostPace {
   readonly zombieMs: number;
   /** The same before the process has said that it is connected: a small machine starts it slowly. */
   readonly startMs: number;
-  readonly retryMinMs: number;
-  readonly retryMaxMs: number;
+  /** Between two processes; `patientMs` while there is nothing to start one for. */
+  readonly retry: BackOff;
 }
 
 export const NODE_HOST_PACE: NodeHostPace = {
   askMs: 15_000,
   zombieMs: 60_000,
   startMs: 180_000,
-  retryMinMs: 1000,
-  retryMaxMs: 60_000,
+  retry: { minMs: 1000, maxMs: 60_000, patientMs: 4000 },
 };
 
 export interface NodeHostOptions {
@@ -53,9 +54,15 @@ export interface NodeHostOptions {
   readonly signal: AbortSignal;
 }
 
-type End =
-  | { readonly why: 'paused' | 'exited'; readonly detail: string; readonly needsCode: boolean }
-  | { readonly why: 'zombie'; readonly detail: string; readonly needsCode: boolean };
+type Readiness =
+  | { readonly ok: true; readonly setupCode: string | null }
+  | { readonly ok: false; readonly problem: string };
+
+interface End {
+  readonly why: 'paused' | 'exited' | 'zombie';
+  readonly detail: string;
+  readonly needsCode: boolean;
+}
 
 /**
  * Keeps OpenClaw's node host at the gateway. The process itself gives up at a pause and may hang, so what counts is
@@ -65,58 +72,74 @@ export function startNodeHost(options: NodeHostOptions): NodeHostSupervision {
   const { program, desk, carrierPort, pace = NODE_HOST_PACE, log, signal } = options;
   let status: NodeHostStatus = { phase: 'waiting', gateway: 'unknown', pid: null, lastEnd: null };
   let failures = 0;
+  let lastProblem = '';
 
   const done = run();
 
   async function run(): Promise<void> {
     let needsCode = false;
     while (!signal.aborted) {
+      const ready = await readiness(needsCode);
+      if (signal.aborted) break;
+      if (!ready.ok) {
+        say(ready.problem);
+        await wait(patientDelayMs(pace.retry, Math.random()));
+        continue;
+      }
       try {
-        const end = await live(await codeIfNeeded(needsCode));
+        const end = await live(ready.setupCode);
         if (end === null) break;
         needsCode = end.needsCode;
         status = { ...status, lastEnd: `${end.why}: ${end.detail}` };
         log.warn('the node host is started anew', { why: end.why, detail: end.detail, newCode: end.needsCode });
       } catch (error) {
-        if (signal.aborted) break;
-        log.warn('the node host is not started', { problem: error instanceof Error ? error.message : String(error) });
+        say(messageOf(error));
       }
       status = { ...status, phase: 'waiting', pid: null };
-      await wait(retryDelay(pace, failures++));
+      await wait(retryDelayMs(pace.retry, failures++, Math.random()));
     }
     status = { ...status, phase: 'stopped', pid: null };
   }
 
   /** Without the hub and its gateway the node host would reach nothing: it waits for them instead of starting. */
-  async function codeIfNeeded(needed: boolean): Promise<string | null> {
-    const said = await desk.ownNodeHost();
-    status = { ...status, gateway: said };
-    if (said === 'unknown') throw new Error('the hub’s gateway can’t be asked');
-    if (said === 'none') throw new Error('the hub does not know that this node offers a node host');
-    return needed || said === 'unpaired' ? desk.requestSetupCode(carrierPort) : null;
+  async function readiness(needsCode: boolean): Promise<Readiness> {
+    try {
+      const said = await desk.ownNodeHost();
+      status = { ...status, gateway: said };
+      if (said === 'unknown') return { ok: false, problem: 'the gateway can’t be asked' };
+      if (said === 'none') return { ok: false, problem: 'the hub does not know that this node offers a node host' };
+      const setupCode = needsCode || said === 'unpaired' ? await desk.requestSetupCode(carrierPort) : null;
+      return { ok: true, setupCode };
+    } catch (error) {
+      status = { ...status, gateway: 'unknown' };
+      return { ok: false, problem: messageOf(error) };
+    }
+  }
+
+  /** Says once what is the same all the time. */
+  function say(problem: string): void {
+    if (problem !== lastProblem) log.warn('the node host is not started', { problem });
+    lastProblem = problem;
   }
 
   /** One process, from its start until it has ended; null where `signal` ended it. */
   async function live(setupCode: string | null): Promise<End | null> {
     const process = await program.start({ setupCode, carrierPort });
     status = { ...status, phase: 'running', pid: process.pid };
+    lastProblem = '';
     const over = new AbortController();
     try {
-      return await Promise.race([
-        ended(process),
-        watch(process, AbortSignal.any([signal, over.signal])),
-      ]);
+      return await Promise.race([ended(process), watch(process, AbortSignal.any([signal, over.signal]))]);
     } finally {
       over.abort();
       await process.stop();
     }
   }
 
-  async function ended(process: NodeHostProcess): Promise<End> {
-    const { paused, exited } = process;
+  function ended({ paused, exited }: NodeHostProcess): Promise<End> {
     return Promise.race([
       paused.then((detail) => ({ why: 'paused', detail, needsCode: true }) as const),
-      exited.then(async (detail) => ({ why: 'exited', detail, needsCode: false }) as const),
+      exited.then((detail) => ({ why: 'exited', detail, needsCode: false }) as const),
     ]);
   }
 
@@ -146,7 +169,6 @@ export function startNodeHost(options: NodeHostOptions): NodeHostSupervision {
   return { state: () => status, done };
 }
 
-function retryDelay({ retryMinMs, retryMaxMs }: NodeHostPace, failures: number): number {
-  const ceiling = Math.min(retryMaxMs, retryMinMs * 2 ** Math.min(failures, 10));
-  return ceiling * (0.5 + Math.random() / 2);
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
 }

@@ -20,7 +20,11 @@ beforeEach(() => {
 });
 
 async function connected(): Promise<void> {
-  await until(() => federation.nodeHost() === 'connected', () => federation.supervision.state(), 180_000);
+  await until(
+    () => federation.nodeHost() === 'connected',
+    () => federation.supervision.state(),
+    180_000,
+  );
 }
 
 async function systemWhich(): Promise<unknown> {
@@ -37,7 +41,10 @@ async function nodeHostPids(): Promise<{ launcher: number; child: number }> {
 }
 
 async function gone(): Promise<void> {
-  await until(() => federation.nodeHost() !== 'connected', () => federation.nodeHost());
+  await until(
+    () => federation.nodeHost() !== 'connected',
+    () => federation.nodeHost(),
+  );
 }
 
 test('a node host joins with one setup code, through both carriers, and its commands are approved', async () => {
@@ -47,7 +54,7 @@ test('a node host joins with one setup code, through both carriers, and its comm
 });
 
 test('a command of the node host answers through the gateway', async () => {
-  expect(await systemWhich()).toEqual({ bins: { sh: expect.stringMatching(/\/sh$/) } });
+  expect(await systemWhich()).toHaveProperty('bins.sh');
 });
 
 test('the gateway listens on loopback only', async () => {
@@ -74,7 +81,10 @@ test('a killed node host comes back by itself', async () => {
 test('a killed launcher takes the node host with it, and both come back', async () => {
   const { launcher, child } = await nodeHostPids();
   process.kill(launcher, 'SIGKILL');
-  await until(() => federation.supervision.state().pid !== launcher, () => federation.supervision.state());
+  await until(
+    () => federation.supervision.state().pid !== launcher,
+    () => federation.supervision.state(),
+  );
   await connected();
   expect((await nodeHostPids()).child).not.toBe(child);
   expect(await systemWhich()).toHaveProperty('bins.sh');
@@ -85,12 +95,16 @@ test('a node host that paused because its device was removed is woken with a new
   await federation.gateway.removeDevice(device);
   await gone();
   await connected();
+  expect(federation.supervision.state().lastEnd).toMatch(/^paused/);
   expect(await systemWhich()).toHaveProperty('bins.sh');
 });
 
 test('a restart of the gateway is survived', async () => {
   await federation.gatewayProcess().stop();
-  await until(() => federation.nodeHost() === 'unknown', () => federation.nodeHost());
+  await until(
+    () => federation.nodeHost() === 'unknown',
+    () => federation.nodeHost(),
+  );
   await federation.startGateway();
   await connected();
   expect(await systemWhich()).toHaveProperty('bins.sh');
@@ -99,7 +113,11 @@ test('a restart of the gateway is survived', async () => {
 test('a stopped node host is shown as not connected, and then replaced', async () => {
   const { child } = await nodeHostPids();
   process.kill(child, 'SIGSTOP');
-  await until(() => federation.nodeHost() === 'disconnected', () => federation.nodeHost(), 150_000);
+  await until(
+    () => federation.nodeHost() === 'disconnected',
+    () => federation.nodeHost(),
+    150_000,
+  );
   await connected();
   expect(await systemWhich()).toHaveProperty('bins.sh');
 });
@@ -156,8 +174,14 @@ test('a revoked member loses its connection at once and its device at the gatewa
   federation.change({ revokedAt: 1, openclaw: { deviceId: device, removing: true } });
   federation.carrier.closeFor(federation.member().id);
   federation.desk.sweep();
-  await until(() => federation.member().openclaw === null, () => federation.member().openclaw);
-  await until(() => !federation.gateway.nodes().has(device), () => [...federation.gateway.nodes().keys()]);
+  await until(
+    () => federation.member().openclaw === null,
+    () => federation.member().openclaw,
+  );
+  await until(
+    () => !federation.gateway.nodes().has(device),
+    () => [...federation.gateway.nodes().keys()],
+  );
   expect(await refusal(dial(federation.hubPort, federation.credential))).toBe(403);
 });
 

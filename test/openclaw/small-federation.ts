@@ -103,7 +103,7 @@ export async function smallFederation(): Promise<SmallFederation> {
       ownNodeHost: async () => desk.nodeHostState(member),
     },
     carrierPort: local.port,
-    pace: { askMs: 1000, zombieMs: 15_000, startMs: 120_000, retryMinMs: 500, retryMaxMs: 5000 },
+    pace: { askMs: 1000, zombieMs: 15_000, startMs: 120_000, retry: { minMs: 500, maxMs: 5000, patientMs: 1000 } },
     log: log.child('supervision'),
     signal,
   });

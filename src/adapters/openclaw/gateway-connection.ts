@@ -29,8 +29,8 @@ const CONNECT_MS = 15_000;
 const SCOPES = ['operator.read', 'operator.pairing', 'operator.admin'];
 
 interface Waiting {
-  resolve(payload: unknown): void;
-  reject(error: FederationError): void;
+  readonly resolve: (payload: unknown) => void;
+  readonly reject: (error: FederationError) => void;
 }
 
 /** Connects and says hello. Throws GATEWAY_UNREACHABLE, or OPENCLAW_REFUSED with the gateway's answer as cause. */

@@ -133,15 +133,21 @@ async function answers(port: number, token: string, signal: AbortSignal): Promis
 }
 
 function startFailed(how: string, lines: readonly string[]): FederationError {
-  const tooOld = lines.find((line) => /node:sqlite is unavailable|Node(?:\.js)? .*(?:required|unsupported)/i.test(line));
+  const tooOld = lines.find((line) =>
+    /node:sqlite is unavailable|Node(?:\.js)? .*(?:required|unsupported)/i.test(line),
+  );
   if (tooOld !== undefined) {
     return new FederationError('OPENCLAW_MISSING', `OpenClaw does not run with this Node: ${tooOld}`, {
       hint: 'install Node 24.16 or newer',
     });
   }
-  return new FederationError('START_FAILED', `the OpenClaw gateway ended at its start (${how}): ${lines.at(-1) ?? ''}`, {
-    hint: 'see its lines in the log',
-  });
+  return new FederationError(
+    'START_FAILED',
+    `the OpenClaw gateway ended at its start (${how}): ${lines.at(-1) ?? ''}`,
+    {
+      hint: 'see its lines in the log',
+    },
+  );
 }
 
 function urlOf(port: number): string {

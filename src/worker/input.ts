@@ -4,7 +4,7 @@ import { FederationError } from '#src/core/errors.ts';
 import { FRAME, type Frame, frameJson, frameReader } from '#src/protocol/frames.ts';
 
 export interface InputHandlers {
-  /** The first frame; everything else waits until `attach`. */
+  /** The first frame; stdin waits until `attach`. */
   open(value: unknown): void;
   cancel(): void;
   /** What came is no sequence of frames that a hub sends. */
@@ -30,15 +30,15 @@ export function readInput(stream: ServerHttp2Stream, handlers: InputHandlers): I
   function take(frame: Frame): void {
     if (frame.type === FRAME.cancel && opened) return handlers.cancel();
     if (!opened) return open(frame);
-    if (attached) feed(frame);
-    else held.push(frame);
+    if (attached) return feed(frame);
+    held.push(frame);
+    // There is no process yet to take it: what came in the same chunk is held, and nothing more is read.
+    stream.pause();
   }
 
   function open(frame: Frame): void {
     if (frame.type !== FRAME.open) throw new FederationError('LINK_LOST', 'the first frame is not `open`');
     opened = true;
-    // What stands in the same chunk is held; nothing more is read until there is a process.
-    stream.pause();
     handlers.open(frameJson(frame));
   }
 

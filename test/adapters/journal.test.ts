@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { journalFile } from '#src/adapters/store/journal-file.ts';
-import { type Journal, type JournalOptions, openJournal, readBootId } from '#src/adapters/store/journal.ts';
+import { type Journal, type JournalOptions, openJournal } from '#src/adapters/store/journal.ts';
 import type { ExitRecord } from '#src/core/outcome.ts';
 
 const EXIT: ExitRecord = {
@@ -224,8 +224,4 @@ describe('a journal that is full', () => {
     await expect(journal.start('A')).rejects.toMatchObject({ code: 'JOURNAL_FULL' });
     await journal.close();
   });
-});
-
-it('the boot id stays the same while the machine runs', () => {
-  expect(readBootId()).toBe(readBootId());
 });

@@ -1,4 +1,3 @@
-import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { FederationError } from '#src/core/errors.ts';
 import type { ExitRecord } from '#src/core/outcome.ts';
@@ -27,6 +26,7 @@ export interface JournalOptions {
   /** Size at which the oldest invocations that do not run are dropped. */
   readonly maxBytes: number;
   readonly retainMs: number;
+  /** Identifies this run of the kernel: what another one started has surely ended. */
   readonly bootId: string;
   /** Milliseconds since the epoch. */
   readonly now?: () => number;
@@ -152,16 +152,6 @@ async function readAll(file: JournalFile): Promise<string> {
       hint: 'let the worker’s user read and write its home',
       cause,
     });
-  }
-}
-
-/** Identifies this run of the kernel: what another one started has surely ended. */
-export function readBootId(): string {
-  try {
-    return readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim();
-  } catch {
-    // Not Linux.
-    return 'unknown';
   }
 }
 

@@ -154,10 +154,20 @@ export interface TestProxy {
   close(): Promise<void>;
 }
 
-/** A wire that a test can cut, hold or change. */
+type Wire = (chunk: Buffer, node: Socket, hub: Socket) => void;
+
+export interface ProxyOptions {
+  readonly fromHub?: Wire;
+  readonly fromNode?: Wire;
+}
+
+/** A wire that a test can cut, hold or change. It is one hop, so that the end of either side is the other's, too. */
 export async function startProxy(
   target: number,
-  onHubBytes: (chunk: Buffer, node: Socket, hub: Socket) => void = (chunk, node) => void node.write(chunk),
+  {
+    fromHub = (chunk, node) => void node.write(chunk),
+    fromNode = (chunk, _node, hub) => void hub.write(chunk),
+  }: ProxyOptions = {},
 ): Promise<TestProxy> {
   const pairs: (readonly [Socket, Socket])[] = [];
   const server = createTcpServer((node) => {
@@ -165,19 +175,17 @@ export async function startProxy(
     pairs.push([node, hub]);
     node.on('error', () => hub.destroy()).on('close', () => hub.destroy());
     hub.on('error', () => node.destroy()).on('close', () => node.destroy());
-    node.on('data', (chunk) => void hub.write(chunk));
-    hub.on('data', (chunk) => onHubBytes(chunk, node, hub));
+    node.on('data', (chunk) => fromNode(chunk, node, hub));
+    hub.on('data', (chunk) => fromHub(chunk, node, hub));
   });
   const port = await listen(server);
   return {
     port,
     pairs,
     async close() {
-      for (const [node, hub] of pairs) {
-        node.destroy();
-        hub.destroy();
-      }
-      await new Promise((resolve) => server.close(resolve));
+      const closed = new Promise((resolve) => server.close(resolve));
+      for (const socket of pairs.flat()) socket.destroy();
+      await closed;
     },
   };
 }

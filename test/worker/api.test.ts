@@ -20,7 +20,10 @@ describe('a request', () => {
   it.each([[{}], [{ [EPOCH_HEADER]: 'x' }], [{ [EPOCH_HEADER]: '0' }], [{ [EPOCH_HEADER]: '5, 6' }]])(
     'without a valid epoch is refused: %j',
     async (headers) => {
-      expect(await ask(worker.session, 'GET', `/invocations/${ID}`, headers)).toMatchObject({ status: 400, body: { code: 'USAGE' } });
+      expect(await ask(worker.session, 'GET', `/invocations/${ID}`, headers)).toMatchObject({
+        status: 400,
+        body: { code: 'USAGE' },
+      });
     },
   );
 
@@ -76,7 +79,9 @@ describe('a request', () => {
     run.stream.write(encodeJsonFrame(FRAME.open, 0, {}));
     await run.closed;
     await expect(run.exit).rejects.toThrow();
-    await expect.poll(() => worker.executor.state(run.id), { timeout: 5000 }).toMatchObject({ exit: { ended: 'hub-lost' } });
+    await expect
+      .poll(() => worker.executor.state(run.id), { timeout: 5000 })
+      .toMatchObject({ exit: { ended: 'hub-lost' } });
   });
 });
 
@@ -85,18 +90,43 @@ describe('the worker’s own policy', () => {
   const owner: Asker = { kind: 'chat', channel: 'telegram', sender: 'ann', owner: true };
   const stranger: Asker = { kind: 'chat', channel: 'telegram', sender: 'bob', owner: false };
   const node: Asker = { kind: 'node', id: 'a'.repeat(64) };
-  const list: ExecSettings = { mode: 'allowlist', allow: [['echo', '**'], ['/bin/sh', '-c', 'echo hi']], deny: [['echo', 'secret']] };
+  const list: ExecSettings = {
+    mode: 'allowlist',
+    allow: [
+      ['echo', '**'],
+      ['/bin/sh', '-c', 'echo hi'],
+    ],
+    deny: [['echo', 'secret']],
+  };
 
-  const cases: [string, WorkerSetup, Asker, { argv?: string[]; shell?: string; env?: Record<string, string> }, boolean][] = [
+  const cases: [
+    string,
+    WorkerSetup,
+    Asker,
+    { argv?: string[]; shell?: string; env?: Record<string, string> },
+    boolean,
+  ][] = [
     ['lets the operator run', { exec: FULL }, operator, { argv: ['echo'] }, true],
     ['runs nothing when exec is off', { exec: { ...FULL, mode: 'off' } }, operator, { argv: ['echo'] }, false],
-    ['runs nothing with an empty allow-list', { exec: { mode: 'allowlist', allow: [], deny: [] } }, operator, { argv: ['echo'] }, false],
+    [
+      'runs nothing with an empty allow-list',
+      { exec: { mode: 'allowlist', allow: [], deny: [] } },
+      operator,
+      { argv: ['echo'] },
+      false,
+    ],
     ['runs what is on the allow-list', { exec: list }, operator, { argv: ['echo', 'a', 'b'] }, true],
     ['runs nothing else', { exec: list }, operator, { argv: ['ls'] }, false],
     ['lets deny win', { exec: list }, operator, { argv: ['echo', 'secret'] }, false],
     ['sees through the shell', { exec: list }, operator, { shell: 'echo ho' }, false],
     ['runs a shell string that is listed', { exec: list }, operator, { shell: 'echo hi' }, true],
-    ['takes no environment with an allow-list', { exec: list }, operator, { argv: ['echo'], env: { LD_PRELOAD: 'x' } }, false],
+    [
+      'takes no environment with an allow-list',
+      { exec: list },
+      operator,
+      { argv: ['echo'], env: { LD_PRELOAD: 'x' } },
+      false,
+    ],
     ['lets the owner’s chat run on a worker', { role: 'worker' }, owner, { argv: ['echo'] }, true],
     ['wants an approval for the owner’s chat on a hybrid', { role: 'hybrid' }, owner, { argv: ['echo'] }, false],
     ['denies any other chat', { role: 'worker' }, stranger, { argv: ['echo'] }, false],

@@ -32,7 +32,9 @@ afterEach(async () => {
 });
 
 async function start(point: 'before-spawn' | 'after-spawn' | 'never'): Promise<Daemon> {
-  const child = spawn(process.execPath, ['--conditions=source', FIXTURE, folder, point], { stdio: ['ignore', 'pipe', 'inherit'] });
+  const child = spawn(process.execPath, ['--conditions=source', FIXTURE, folder, point], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
   const [line] = (await once(createInterface(child.stdout), 'line')) as [string];
   const { port, lost, survivors } = JSON.parse(line) as { port: number; lost: string[]; survivors: number };
   const session = connect(`http://127.0.0.1:${port}`);
@@ -112,7 +114,12 @@ describe('a worker daemon that is killed', () => {
 
 describe('a journal that can’t be written', () => {
   it('means that nothing runs', async () => {
-    const journal = await openJournal({ directory: join(folder, 'no', 'folder'), maxBytes: 1 << 20, retainMs: 1, bootId: 'boot' });
+    const journal = await openJournal({
+      directory: join(folder, 'no', 'folder'),
+      maxBytes: 1 << 20,
+      retainMs: 1,
+      bootId: 'boot',
+    });
     const worker = await startWorker({ journal });
     const run = exec(worker.session, { argv: ['sh', '-c', `echo > ${join(folder, 'ran')}`] });
     expect(await run.exit).toMatchObject({ kind: 'refused', outcome: 'unreachable' });

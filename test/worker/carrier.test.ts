@@ -111,7 +111,7 @@ test('the signal ends what is open', async () => {
   await nextFrame(node);
   const left = closeCode(node);
   stopping.abort();
-  await left;
+  expect(await left).toBe(1006);
 });
 
 test('a taken port is said so', async () => {

@@ -11,7 +11,13 @@ import { createProcesses, type Processes } from '#src/adapters/process/processes
 import { type Journal, openJournal } from '#src/adapters/store/journal.ts';
 import type { Asker, ExecSettings } from '#src/core/policy.ts';
 import { FRAME, encodeFrame, encodeJsonFrame, frameJson, frameReader } from '#src/protocol/frames.ts';
-import { type Command, type WorkerExit, type Started, EPOCH_HEADER, workerExitSchema } from '#src/protocol/worker-api.ts';
+import {
+  type Command,
+  type WorkerExit,
+  type Started,
+  EPOCH_HEADER,
+  workerExitSchema,
+} from '#src/protocol/worker-api.ts';
 import { createWorkerApi } from '#src/worker/api.ts';
 import { createExecutor, type Executor } from '#src/worker/exec.ts';
 
@@ -57,7 +63,9 @@ export async function startWorker(setup: WorkerSetup = {}): Promise<WorkerUnderT
   const server = createServer((socket) => {
     sockets.add(socket);
     socket.on('error', () => undefined);
-    performServerHandshake(socket).on('error', () => undefined).on('stream', api);
+    performServerHandshake(socket)
+      .on('error', () => undefined)
+      .on('stream', api);
   });
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');

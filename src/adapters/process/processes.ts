@@ -1,10 +1,10 @@
 import { spawn, type ChildProcess } from 'node:child_process';
+import { existsSync } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import { homedir } from 'node:os';
-import { existsSync } from 'node:fs';
 import type { Readable, Writable } from 'node:stream';
 import type { Log } from '#src/adapters/log.ts';
-import { openCgroups, type Cgroup } from '#src/adapters/process/cgroup.ts';
+import { type Cgroup, type Cgroups, openCgroups } from '#src/adapters/process/cgroup.ts';
 import { endTree, killAll, type Tree, type TreeEnding } from '#src/adapters/process/tree.ts';
 import { INVOCATION_VARIABLE, scanProcesses } from '#src/adapters/process/scan.ts';
 
@@ -55,9 +55,14 @@ export interface Processes {
   close(): void;
 }
 
+export interface ProcessesOptions {
+  readonly log: Log;
+  /** Null does without, as where none can be made. */
+  readonly cgroups?: Cgroups | null;
+}
+
 /** Starts processes and finds all that came of them: by cgroup, process group and environment. */
-export function createProcesses({ log }: { readonly log: Log }): Processes {
-  const cgroups = openCgroups(log);
+export function createProcesses({ log, cgroups = openCgroups(log) }: ProcessesOptions): Processes {
   const environment = { ...process.env };
   const home = existsSync(homedir()) ? homedir() : process.cwd();
 
@@ -118,8 +123,7 @@ async function explain(error: unknown, { argv: [program = ''] }: SpawnSpec, cwd:
   const code = error instanceof Error && 'code' in error ? String(error.code) : 'unknown error';
   const directory = await stat(cwd).catch(() => null);
   if (directory?.isDirectory() !== true) return { exitCode: 127, reason: `no such directory: ${cwd}` };
-  if (code === 'ENOENT') return { exitCode: 127, reason: `no such program: ${program}` };
-  if (code === 'ENOTDIR') return { exitCode: 127, reason: `no such program: ${program}` };
+  if (code === 'ENOENT' || code === 'ENOTDIR') return { exitCode: 127, reason: `no such program: ${program}` };
   if (code === 'EACCES') return { exitCode: 126, reason: `not executable: ${program}` };
   return { exitCode: 126, reason: `can't start ${program} (${code})` };
 }

@@ -20,7 +20,7 @@ interface Start {
   readonly environment: readonly string[];
 }
 
-const FAKE_OPENCLAW = fileURLToPath(new URL('../fixtures/fake-openclaw.js', import.meta.url));
+const FAKE_OPENCLAW = fileURLToPath(new URL('../fixtures/fake-openclaw.ts', import.meta.url));
 const QUICK: NodeHostPace = {
   askMs: 20,
   zombieMs: 100,

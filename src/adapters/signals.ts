@@ -1,6 +1,18 @@
-/** Aborts at the first SIGTERM or SIGINT. A second one takes its usual course and ends the process at once. */
-export function stopSignal(): AbortSignal {
+import type { Readable } from 'node:stream';
+
+/**
+ * Aborts at the first SIGTERM or SIGINT, or when `input` ends. A second signal takes its usual course and ends the
+ * process at once.
+ */
+export function stopSignal(input: Readable | null = null): AbortSignal {
   const stopping = new AbortController();
-  for (const name of ['SIGTERM', 'SIGINT'] as const) process.once(name, () => stopping.abort(name));
+  const stop = (why: string): void => {
+    // An open input would keep the process alive when all else is done.
+    input?.destroy();
+    stopping.abort(why);
+  };
+  for (const name of ['SIGTERM', 'SIGINT'] as const) process.once(name, () => stop(name));
+  for (const name of ['end', 'error'] as const) input?.once(name, () => stop('input'));
+  input?.resume();
   return stopping.signal;
 }

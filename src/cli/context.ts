@@ -1,6 +1,6 @@
 import { homePath } from '#src/adapters/home.ts';
-import type { HubClient } from '#src/cli/hub.ts';
-import { findHub } from '#src/cli/hub.ts';
+import type { HubClient } from '#src/adapters/hub.ts';
+import { findHub } from '#src/adapters/hub.ts';
 
 /** Flags that every command of manage-federation takes. */
 export interface GlobalFlags {

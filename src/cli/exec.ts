@@ -4,7 +4,7 @@ import { say } from '#src/adapters/terminal.ts';
 import type { GlobalFlags } from '#src/cli/context.ts';
 import { hubOf } from '#src/cli/context.ts';
 import { parseDuration } from '#src/cli/enrolment.ts';
-import type { HubClient } from '#src/cli/hub.ts';
+import type { HubClient } from '#src/adapters/hub.ts';
 import { runJob, sayResults } from '#src/cli/job.ts';
 import { collectedOutput, linedOutput, plainOutput } from '#src/cli/output.ts';
 import { printJson } from '#src/cli/print.ts';

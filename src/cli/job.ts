@@ -1,6 +1,6 @@
 import type { IncomingMessage } from 'node:http';
 import { say } from '#src/adapters/terminal.ts';
-import type { HubClient } from '#src/cli/hub.ts';
+import type { HubClient } from '#src/adapters/hub.ts';
 import { followInterrupts } from '#src/cli/interrupt.ts';
 import { resultText, summaryText } from '#src/cli/summary.ts';
 import { FederationError } from '#src/core/errors.ts';

@@ -235,6 +235,7 @@ export async function main(argv: readonly string[]): Promise<number> {
     .option('--home <folder>', 'settings, key and store (default: ~/.openclaw-federation)')
     .option('--address <ip>', 'address to listen on')
     .option('--port <n>', 'port to listen on; 0 takes a free one', Number)
+    .option('--until-input-ends', 'stop when standard input ends: when the program that started this one is gone')
     .version(VERSION)
     .action(run);
   try {
@@ -245,8 +246,8 @@ export async function main(argv: readonly string[]): Promise<number> {
   }
 }
 
-async function run(flags: { home?: string; address?: string; port?: number }): Promise<void> {
-  const stop = stopSignal();
+async function run(flags: { home?: string; address?: string; port?: number; untilInputEnds?: true }): Promise<void> {
+  const stop = stopSignal(flags.untilInputEnds === true ? process.stdin : null);
   const home = await openHome(homePath(flags.home));
   const settings = await loadSettings(home, { hub: { address: flags.address, port: flags.port } });
   const hub = await startHub(home, settings, createLog({ level: settings.log.level, module: 'hub' }));

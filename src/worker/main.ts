@@ -151,6 +151,7 @@ export async function main(argv: readonly string[]): Promise<number> {
     .option('--home <folder>', 'settings, key and journal (default: ~/.openclaw-federation)')
     .option('--hub <host:port>', 'where the hub is')
     .option('--name <name>', 'name of this node (default: the host name)')
+    .option('--until-input-ends', 'stop when standard input ends: when the program that started this one is gone')
     .version(VERSION)
     .action(run);
   try {
@@ -161,8 +162,8 @@ export async function main(argv: readonly string[]): Promise<number> {
   }
 }
 
-async function run(flags: { home?: string; hub?: string; name?: string }): Promise<void> {
-  const stop = stopSignal();
+async function run(flags: { home?: string; hub?: string; name?: string; untilInputEnds?: true }): Promise<void> {
+  const stop = stopSignal(flags.untilInputEnds === true ? process.stdin : null);
   const home = await openHome(homePath(flags.home));
   const settings = await loadSettings(home, { name: flags.name, worker: { hub: flags.hub } });
   if (settings.worker.hub === undefined) {

@@ -1,0 +1,74 @@
+import { homedir } from 'node:os';
+import { fileURLToPath } from 'node:url';
+import { join } from 'node:path';
+import { execa } from 'execa';
+import { stopSignal } from '#src/adapters/signals.ts';
+import { say } from '#src/adapters/terminal.ts';
+import { localDirectory, readyLines, runUntil, startFederation } from '#src/cli/local.ts';
+import { FederationError } from '#src/core/errors.ts';
+
+export interface DemoFlags {
+  readonly dir?: string;
+  /** Ends by itself after the tour. */
+  readonly once?: boolean;
+  readonly openclaw?: string | false;
+}
+
+/** What the tour shows, as a person would type it. */
+const TOUR: readonly (readonly string[])[] = [
+  ['status'],
+  ['list'],
+  ['exec', 'w1', '--', 'uname', '-a'],
+  ['exec', 'w2', 'for n in 1 2 3; do echo line $n; sleep 0.3; done'],
+  ['broadcast', 'echo "$(hostname) has been up since $(uptime -s 2>/dev/null || uptime)"'],
+];
+
+/** `deploy-federation demo`: a whole federation on this machine, and a tour of it. */
+export async function demo(flags: DemoFlags): Promise<number> {
+  const directory = localDirectory(flags.dir ?? join(homedir(), '.openclaw-federation-demo'));
+  const signal = stopSignal();
+  try {
+    const federation = await startFederation(directory, { workers: 3, ...flags }, say, signal);
+    let shown = false;
+    try {
+      await tour(federation.home, signal);
+      shown = true;
+    } finally {
+      if (!shown || flags.once === true) await federation.stop();
+    }
+    if (flags.once === true) {
+      say('\nthe demo is over; everything is stopped');
+      return 0;
+    }
+    say('');
+    for (const line of readyLines(federation.home)) say(line);
+    await runUntil(federation, signal);
+    say('stopped');
+    return 0;
+  } catch (error) {
+    if (signal.aborted) return 130;
+    throw error;
+  }
+}
+
+async function tour(home: string, signal: AbortSignal): Promise<void> {
+  const script = fileURLToPath(new URL('../../bin/manage-federation.js', import.meta.url));
+  for (const words of TOUR) {
+    say(`\n$ manage-federation ${words.map(shown).join(' ')}`);
+    const { exitCode, isCanceled } = await execa(process.execPath, [...process.execArgv, script, '--home', home, ...words], {
+      stdin: 'ignore',
+      stdout: 'inherit',
+      stderr: 'inherit',
+      reject: false,
+      cancelSignal: signal,
+    });
+    if (isCanceled) signal.throwIfAborted();
+    if (exitCode !== 0) {
+      throw new FederationError('START_FAILED', `that ended with exit code ${exitCode}`, { hint: `see the logs below ${home}` });
+    }
+  }
+}
+
+function shown(word: string): string {
+  return /^[\w./-]+$/.test(word) ? word : `'${word}'`;
+}

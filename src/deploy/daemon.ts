@@ -1,0 +1,83 @@
+import { setTimeout as pause } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import { execa } from 'execa';
+import { FederationError } from '#src/core/errors.ts';
+
+export interface DaemonSpec {
+  /** What it is called in messages. */
+  readonly name: string;
+  readonly program: 'federation-hub' | 'federation-worker';
+  readonly home: string;
+  /** Settings by their environment names. */
+  readonly environment: Readonly<Record<string, string>>;
+  /** File that its log goes to. */
+  readonly log: string;
+}
+
+/** One of our daemons as a child that is started again when it dies, and ends when this process does. */
+export interface Daemon {
+  readonly name: string;
+  readonly pid: number | null;
+  /** Rejects with START_FAILED when it ends before it has run for a moment: then trying again is of no use. */
+  readonly failed: Promise<never>;
+  stop(): Promise<void>;
+}
+
+const RESTART_MS = 1000;
+/** A daemon that lives this long has started: what ends it later is worth another try. */
+const STARTED_MS = 3000;
+const KILL_AFTER_MS = 15_000;
+
+export function startDaemon({ name, program, home, environment, log }: DaemonSpec): Daemon {
+  const script = fileURLToPath(new URL(`../../bin/${program}.js`, import.meta.url));
+  const { promise: failed, reject } = Promise.withResolvers<never>();
+  failed.catch(() => undefined);
+  const stopping = new AbortController();
+  let child: ReturnType<typeof start> | null = null;
+
+  function start() {
+    return execa(process.execPath, [...process.execArgv, script, '--home', home, '--until-input-ends'], {
+      env: environment,
+      // Its end tells the child that we are gone, however we went.
+      stdin: 'pipe',
+      stdout: 'ignore',
+      stderr: { file: log, append: true },
+      buffer: false,
+      reject: false,
+      // Ctrl-C reaches us alone; the order in which all stop is ours.
+      detached: true,
+      cleanup: true,
+      forceKillAfterDelay: KILL_AFTER_MS,
+    });
+  }
+
+  async function keepAlive(): Promise<void> {
+    for (let first = true; !stopping.signal.aborted; first = false) {
+      const startedAt = performance.now();
+      child = start();
+      const { exitCode, signal } = await child;
+      child = null;
+      if (stopping.signal.aborted) return;
+      if (first && performance.now() - startedAt < STARTED_MS) {
+        const how = exitCode === undefined ? `by ${signal}` : `with exit code ${exitCode}`;
+        reject(new FederationError('START_FAILED', `${name} ended at once, ${how}`, { hint: `see the end of ${log}` }));
+        return;
+      }
+      await pause(RESTART_MS, undefined, { signal: stopping.signal }).catch(() => undefined);
+    }
+  }
+
+  const ended = keepAlive();
+  return {
+    name,
+    get pid() {
+      return child?.pid ?? null;
+    },
+    failed,
+    async stop() {
+      stopping.abort();
+      child?.kill('SIGTERM');
+      await ended;
+    },
+  };
+}

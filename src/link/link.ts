@@ -81,25 +81,20 @@ export function openLink(carrier: Carrier<ClientHttp2Session>, options: LinkOpti
   };
 }
 
-const SESSION_IS_OVER: ReadonlySet<unknown> = new Set([
-  'ERR_HTTP2_INVALID_SESSION',
-  'ERR_HTTP2_GOAWAY_SESSION',
-  'ERR_HTTP2_OUT_OF_STREAMS',
-]);
-
 function openStream(
   { session, end }: Carrier<ClientHttp2Session>,
   headers: OutgoingHttpHeaders,
   options: ClientSessionRequestOptions | undefined,
 ): ClientHttp2Stream {
+  if (session.destroyed || session.closed) throw new FederationError('LINK_LOST', 'the link is closed');
   try {
     const stream = session.request(headers, options);
     // who reads the stream hears of its error too; a stream that nobody reads any more must not end the hub
     stream.on('error', () => undefined);
     return stream;
   } catch (cause) {
-    if (!(cause instanceof Error && 'code' in cause && SESSION_IS_OVER.has(cause.code))) throw cause;
-    const error = new FederationError('LINK_LOST', 'the link is closed', { cause });
+    if (!(cause instanceof Error && 'code' in cause && cause.code === 'ERR_HTTP2_OUT_OF_STREAMS')) throw cause;
+    const error = new FederationError('LINK_LOST', 'the link is used up', { cause });
     end(error);
     throw error;
   }

@@ -84,7 +84,12 @@ export function createExecutor({ node, settings, journal, processes, log }: Exec
   }
 
   /** At most once: durable before the start, and never started again whatever happens after it. */
-  async function conduct(id: string, current: RunningInvocation, stream: ServerHttp2Stream, input: Input): Promise<void> {
+  async function conduct(
+    id: string,
+    current: RunningInvocation,
+    stream: ServerHttp2Stream,
+    input: Input,
+  ): Promise<void> {
     try {
       await journal.start(id);
       const exit = await current.run();
@@ -106,7 +111,8 @@ export function createExecutor({ node, settings, journal, processes, log }: Exec
 
   function judge({ asker, command }: Invocation, exec: ExecSettings): WorkerExit | null {
     const consented = consent(asker, node.role);
-    const verdict = consented.kind === 'allow' ? judgeCommand(exec, { argv: argvOf(command), env: command.env }) : consented;
+    const verdict =
+      consented.kind === 'allow' ? judgeCommand(exec, { argv: argvOf(command), env: command.env }) : consented;
     // Nobody can be asked from here: what wants an approval is not approved.
     return verdict.kind === 'allow' ? null : { kind: 'refused', outcome: 'denied', reason: verdict.rule };
   }

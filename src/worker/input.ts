@@ -79,7 +79,10 @@ export function readInput(stream: ServerHttp2Stream, handlers: InputHandlers): I
         sink = null;
         stream.resume();
       };
-      stdin?.on('error', leave).on('close', leave).on('drain', () => stream.resume());
+      stdin
+        ?.on('error', leave)
+        .on('close', leave)
+        .on('drain', () => stream.resume());
       const frames = held;
       held = [];
       stream.resume();

@@ -109,7 +109,13 @@ describe('a journal', () => {
   it('shares one sync among the starts that wait', async () => {
     const file = journalFile(path);
     const batches: number[] = [];
-    const counting = { ...file, append: (lines: string, durable: boolean) => (batches.push(lines.split('\n').length - 1), file.append(lines, durable)) };
+    const counting = {
+      ...file,
+      append: (lines: string, durable: boolean) => (
+        batches.push(lines.split('\n').length - 1),
+        file.append(lines, durable)
+      ),
+    };
     const journal = await open({ file: counting });
     await Promise.all(Array.from({ length: 100 }, (_, at) => journal.start(`I${at}`)));
     expect(batches).toEqual([1, 99]);
@@ -182,13 +188,20 @@ describe('a journal that is full', () => {
     await journal.start('A');
     broken = true;
     journal.end('A', EXIT);
-    await expect(journal.start('B')).rejects.toMatchObject({ code: 'JOURNAL_FULL', message: expect.stringContaining('ENOSPC') });
+    await expect(journal.start('B')).rejects.toMatchObject({
+      code: 'JOURNAL_FULL',
+      message: expect.stringContaining('ENOSPC'),
+    });
     expect(journal.state('B')).toEqual({ state: 'never-started' });
     broken = false;
     await journal.start('C');
     await journal.close();
     const after = await open();
-    expect([after.state('A').state, after.state('B').state, after.state('C').state]).toEqual(['ended', 'never-started', 'lost']);
+    expect([after.state('A').state, after.state('B').state, after.state('C').state]).toEqual([
+      'ended',
+      'never-started',
+      'lost',
+    ]);
     await after.close();
   });
 
@@ -201,7 +214,10 @@ describe('a journal that is full', () => {
       const filling = async () => {
         for (let at = 0; ; at++) await journal.start(`${at}-`.padEnd(400, 'x'));
       };
-      await expect(filling()).rejects.toMatchObject({ code: 'JOURNAL_FULL', message: expect.stringContaining('ENOSPC') });
+      await expect(filling()).rejects.toMatchObject({
+        code: 'JOURNAL_FULL',
+        message: expect.stringContaining('ENOSPC'),
+      });
       rmSync(join(directory, 'ballast'));
       await journal.start('B');
       await journal.close();

@@ -41,7 +41,13 @@ describe('a process', () => {
     const id = ulid();
     expect(await outputOf('echo $OPENCLAW_FEDERATION_INVOCATION', id)).toBe(`${id}\n`);
     const env = { OPENCLAW_FEDERATION_INVOCATION: 'other' };
-    const spawned = await processes.spawn({ id, argv: ['printenv', 'OPENCLAW_FEDERATION_INVOCATION'], cwd: '/', env, stdin: false });
+    const spawned = await processes.spawn({
+      id,
+      argv: ['printenv', 'OPENCLAW_FEDERATION_INVOCATION'],
+      cwd: '/',
+      env,
+      stdin: false,
+    });
     if (!spawned.ok) throw new Error(spawned.failure.reason);
     expect(await text(spawned.child.stdout)).toBe(`${id}\n`);
     await spawned.child.exited;
@@ -96,7 +102,11 @@ describe.each([
 
   it('keeps up with a command that forks all the time', async () => {
     const name = mark();
-    const child = await spawn(`f() { setsid sh -c "$1" ${name} "$1" & sleep 0.02; }; while :; do f 'sleep 60; :'; done`, ulid(), name);
+    const child = await spawn(
+      `f() { setsid sh -c "$1" ${name} "$1" & sleep 0.02; }; while :; do f 'sleep 60; :'; done`,
+      ulid(),
+      name,
+    );
     await until(() => processesMarked(name).length > 5);
     expect(await child.endTree({ termFirst: false, killAfterMs: 0 })).toBe(0);
     expect(processesMarked(name)).toEqual([]);

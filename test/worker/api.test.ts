@@ -78,7 +78,7 @@ describe('a request', () => {
     await run.started;
     run.stream.write(encodeJsonFrame(FRAME.open, 0, {}));
     await run.closed;
-    await expect(run.exit).rejects.toThrow();
+    await expect(run.exit).rejects.toThrow('closed before `exit`');
     await expect
       .poll(() => worker.executor.state(run.id), { timeout: 5000 })
       .toMatchObject({ exit: { ended: 'hub-lost' } });

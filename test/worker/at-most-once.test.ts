@@ -64,7 +64,7 @@ describe('a worker daemon that is killed', () => {
     const first = await start(point);
     const run = exec(first.session, command);
     await run.closed;
-    await expect(run.exit).rejects.toThrow();
+    await expect(run.exit).rejects.toThrow('closed before `exit`');
     await until(() => first.process.signalCode === 'SIGKILL');
     if (runs > 0) await until(() => existsSync(counter) && processesMarked(mark).length === 2);
 

@@ -44,7 +44,9 @@ export interface SpawnFailure {
   readonly reason: string;
 }
 
-export type Spawned = { readonly ok: true; readonly child: Child } | { readonly ok: false; readonly failure: SpawnFailure };
+export type Spawned =
+  | { readonly ok: true; readonly child: Child }
+  | { readonly ok: false; readonly failure: SpawnFailure };
 
 export interface Processes {
   spawn(spec: SpawnSpec): Promise<Spawned>;

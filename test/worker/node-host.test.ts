@@ -87,7 +87,8 @@ async function starts(): Promise<Start[]> {
 
 /** Waits for the start of that number, counted from 1. */
 async function started(number: number): Promise<Start> {
-  for (let deadline = performance.now() + 20_000; performance.now() < deadline;) {
+  const deadline = performance.now() + 20_000;
+  while (performance.now() < deadline) {
     const start = (await starts())[number - 1];
     if (start !== undefined) return start;
     await new Promise((resolve) => setTimeout(resolve, 10));

@@ -1,4 +1,6 @@
+import { once } from 'node:events';
 import { mkdir, writeFile } from 'node:fs/promises';
+import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import type { Log } from '#src/adapters/log.ts';
@@ -36,7 +38,7 @@ const REMEMBERED_LINES = 5;
 
 /**
  * Starts it and waits until an operator can connect. Throws OPENCLAW_MISSING where the program is not there or its
- * Node is too old, START_FAILED where it ends or says nothing for three minutes.
+ * Node is too old, PORT_IN_USE, and START_FAILED where it ends or says nothing for three minutes.
  */
 export async function startGateway(options: GatewayProcessOptions): Promise<GatewayProcess> {
   const { directory, port, token, openclaw, log, signal } = options;
@@ -44,6 +46,7 @@ export async function startGateway(options: GatewayProcessOptions): Promise<Gate
   const home = join(directory, 'home');
   await prepare({ state, home, port });
   await endOrphan(state, log);
+  await checkPort(port);
   const lines: string[] = [];
   const running = await runOpenClaw({
     openclaw,
@@ -70,6 +73,22 @@ export async function startGateway(options: GatewayProcessOptions): Promise<Gate
 async function prepare({ state, home, port }: { state: string; home: string; port: number }): Promise<void> {
   for (const directory of [state, home]) await mkdir(directory, { recursive: true, mode: 0o700 });
   await writeFile(join(state, 'openclaw.json'), `${JSON.stringify(settings(port), null, 2)}\n`, { mode: 0o600 });
+}
+
+/** Whoever has the port may be a gateway too, and would answer in the place of ours. */
+async function checkPort(port: number): Promise<void> {
+  const server = createServer();
+  try {
+    server.listen(port, '127.0.0.1');
+    await once(server, 'listening');
+    server.close();
+    await once(server, 'close');
+  } catch (cause) {
+    throw new FederationError('PORT_IN_USE', `the port ${port} for the OpenClaw gateway can't be taken`, {
+      hint: 'end what listens there, or choose another port',
+      cause,
+    });
+  }
 }
 
 /** To the gateway every carried node looks local, so nothing that it does for local peers may happen by itself. */
@@ -103,11 +122,13 @@ async function ready(running: RunningOpenClaw, { port, token, signal }: Awaited,
   const ended = running.exited.then((how) => Promise.reject(startFailed(how, lines)));
   try {
     await Promise.race([ended, answers(port, token, stopped)]);
+  } catch (error) {
+    signal.throwIfAborted();
+    throw error;
   } finally {
     over.abort();
     ended.catch(() => undefined);
   }
-  signal.throwIfAborted();
 }
 
 async function answers(port: number, token: string, signal: AbortSignal): Promise<void> {

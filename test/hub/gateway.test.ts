@@ -1,0 +1,168 @@
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import type { Gateway, GatewayNode, GatewayStatus } from '#src/adapters/openclaw/gateway.ts';
+import { FederationError } from '#src/core/errors.ts';
+import type { Member } from '#src/core/membership.ts';
+import { createGatewayDesk } from '#src/hub/gateway.ts';
+import type { GatewayDesk } from '#src/hub/gateway.ts';
+import type { NodeHostState } from '#src/protocol/hub-api.ts';
+import { until } from '../support/link.ts';
+import { SILENT_LOG, aMember } from '../support/member.ts';
+
+const DEVICE = 'd'.repeat(64);
+const PAIRED = { deviceId: DEVICE, removing: false };
+
+let state: GatewayStatus['state'];
+let nodes: Map<string, GatewayNode>;
+let listeners: Set<() => void>;
+let removed: string[];
+/** How many removals the gateway fails before it confirms one. */
+let failing: number;
+let member: Member;
+let stopping: AbortController;
+let desk: GatewayDesk;
+
+const gateway: Gateway = {
+  status: () => ({ state, url: 'ws://127.0.0.1:1', version: null, problem: null }),
+  nodes: () => nodes,
+  onChange(listener) {
+    listeners.add(listener);
+    return () => void listeners.delete(listener);
+  },
+  mintSetupCode: async (port) => ({ setupCode: `code for ${port}`, expiresAt: 1 }),
+  async removeDevice(deviceId) {
+    if (failing-- > 0) throw new FederationError('GATEWAY_UNREACHABLE', 'not now');
+    removed.push(deviceId);
+  },
+  invoke: () => Promise.reject(new Error('not here')),
+  close: () => Promise.resolve(),
+};
+
+beforeEach(() => {
+  state = 'connected';
+  nodes = new Map();
+  listeners = new Set();
+  removed = [];
+  failing = 0;
+  member = aMember();
+  stopping = new AbortController();
+  desk = open(gateway);
+});
+
+afterEach(async () => {
+  stopping.abort();
+  await desk.done;
+});
+
+function open(asked: Gateway | null): GatewayDesk {
+  return createGatewayDesk({
+    gateway: asked,
+    members: () => [member],
+    setDevice: async (_nodeId, openclaw) => {
+      member = { ...member, openclaw };
+    },
+    log: SILENT_LOG,
+    signal: stopping.signal,
+  });
+}
+
+const here: GatewayNode = { connected: true, commands: ['system.which'], approvalState: 'approved' };
+
+test.each<[NodeHostState, string, () => void]>([
+  [
+    'none',
+    'a member that runs no node host',
+    () => void (member = aMember({ facts: { ...member.facts, offers: [] } })),
+  ],
+  ['unknown', 'a gateway that is not connected', () => void (state = 'disconnected')],
+  ['unpaired', 'a member without a device', () => nodes.set(DEVICE, here)],
+  ['unpaired', 'a device that the gateway does not list', () => void (member = aMember({ openclaw: PAIRED }))],
+  [
+    'unpaired',
+    'a device that is to go',
+    () => {
+      member = aMember({ openclaw: { deviceId: DEVICE, removing: true } });
+      nodes.set(DEVICE, here);
+    },
+  ],
+  [
+    'disconnected',
+    'a device that the gateway lists as away',
+    () => {
+      member = aMember({ openclaw: PAIRED });
+      nodes.set(DEVICE, { ...here, connected: false });
+    },
+  ],
+  [
+    'connected',
+    'a device that the gateway lists as there',
+    () => {
+      member = aMember({ openclaw: PAIRED });
+      nodes.set(DEVICE, here);
+    },
+  ],
+])('the node host is %s for %s', (expected, _what, given) => {
+  given();
+  expect(desk.nodeHostState(member)).toBe(expected);
+});
+
+test('without a gateway every node host is unknown and no code is given out', async () => {
+  const bare = open(null);
+  expect(bare.status()).toBeNull();
+  expect(bare.nodeHostState(member)).toBe('unknown');
+  expect(bare.commands(member)).toEqual([]);
+  await expect(bare.setupCode(member, 1)).rejects.toMatchObject({ code: 'GATEWAY_UNREACHABLE' });
+});
+
+test('the commands are those that the gateway lists', () => {
+  member = aMember({ openclaw: PAIRED });
+  nodes.set(DEVICE, here);
+  expect(desk.commands(member)).toEqual(['system.which']);
+});
+
+test('a member gets one code at a time, and others meanwhile', async () => {
+  expect((await desk.setupCode(member, 19_002)).setupCode).toBe('code for 19002');
+  await expect(desk.setupCode(member, 19_002)).rejects.toMatchObject({ code: 'FORBIDDEN' });
+  await expect(desk.setupCode(aMember({ id: 'b'.repeat(64) }), 19_002)).resolves.toBeDefined();
+});
+
+test('who offers no node host or was revoked gets no code', async () => {
+  const plain = aMember({ facts: { ...member.facts, offers: ['exec'] } });
+  await expect(desk.setupCode(plain, 1)).rejects.toMatchObject({ code: 'FORBIDDEN' });
+  await expect(desk.setupCode(aMember({ revokedAt: 1 }), 1)).rejects.toMatchObject({ code: 'FORBIDDEN' });
+});
+
+test('a device that is to go is asked away until the gateway confirms it', async () => {
+  failing = 1;
+  member = aMember({ revokedAt: 1, openclaw: { deviceId: DEVICE, removing: true } });
+  desk.sweep();
+  await until('the device is gone', () => member.openclaw === null);
+  expect(removed).toEqual([DEVICE]);
+});
+
+test('while the gateway is away nothing is asked, and all of it when it is back', async () => {
+  state = 'disconnected';
+  member = aMember({ revokedAt: 1, openclaw: { deviceId: DEVICE, removing: true } });
+  desk.sweep();
+  await new Promise((resolve) => setTimeout(resolve, 50));
+  expect(removed).toEqual([]);
+  state = 'connected';
+  for (const listener of listeners) listener();
+  await until('the device is gone', () => member.openclaw === null);
+});
+
+test('a device that joined is the member’s, and the one before it goes', async () => {
+  await desk.joined(member, DEVICE);
+  expect(member.openclaw).toEqual(PAIRED);
+  await desk.joined(member, 'e'.repeat(64));
+  expect(member.openclaw?.deviceId).toBe('e'.repeat(64));
+  await until('the first is removed', () => removed.includes(DEVICE));
+  expect(removed).toEqual([DEVICE]);
+});
+
+test('a device that joined while its member was revoked goes again', async () => {
+  member = aMember({ revokedAt: 1 });
+  await desk.joined(member, DEVICE);
+  await until('it is removed', () => removed.includes(DEVICE));
+  await until('it is forgotten', () => member.openclaw === null);
+  expect(removed).toEqual([DEVICE]);
+});

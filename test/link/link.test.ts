@@ -63,7 +63,7 @@ test('a round trip is known soon and the state is online', async () => {
 });
 
 test('a link that the hub closes tells the node why and fails every stream at both ends', async () => {
-  const { node, link } = await linked({ onStream: (stream) => void stream.respond({ ':status': 200 }) });
+  const { node, link } = await linked({ onStream: (stream) => stream.respond({ ':status': 200 }) });
   const request = link.request({ ':path': '/' });
   await once(request, 'response');
   const nodeEnd = endOf(node.streams[0]!);
@@ -81,7 +81,7 @@ test('a link that the hub closes tells the node why and fails every stream at bo
 });
 
 test('a node that stops fails every stream at both ends', async () => {
-  const { node, link } = await linked({ onStream: (stream) => void stream.respond({ ':status': 200 }) });
+  const { node, link } = await linked({ onStream: (stream) => stream.respond({ ':status': 200 }) });
   const request = link.request({ ':path': '/' });
   await once(request, 'response');
   const ends = Promise.all([endOf(node.streams[0]!), endOf(request)]);

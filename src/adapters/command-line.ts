@@ -9,7 +9,7 @@ import { FederationError } from '#src/core/errors.ts';
 export async function runCommandLine(command: Command, argv: readonly string[]): Promise<void> {
   const used = quiet(command);
   try {
-    await used.parseAsync(argv as string[], { from: 'user' });
+    await used.parseAsync(argv, { from: 'user' });
   } catch (error) {
     if (!(error instanceof CommanderError)) throw error;
     if (error.exitCode !== 0) throw usageError(command, error);

@@ -23,7 +23,8 @@ export function homePath(flag: string | undefined, environment: NodeJS.ProcessEn
 
 /** Makes the folder where it is missing. Throws HOME_UNUSABLE. */
 export async function openHome(path: string): Promise<Home> {
-  const usable = <T>(work: Promise<T>): Promise<T> => work.catch((cause: unknown) => Promise.reject(unusable(path, cause)));
+  const usable = <T>(work: Promise<T>): Promise<T> =>
+    work.catch((cause: unknown) => Promise.reject(unusable(path, cause)));
   await usable(prepare(path));
   const file = (name: string) => join(path, name);
   return {

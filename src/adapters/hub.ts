@@ -4,8 +4,8 @@ import { request } from 'node:http';
 import { join } from 'node:path';
 import type { ErrorBody } from '#src/core/errors.ts';
 import { FederationError } from '#src/core/errors.ts';
-import type { HubRecord } from '#src/protocol/hub-record.ts';
-import { HUB_RECORD_FILE } from '#src/protocol/hub-record.ts';
+import type { HubRecord } from '#src/core/hub-record.ts';
+import { HUB_RECORD_FILE } from '#src/core/hub-record.ts';
 
 export type Method = 'GET' | 'POST' | 'PUT';
 
@@ -34,7 +34,12 @@ export async function findHub(home: string): Promise<HubClient> {
     });
   }
 
-  async function open(method: Method, path: string, body: object | undefined, signal?: AbortSignal): Promise<IncomingMessage> {
+  async function open(
+    method: Method,
+    path: string,
+    body: object | undefined,
+    signal?: AbortSignal,
+  ): Promise<IncomingMessage> {
     const asking = start(method, `/api/v1${path}`, body === undefined ? null : 'application/json', signal);
     const answered = answerOf(asking, home);
     asking.end(body === undefined ? undefined : JSON.stringify(body));

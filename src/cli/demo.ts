@@ -55,16 +55,22 @@ async function tour(home: string, signal: AbortSignal): Promise<void> {
   const script = fileURLToPath(new URL('../../bin/manage-federation.js', import.meta.url));
   for (const words of TOUR) {
     say(`\n$ manage-federation ${words.map(shown).join(' ')}`);
-    const { exitCode, isCanceled } = await execa(process.execPath, [...process.execArgv, script, '--home', home, ...words], {
-      stdin: 'ignore',
-      stdout: 'inherit',
-      stderr: 'inherit',
-      reject: false,
-      cancelSignal: signal,
-    });
+    const { exitCode, isCanceled } = await execa(
+      process.execPath,
+      [...process.execArgv, script, '--home', home, ...words],
+      {
+        stdin: 'ignore',
+        stdout: 'inherit',
+        stderr: 'inherit',
+        reject: false,
+        cancelSignal: signal,
+      },
+    );
     if (isCanceled) signal.throwIfAborted();
     if (exitCode !== 0) {
-      throw new FederationError('START_FAILED', `that ended with exit code ${exitCode}`, { hint: `see the logs below ${home}` });
+      throw new FederationError('START_FAILED', `that ended with exit code ${exitCode}`, {
+        hint: `see the logs below ${home}`,
+      });
     }
   }
 }

@@ -41,7 +41,9 @@ function findingText({ check, state, found, why, mend }: Finding): string {
 async function homeFindings(home: string): Promise<Finding[]> {
   const found = await stat(home).catch(() => null);
   if (found === null) {
-    return [{ check: 'home', state: 'fail', found: `${home} does not exist`, mend: 'deploy-federation local, or --home' }];
+    return [
+      { check: 'home', state: 'fail', found: `${home} does not exist`, mend: 'deploy-federation local, or --home' },
+    ];
   }
   const { bavail, bsize } = await statfs(home);
   const free = bavail * bsize;

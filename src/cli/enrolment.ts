@@ -38,7 +38,10 @@ function stateOf({ rejected, held }: PairingRequestView): string {
 }
 
 /** `manage-federation approve WORD…`: one after the other; the first that fails ends it. */
-export async function approveNodes(words: readonly string[], flags: GlobalFlags & { replace?: boolean }): Promise<number> {
+export async function approveNodes(
+  words: readonly string[],
+  flags: GlobalFlags & { replace?: boolean },
+): Promise<number> {
   const hub = await hubOf(flags);
   const approved: NodeDetail[] = [];
   for (const word of words) {

@@ -27,7 +27,11 @@ export interface ExecFlags extends GlobalFlags {
 const MANY = 10;
 
 /** `manage-federation exec NODE -- ARGV…`, `exec NODE "command line"`, `exec --all -- ARGV…` */
-export async function exec(words: readonly string[], argv: readonly string[] | null, flags: ExecFlags): Promise<number> {
+export async function exec(
+  words: readonly string[],
+  argv: readonly string[] | null,
+  flags: ExecFlags,
+): Promise<number> {
   const [node, ...rest] = flags.all === true ? ['', ...words] : words;
   if (node === undefined) throw usage('no node named', 'manage-federation exec NODE -- uname -a');
   const command = commandOf(rest, argv, flags);
@@ -37,7 +41,11 @@ export async function exec(words: readonly string[], argv: readonly string[] | n
 }
 
 /** `manage-federation broadcast -- ARGV…`, `broadcast "command line"` */
-export async function broadcast(words: readonly string[], argv: readonly string[] | null, flags: ExecFlags): Promise<number> {
+export async function broadcast(
+  words: readonly string[],
+  argv: readonly string[] | null,
+  flags: ExecFlags,
+): Promise<number> {
   const command = commandOf(words, argv, flags);
   return manyNodes(await hubOf(flags), { kind: 'broadcast', targets: 'all', command }, flags);
 }
@@ -116,7 +124,9 @@ async function manyNodes(hub: HubClient, job: JobCreate, flags: ExecFlags): Prom
 async function confirm(hub: HubClient, { yes }: GlobalFlags): Promise<void> {
   if (yes === true) return;
   const nodes = await hub.ask<NodeView[]>('GET', '/nodes');
-  const count = nodes.filter(({ role, state }) => role !== 'master' && (state === 'online' || state === 'suspect')).length;
+  const count = nodes.filter(
+    ({ role, state }) => role !== 'master' && (state === 'online' || state === 'suspect'),
+  ).length;
   if (count <= MANY) return;
   if (!process.stdin.isTTY || !process.stderr.isTTY) {
     throw new FederationError('CONFIRMATION_NEEDED', `this runs on ${count} nodes`, { hint: 'add --yes' });
@@ -133,7 +143,18 @@ function jobJson(job: string, results: readonly Result[], output: ReturnType<typ
     summary: summarize(results),
     results: results.map(({ node, id, outcome, exitCode, signal, truncated, durationMs, replayed, reason }, target) => {
       const { truncated: cut, ...text } = output.of(target);
-      return { node, id, outcome, exitCode, signal, ...text, truncated: truncated || cut, durationMs, replayed, reason };
+      return {
+        node,
+        id,
+        outcome,
+        exitCode,
+        signal,
+        ...text,
+        truncated: truncated || cut,
+        durationMs,
+        replayed,
+        reason,
+      };
     }),
   };
 }

@@ -36,7 +36,13 @@ export async function listAudit(flags: HistoryFlags): Promise<number> {
   else {
     printTable(
       ['SEQ', 'TIME', 'ACTION', 'BY', 'DETAIL'],
-      records.map(({ seq, at, action, by, detail }) => [String(seq), at, action, by, shortened(JSON.stringify(detail))]),
+      records.map(({ seq, at, action, by, detail }) => [
+        String(seq),
+        at,
+        action,
+        by,
+        shortened(JSON.stringify(detail)),
+      ]),
     );
   }
   return 0;

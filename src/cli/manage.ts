@@ -63,8 +63,8 @@ function commands(dashed: readonly string[] | null, ends: Ends): Command {
   command('reject <node>', 'refuse a node that waits').action(async (node: string, own: object) =>
     ends((await import('#src/cli/enrolment.ts')).rejectNode(node, all(own))),
   );
-  command('revoke <node>', 'put a member out: its link closes and its jobs end').action(async (node: string, own: object) =>
-    ends((await import('#src/cli/nodes.ts')).revokeNode(node, all(own))),
+  command('revoke <node>', 'put a member out: its link closes and its jobs end').action(
+    async (node: string, own: object) => ends((await import('#src/cli/nodes.ts')).revokeNode(node, all(own))),
   );
   program
     .command('token')

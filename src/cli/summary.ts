@@ -4,7 +4,9 @@ import type { Result } from '#src/protocol/hub-api.ts';
 
 /** `2 ok, 1 failed`, in the order of the outcomes. */
 export function summaryText(summary: Summary): string {
-  const parts = OUTCOMES.filter((outcome) => (summary[outcome] ?? 0) > 0).map((outcome) => `${summary[outcome]} ${outcome}`);
+  const parts = OUTCOMES.filter((outcome) => (summary[outcome] ?? 0) > 0).map(
+    (outcome) => `${summary[outcome]} ${outcome}`,
+  );
   return parts.join(', ') || 'nothing ran';
 }
 

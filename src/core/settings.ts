@@ -147,7 +147,8 @@ function put(target: Record<string, unknown>, path: readonly string[], value: un
 
 function merge(below: unknown, above: unknown): unknown {
   if (!isRecord(below) || !isRecord(above)) return above === undefined ? below : above;
-  const merged: Record<string, unknown> = Object.assign(Object.create(null), below);
+  // Without a prototype, so that a key such as __proto__ is a key and nothing more.
+  const merged: Record<string, unknown> = Object.assign(Object.create(null) as Record<string, unknown>, below);
   for (const [key, value] of Object.entries(above)) merged[key] = merge(merged[key], value);
   return merged;
 }

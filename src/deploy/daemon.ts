@@ -12,14 +12,12 @@ export interface DaemonSpec {
   readonly environment: Readonly<Record<string, string>>;
   /** File that its log goes to. */
   readonly log: string;
+  /** Called when it ends before it has run for a moment: then trying again is of no use. */
+  readonly onFailed: (error: FederationError) => void;
 }
 
 /** One of our daemons as a child that is started again when it dies, and ends when this process does. */
 export interface Daemon {
-  readonly name: string;
-  readonly pid: number | null;
-  /** Rejects with START_FAILED when it ends before it has run for a moment: then trying again is of no use. */
-  readonly failed: Promise<never>;
   stop(): Promise<void>;
 }
 
@@ -28,10 +26,8 @@ const RESTART_MS = 1000;
 const STARTED_MS = 3000;
 const KILL_AFTER_MS = 15_000;
 
-export function startDaemon({ name, program, home, environment, log }: DaemonSpec): Daemon {
+export function startDaemon({ name, program, home, environment, log, onFailed }: DaemonSpec): Daemon {
   const script = fileURLToPath(new URL(`../../bin/${program}.js`, import.meta.url));
-  const { promise: failed, reject } = Promise.withResolvers<never>();
-  failed.catch(() => undefined);
   const stopping = new AbortController();
   let child: ReturnType<typeof start> | null = null;
 
@@ -60,7 +56,9 @@ export function startDaemon({ name, program, home, environment, log }: DaemonSpe
       if (stopping.signal.aborted) return;
       if (first && performance.now() - startedAt < STARTED_MS) {
         const how = exitCode === undefined ? `by ${signal}` : `with exit code ${exitCode}`;
-        reject(new FederationError('START_FAILED', `${name} ended at once, ${how}`, { hint: `see the end of ${log}` }));
+        onFailed(
+          new FederationError('START_FAILED', `${name} ended at once, ${how}`, { hint: `see the end of ${log}` }),
+        );
         return;
       }
       await pause(RESTART_MS, undefined, { signal: stopping.signal }).catch(() => undefined);
@@ -69,11 +67,6 @@ export function startDaemon({ name, program, home, environment, log }: DaemonSpe
 
   const ended = keepAlive();
   return {
-    name,
-    get pid() {
-      return child?.pid ?? null;
-    },
-    failed,
     async stop() {
       stopping.abort();
       child?.kill('SIGTERM');

@@ -11,7 +11,11 @@ type News =
   | { readonly type: 'failed'; readonly error: ErrorBody };
 
 /** Starts `deploy-federation` with `args` as a process of its own and waits until it is ready. Throws what it failed with. */
-export async function startDetached(args: readonly string[], log: string, progress: (line: string) => void): Promise<void> {
+export async function startDetached(
+  args: readonly string[],
+  log: string,
+  progress: (line: string) => void,
+): Promise<void> {
   const script = fileURLToPath(new URL('../../bin/deploy-federation.js', import.meta.url));
   const child = fork(script, args, {
     execArgv: process.execArgv,
@@ -22,7 +26,12 @@ export async function startDetached(args: readonly string[], log: string, progre
   child.on('message', (news: News) => {
     if (news.type === 'progress') progress(news.line);
     else if (news.type === 'ready') resolve();
-    else reject(new FederationError(news.error.code, news.error.message, { ...(news.error.hint === undefined ? {} : { hint: news.error.hint }) }));
+    else
+      reject(
+        new FederationError(news.error.code, news.error.message, {
+          ...(news.error.hint === undefined ? {} : { hint: news.error.hint }),
+        }),
+      );
   });
   child.on('error', reject);
   child.on('exit', (code, signal) => {
@@ -39,7 +48,8 @@ export function detachedNews(): { progress(line: string): void; ready(): void; f
   if (process.send === undefined) return null;
   // The command that started us may be gone: its interest ends with it, our work does not.
   process.on('disconnect', () => undefined);
-  const send = (news: News): void => void (process.connected && process.send?.(news, undefined, undefined, () => undefined));
+  const send = (news: News): void =>
+    void (process.connected && process.send?.(news, undefined, undefined, () => undefined));
   return {
     progress: (line) => send({ type: 'progress', line }),
     ready: () => send({ type: 'ready' }),

@@ -10,13 +10,13 @@ import { createLog } from '#src/adapters/log.ts';
 import { startGateway } from '#src/adapters/openclaw/gateway-process.ts';
 import { FederationError } from '#src/core/errors.ts';
 import { until } from '#src/deploy/condition.ts';
-import type { Daemon } from '#src/deploy/daemon.ts';
+import type { DaemonSpec } from '#src/deploy/daemon.ts';
 import { startDaemon } from '#src/deploy/daemon.ts';
 import { logFile } from '#src/deploy/log-file.ts';
 import { readLocalRecord, removeLocalRecord, writeLocalRecord } from '#src/deploy/local-record.ts';
 import type { NodeDetail, NodeView, PairingRequestView, TokenCreated } from '#src/protocol/hub-api.ts';
-import type { WorkerRecord } from '#src/protocol/worker-record.ts';
-import { WORKER_RECORD_FILE } from '#src/protocol/worker-record.ts';
+import type { WorkerRecord } from '#src/core/worker-record.ts';
+import { WORKER_RECORD_FILE } from '#src/core/worker-record.ts';
 
 export interface LocalOptions {
   /** Everything of it lives below this folder: `master`, `w1`, `w2` … */
@@ -57,8 +57,13 @@ export async function startLocal(options: LocalOptions): Promise<LocalFederation
     });
   }
   await writeLocalRecord(home, { state: 'starting', workers, openclaw: openclaw !== null, problem: null });
+  const failure = Promise.withResolvers<never>();
+  failure.promise.catch(() => undefined);
+  const orFailed = <T>(work: Promise<T>): Promise<T> => Promise.race([failure.promise, work]);
   const cleanups: (() => Promise<unknown>)[] = [() => removeLocalRecord(home)];
+  let stopping = false;
   const stop = async (): Promise<void> => {
+    stopping = true;
     for (const cleanup of cleanups.splice(0).toReversed()) await cleanup();
   };
   try {
@@ -70,12 +75,11 @@ export async function startLocal(options: LocalOptions): Promise<LocalFederation
 
   async function compose(): Promise<LocalFederation> {
     const master = await openHome(join(directory, 'master'));
-    const startFailed: Promise<never>[] = [];
     const gateway = openclaw === null ? null : await gatewayOf(master);
     const gatewayReady = gateway === null ? null : launchGateway(gateway.port, gateway.token);
     gatewayReady?.catch(() => undefined);
 
-    launch({
+    launchDaemon({
       name: 'the hub',
       program: 'federation-hub',
       home: master,
@@ -89,22 +93,16 @@ export async function startLocal(options: LocalOptions): Promise<LocalFederation
             }),
       },
     });
-    const failed = Promise.race(startFailed);
-    const hub = await Promise.race([failed, hubThatAnswers(master.path)]);
+    const hub = await orFailed(hubThatAnswers(master.path));
     progress(`the hub runs (${hub.record.address}:${hub.record.port})`);
-
-    await startWorkers(hub, startFailed);
-    await Promise.race([Promise.race(startFailed), Promise.all([masterJoined(hub), ...names().map((name) => joined(hub, name))])]);
+    await startWorkers(hub);
+    await orFailed(Promise.all([masterJoined(hub), ...names().map((name) => joined(hub, name))]));
     if (gatewayReady !== null) {
       progress('waiting for the OpenClaw gateway and the node host on w1 (10 to 60 s)');
-      await Promise.race([Promise.race(startFailed), gatewayReady.then(() => nodeHostConnected(hub))]);
+      await orFailed(gatewayReady.then(() => nodeHostConnected(hub)));
     }
     await writeLocalRecord(home, { state: 'ready', workers, openclaw: openclaw !== null, problem: null });
-    return { home: master.path, failed: Promise.race(startFailed), stop };
-
-    function launch(spec: Parameters<typeof launchDaemon>[0]): void {
-      startFailed.push(launchDaemon(spec).failed);
-    }
+    return { home: master.path, failed: failure.promise, stop };
 
     async function launchGateway(port: number, token: string): Promise<void> {
       const process = await startGateway({
@@ -117,17 +115,16 @@ export async function startLocal(options: LocalOptions): Promise<LocalFederation
       });
       cleanups.push(() => process.stop());
       progress(`the OpenClaw gateway runs (127.0.0.1:${port})`);
-      startFailed.push(process.exited.then((how) => Promise.reject(gatewayEnded(how, master))));
+      void process.exited.then((how) => stopping || failure.reject(gatewayEnded(how, master)));
     }
 
-    async function startWorkers(client: HubClient, failures: Promise<never>[]): Promise<void> {
+    async function startWorkers(client: HubClient): Promise<void> {
       const own = await openHome(join(directory, 'master', 'worker'));
       await inviteMaster(client, own);
       const start = (name: string, place: Home, environment: Record<string, string>) => {
         const { address, port } = client.record;
         const common = { OPENCLAW_FEDERATION_NAME: name, OPENCLAW_FEDERATION_WORKER_HUB: `${address}:${port}` };
-        const spec = { name, program: 'federation-worker', home: place, environment: { ...common, ...environment } } as const;
-        failures.push(launchDaemon(spec).failed);
+        launchDaemon({ name, program: 'federation-worker', home: place, environment: { ...common, ...environment } });
       };
       // One kind of node everywhere; nothing runs on the master unless its own settings say so.
       start('master', own, { OPENCLAW_FEDERATION_ROLE: 'master', OPENCLAW_FEDERATION_WORKER_EXEC_MODE: 'allowlist' });
@@ -138,16 +135,13 @@ export async function startLocal(options: LocalOptions): Promise<LocalFederation
     }
   }
 
-  function launchDaemon(spec: {
-    name: string;
-    program: 'federation-hub' | 'federation-worker';
-    home: Home;
-    environment: Record<string, string>;
-  }): Daemon {
-    const { home: place, program } = spec;
-    const daemon = startDaemon({ ...spec, home: place.path, log: place.file(`${program.replace('federation-', '')}.log`) });
+  function launchDaemon({
+    home: place,
+    ...spec
+  }: Omit<DaemonSpec, 'home' | 'log' | 'onFailed'> & { home: Home }): void {
+    const log = place.file(`${spec.program.replace('federation-', '')}.log`);
+    const daemon = startDaemon({ ...spec, home: place.path, log, onFailed: failure.reject });
     cleanups.push(() => daemon.stop());
-    return daemon;
   }
 
   function names(): string[] {

@@ -47,7 +47,13 @@ export interface EnrolmentOptions {
 type Waiter = { readonly admit: (member: Member) => void; readonly refuse: (error: FederationError) => void };
 type AuditDetail = Readonly<Record<string, unknown>>;
 
-export async function openEnrolment({ store, hubId, limits, log, now = Date.now }: EnrolmentOptions): Promise<Enrolment> {
+export async function openEnrolment({
+  store,
+  hubId,
+  limits,
+  log,
+  now = Date.now,
+}: EnrolmentOptions): Promise<Enrolment> {
   let state = await load(store);
   let turn: Promise<unknown> = Promise.resolve();
   const waiters = new Map<string, Waiter>();
@@ -163,7 +169,10 @@ export async function openEnrolment({ store, hubId, limits, log, now = Date.now 
       }),
     revoke: (word, by) =>
       inTurn(async () => {
-        const member = findNode([...state.members.values()].filter(({ revokedAt }) => revokedAt === null), word);
+        const member = findNode(
+          [...state.members.values()].filter(({ revokedAt }) => revokedAt === null),
+          word,
+        );
         await commit([revoke(member, now())], [record('node.revoke', by, named(member))]);
         return state.members.get(member.id)!;
       }),
@@ -172,10 +181,20 @@ export async function openEnrolment({ store, hubId, limits, log, now = Date.now 
         const { name, role, labels, ttlSeconds, uses } = tokenCreateSchema.parse(wanted);
         const secret = randomBytes(32).toString('base64url');
         const expiresAt = now() + ttlSeconds * 1000;
-        const token = { hash: sha256(secret), name: name ?? null, role, labels, createdAt: now(), expiresAt, usesLeft: uses, createdBy: by };
-        await commit([...expire(state, now()), { type: 'token', token }], [
-          record('token.create', by, { name: token.name, role, labels, expiresAt, uses }),
-        ]);
+        const token = {
+          hash: sha256(secret),
+          name: name ?? null,
+          role,
+          labels,
+          createdAt: now(),
+          expiresAt,
+          usesLeft: uses,
+          createdBy: by,
+        };
+        await commit(
+          [...expire(state, now()), { type: 'token', token }],
+          [record('token.create', by, { name: token.name, role, labels, expiresAt, uses })],
+        );
         return { token: formatJoinToken({ hubId, secret }), expiresAt: new Date(expiresAt).toISOString(), uses };
       }),
     seen: (nodeId) => change(nodeId, (member) => ({ ...member, lastSeenAt: now() })),

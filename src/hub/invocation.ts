@@ -38,7 +38,12 @@ export interface RunningInvocation {
  * closes without one is `unknown`, because the command may have run.
  * `deadlineMs`: time after which a node that says nothing more is given up; null for none.
  */
-export function invoke(link: Link, invocation: Invocation, sink: OutputSink, deadlineMs: number | null): RunningInvocation {
+export function invoke(
+  link: Link,
+  invocation: Invocation,
+  sink: OutputSink,
+  deadlineMs: number | null,
+): RunningInvocation {
   const startedAt = performance.now();
   const { promise: ended, resolve } = Promise.withResolvers<Ended>();
   const stream = link.request({ ':method': 'POST', ':path': '/exec' }, { endStream: false });
@@ -52,7 +57,10 @@ export function invoke(link: Link, invocation: Invocation, sink: OutputSink, dea
   let deadline = deadlineMs === null ? null : giveUpAfter(deadlineMs);
 
   function giveUpAfter(ms: number): NodeJS.Timeout {
-    return setTimeout(() => stream.destroy(new FederationError('LINK_LOST', 'the node did not confirm the end')), ms).unref();
+    return setTimeout(
+      () => stream.destroy(new FederationError('LINK_LOST', 'the node did not confirm the end')),
+      ms,
+    ).unref();
   }
 
   function onFrame(frame: Frame): void {
@@ -93,7 +101,9 @@ export function invoke(link: Link, invocation: Invocation, sink: OutputSink, dea
       stream.destroy(error as Error);
     }
   });
-  stream.on('error', (error) => (fault = error));
+  stream.on('error', (error: Error) => {
+    fault = error;
+  });
   stream.on('close', () => {
     if (deadline !== null) clearTimeout(deadline);
     resolve(endOf());
@@ -152,7 +162,7 @@ const NOTHING = { exitCode: null, signal: null, truncated: false, replayed: fals
 function unknown(stream: ClientHttp2Stream, fault: Error | null): EndingParts {
   const reason = fault instanceof FederationError ? fault.message : 'the link was lost before the end was known';
   // 0 where no response came; the request may have arrived all the same.
-  const refused = stream.rstCode === 7 /* REFUSED_STREAM, RFC 9113 section 7: not processed */;
+  const refused = stream.rstCode === 7; /* REFUSED_STREAM, RFC 9113 section 7: not processed */
   return refused
     ? neverRan('the node refused the stream before it read it')
     : { ...NOTHING, outcome: 'unknown', reason: `${reason}; it may have run` };

@@ -12,8 +12,7 @@ import type { Fleet } from '#src/hub/fleet.ts';
 import type { Ended, OutputSink, RunningInvocation } from '#src/hub/invocation.ts';
 import { invoke } from '#src/hub/invocation.ts';
 import { chooseTargets } from '#src/hub/targets.ts';
-import type { JobEnded, JobOpened, JobView, Result } from '#src/protocol/hub-api.ts';
-import type { jobCreateSchema } from '#src/protocol/hub-api.ts';
+import type { jobCreateSchema, JobEnded, JobOpened, JobView, Result } from '#src/protocol/hub-api.ts';
 import type { FRAME } from '#src/protocol/frames.ts';
 import type { Started } from '#src/protocol/worker-api.ts';
 import type { z } from 'zod';
@@ -163,7 +162,12 @@ export function createJobs({ store, fleet, members, broadcastTimeoutMs, onUnknow
           auditChange('job.end', asker, endedAt, {
             job: id,
             summary: summarize(results),
-            results: results.map(({ node, outcome, exitCode }, at) => ({ node, outcome, exitCode, sha256: hashes[at] })),
+            results: results.map(({ node, outcome, exitCode }, at) => ({
+              node,
+              outcome,
+              exitCode,
+              sha256: hashes[at],
+            })),
           }),
         ]);
         if (results.some(({ outcome }) => outcome === 'unknown')) onUnknown(view(endedAt));

@@ -40,7 +40,10 @@ export interface TcpOptions {
 }
 
 /** Listens where nodes reach it. A request with a foreign Host or any Origin is a browser's, and refused. */
-export async function listenOnTcp({ address, port, names, upgrade }: TcpOptions, fetch: Fetch): Promise<Listening & { port: number }> {
+export async function listenOnTcp(
+  { address, port, names, upgrade }: TcpOptions,
+  fetch: Fetch,
+): Promise<Listening & { port: number }> {
   const server = serve({ kind: 'tcp' }, fetch, (request) => refusal(request, names));
   server.headersTimeout = 10_000;
   server.requestTimeout = 60_000;
@@ -55,7 +58,9 @@ export async function listenOnTcp({ address, port, names, upgrade }: TcpOptions,
 
 /** Answers an upgrade that nobody takes, and closes. */
 export function refuseUpgrade(socket: Duplex, status: 403 | 404): void {
-  socket.end(`HTTP/1.1 ${status} ${status === 403 ? 'Forbidden' : 'Not Found'}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`);
+  socket.end(
+    `HTTP/1.1 ${status} ${status === 403 ? 'Forbidden' : 'Not Found'}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`,
+  );
 }
 
 /** Whether a Host header names one of `names`, whatever its port. */
@@ -70,8 +75,14 @@ function refusal(request: IncomingMessage, names: readonly string[]): Federation
   return null;
 }
 
-function serve(listener: Listener, fetch: Fetch, refused: (request: IncomingMessage) => FederationError | null = () => null): Server {
-  const handle = getRequestListener((request, env) => fetch(request, { ...env, listener }), { overrideGlobalObjects: false });
+function serve(
+  listener: Listener,
+  fetch: Fetch,
+  refused: (request: IncomingMessage) => FederationError | null = () => null,
+): Server {
+  const handle = getRequestListener((request, env) => fetch(request, { ...env, listener }), {
+    overrideGlobalObjects: false,
+  });
   const server = createServer({ noDelay: true }, (request, response) => {
     const error = refused(request);
     if (error === null) return void handle(request, response);

@@ -39,8 +39,8 @@ import { createAcceptor } from '#src/link/accept.ts';
 import { createPrivateKey, keyPair } from '#src/link/key.ts';
 import { LINK_PATH } from '#src/protocol/handshake.ts';
 import { CARRIER_PATH } from '#src/protocol/hub-api.ts';
-import type { HubRecord } from '#src/protocol/hub-record.ts';
-import { HUB_RECORD_FILE } from '#src/protocol/hub-record.ts';
+import type { HubRecord } from '#src/core/hub-record.ts';
+import { HUB_RECORD_FILE } from '#src/core/hub-record.ts';
 
 /** A hub that runs in this process. */
 export interface Hub extends HubRecord {

@@ -94,7 +94,10 @@ async function settle(store: Store, id: string, invocation: string, state: Invoc
   const { node, outcome } = results.find((result) => result.invocation === invocation)!;
   await store.commit([
     { type: 'job', id, value: { ...job, results, summary: summarize(results) } },
-    { type: 'audit', entry: { at: Date.now(), action: 'job.resolve', by: node, detail: { job: id, invocation, outcome } } },
+    {
+      type: 'audit',
+      entry: { at: Date.now(), action: 'job.resolve', by: node, detail: { job: id, invocation, outcome } },
+    },
   ]);
 }
 
@@ -124,6 +127,9 @@ async function endInterrupted(store: Store, job: JobView): Promise<void> {
   const at = Date.now();
   await store.commit([
     { type: 'job', id: job.job, value: { ...job, endedAt: new Date(at).toISOString() } },
-    { type: 'audit', entry: { at, action: 'job.interrupted', by: 'hub', detail: { job: job.job, summary: job.summary } } },
+    {
+      type: 'audit',
+      entry: { at, action: 'job.interrupted', by: 'hub', detail: { job: job.job, summary: job.summary } },
+    },
   ]);
 }

@@ -74,7 +74,11 @@ export const tokenCreateSchema = z.strictObject({
   name: z.string().refine(isNodeName, 'not a node name').optional(),
   role: z.enum(ROLES).default('worker'),
   labels: labels.default({}),
-  ttlSeconds: z.int().min(1).max(30 * 86_400).default(900),
+  ttlSeconds: z
+    .int()
+    .min(1)
+    .max(30 * 86_400)
+    .default(900),
   uses: z.int().min(1).max(1000).default(1),
 });
 export type TokenCreate = z.input<typeof tokenCreateSchema>;

@@ -167,7 +167,9 @@ async function run(flags: { home?: string; hub?: string; name?: string; untilInp
   const home = await openHome(homePath(flags.home));
   const settings = await loadSettings(home, { name: flags.name, worker: { hub: flags.hub } });
   if (settings.worker.hub === undefined) {
-    throw new FederationError('SETTINGS_INVALID', 'settings: worker.hub: not set', { hint: 'federation-worker --hub HOST:PORT' });
+    throw new FederationError('SETTINGS_INVALID', 'settings: worker.hub: not set', {
+      hint: 'federation-worker --hub HOST:PORT',
+    });
   }
   const worker = await startWorker(home, settings, createLog({ level: settings.log.level, module: 'worker' }));
   if (!stop.aborted) await once(stop, 'abort');

@@ -4,8 +4,8 @@ import type { ErrorBody } from '#src/core/errors.ts';
 import { errorBody } from '#src/core/errors.ts';
 import { fingerprint } from '#src/core/node.ts';
 import type { DialEvent } from '#src/link/dial.ts';
-import type { WorkerRecord } from '#src/protocol/worker-record.ts';
-import { WORKER_RECORD_FILE } from '#src/protocol/worker-record.ts';
+import type { WorkerRecord } from '#src/core/worker-record.ts';
+import { WORKER_RECORD_FILE } from '#src/core/worker-record.ts';
 
 /** Writes down how the link stands, where people and programs on this machine can read it, and logs it. */
 export interface WorkerReport {
@@ -13,7 +13,11 @@ export interface WorkerReport {
   close(): Promise<void>;
 }
 
-export async function openReport(home: Home, node: { id: string; name: string; hub: string }, log: Log): Promise<WorkerReport> {
+export async function openReport(
+  home: Home,
+  node: { id: string; name: string; hub: string },
+  log: Log,
+): Promise<WorkerReport> {
   let record: WorkerRecord = {
     pid: process.pid,
     ...node,
@@ -29,7 +33,9 @@ export async function openReport(home: Home, node: { id: string; name: string; h
     const text = `${JSON.stringify(record)}\n`;
     written = written
       .then(() => home.write(WORKER_RECORD_FILE, text))
-      .catch((error: unknown) => log.warn('the state of the link could not be written down', { problem: String(error) }));
+      .catch((error: unknown) =>
+        log.warn('the state of the link could not be written down', { problem: String(error) }),
+      );
   }
 
   change({});

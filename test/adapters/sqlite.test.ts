@@ -57,7 +57,11 @@ test('commits made at once are all kept, in their order, in one chain', async ()
 test('a change that can’t be kept is refused alone and leaves the others and the chain whole', async () => {
   const store = openSqliteStore(path);
   const bad = { type: 'audit', entry: { at: null, action: 'bad', by: 'me', detail: {} } } as unknown as Change;
-  const ends = await Promise.allSettled([store.commit([entry(1)]), store.commit([entry(2), bad]), store.commit([entry(3)])]);
+  const ends = await Promise.allSettled([
+    store.commit([entry(1)]),
+    store.commit([entry(2), bad]),
+    store.commit([entry(3)]),
+  ]);
   expect(ends.map(({ status }) => status)).toEqual(['fulfilled', 'rejected', 'fulfilled']);
   expect((await store.audit(0, 10)).map(({ detail }) => detail['n'])).toEqual([1, 3]);
   await store.close();
@@ -65,7 +69,7 @@ test('a change that can’t be kept is refused alone and leaves the others and t
 });
 
 test.each([
-  ['an edit', "UPDATE audit SET detail = '{\"n\":99}' WHERE seq = 3", 'was changed'],
+  ['an edit', 'UPDATE audit SET detail = \'{"n":99}\' WHERE seq = 3', 'was changed'],
   ['a gap', 'DELETE FROM audit WHERE seq = 3', 'follows record 2'],
   ['a cut end', 'DELETE FROM audit WHERE seq = 5', 'is the last, but 5 were written'],
   [

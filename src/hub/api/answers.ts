@@ -29,7 +29,8 @@ const STATUS: Readonly<Partial<Record<ErrorCode, ContentfulStatusCode>>> = {
 /** Every error becomes `{code, message, hint?}`; of a bug the log gets the stack and the client nothing. */
 export function answerError(log: Log): (error: Error, context: Context) => Response {
   return (error, context) => {
-    if (!(error instanceof FederationError)) log.error('a request failed', { path: context.req.path, stack: error.stack });
+    if (!(error instanceof FederationError))
+      log.error('a request failed', { path: context.req.path, stack: error.stack });
     const body = errorBody(error);
     return context.json(body, STATUS[body.code] ?? 400);
   };

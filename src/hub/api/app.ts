@@ -1,4 +1,5 @@
 import { createRoute, OpenAPIHono } from '@hono/zod-openapi';
+import type { MiddlewareHandler } from 'hono';
 import { bodyLimit } from 'hono/body-limit';
 import type { Log } from '#src/adapters/log.ts';
 import { FederationError } from '#src/core/errors.ts';
@@ -53,7 +54,7 @@ export function createApp(options: AppOptions): OpenAPIHono<ApiEnvironment> {
     });
   });
   app.use('*', authorize(findSession));
-  const limit = bodyLimit({
+  const limit: MiddlewareHandler<ApiEnvironment> = bodyLimit({
     maxSize: MAX_BODY_BYTES,
     onError: () => {
       throw new FederationError('PAYLOAD_TOO_LARGE', 'the request is longer than 8 MiB');

@@ -13,7 +13,8 @@ export interface JobStream {
 
 /** A job as frames in the body of a response: output as it comes, and never more of it than the client takes. */
 export function jobStream(response: ServerResponse): JobStream {
-  const json = (type: FrameType, target: number, value: unknown) => response.write(encodeJsonFrame(type, target, value));
+  const json = (type: FrameType, target: number, value: unknown) =>
+    response.write(encodeJsonFrame(type, target, value));
 
   return {
     audience: {

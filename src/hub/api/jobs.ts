@@ -21,7 +21,10 @@ const startJob = createRoute({
     'A client that closes the connection ends the job.',
   request: { body: jsonBody(jobCreateSchema) },
   responses: {
-    200: { description: 'Frames', content: { [FRAMES_MEDIA_TYPE]: { schema: z.string().openapi({ format: 'binary' }) } } },
+    200: {
+      description: 'Frames',
+      content: { [FRAMES_MEDIA_TYPE]: { schema: z.string().openapi({ format: 'binary' }) } },
+    },
     default: failure,
   },
 });

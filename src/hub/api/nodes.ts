@@ -15,7 +15,9 @@ import {
   tokenCreateSchema,
 } from '#src/protocol/hub-api.ts';
 
-const word = z.object({ word: z.string().min(1).max(256).describe('Name, id, unique prefix of an id, or fingerprint') });
+const word = z.object({
+  word: z.string().min(1).max(256).describe('Name, id, unique prefix of an id, or fingerprint'),
+});
 
 const listNodes = createRoute({
   method: 'get',
@@ -83,7 +85,10 @@ export function nodeRoutes({ enrolment, views, revoke }: NodeRoutes): OpenAPIHon
   const app = new OpenAPIHono<ApiEnvironment>({ defaultHook: refuseInvalid });
   app.openapi(listNodes, (context) => {
     const members = [...enrolment.members()].toSorted(byStanding);
-    return context.json(members.map((member) => nodeView(member, views)), 200);
+    return context.json(
+      members.map((member) => nodeView(member, views)),
+      200,
+    );
   });
   app.openapi(showNode, (context) => {
     const member = findNode([...enrolment.members()], context.req.valid('param').word);

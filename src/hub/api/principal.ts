@@ -18,7 +18,10 @@ export interface ApiEnvironment {
 }
 
 /** The node of a bearer credential; null for none, a wrong one, or one from another address. */
-export type FindSession = (bearer: string, address: string) => { readonly member: Member; readonly session: Session } | null;
+export type FindSession = (
+  bearer: string,
+  address: string,
+) => { readonly member: Member; readonly session: Session } | null;
 
 /** Routes that a node asks with its credential; all others are the operator's. */
 const NODE_ROUTES: ReadonlySet<string> = new Set(['/api/v1/node-host', '/api/v1/node-host/setup-code']);

@@ -78,7 +78,7 @@ export function createExecutor({ node, settings, journal, processes, log }: Exec
       answerExit(stream, refusal);
       return null;
     }
-    const current = createInvocation({ invocation, stream, input, node, hubLossMs, killAfterMs, processes });
+    const current = createInvocation({ invocation, stream, input, node, hubLossMs, killAfterMs, processes, log });
     running.set(invocation.id, { invocation: current, finished: conduct(invocation.id, current, stream, input) });
     return current;
   }
@@ -141,7 +141,8 @@ export function createExecutor({ node, settings, journal, processes, log }: Exec
       return found !== undefined;
     },
     async endAll(reason) {
-      await Promise.all([...running.values()].map((one) => end(one, reason)));
+      // Again for those that came while the others died.
+      while (running.size > 0) await Promise.all([...running.values()].map((one) => end(one, reason)));
     },
     get running() {
       return running.size;

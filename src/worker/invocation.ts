@@ -1,4 +1,5 @@
 import type { ServerHttp2Stream } from 'node:http2';
+import type { Log } from '#src/adapters/log.ts';
 import type { Child, ChildExit, Processes } from '#src/adapters/process/processes.ts';
 import type { ExitRecord } from '#src/core/outcome.ts';
 import type { Command, Invocation } from '#src/protocol/worker-api.ts';
@@ -26,16 +27,18 @@ export interface InvocationOptions {
   readonly hubLossMs: number;
   readonly killAfterMs: number;
   readonly processes: Processes;
+  readonly log: Log;
 }
 
 /** A node that is thrown out has a second to end all that it runs. */
 const REVOKED_KILL_AFTER_MS = 500;
 
 export function createInvocation(options: InvocationOptions): RunningInvocation {
-  const { invocation, stream, input, node, hubLossMs, killAfterMs, processes } = options;
+  const { invocation, stream, input, node, hubLossMs, killAfterMs, processes, log } = options;
   const timers = new Set<NodeJS.Timeout>();
   let ended: ExitRecord['ended'] = 'itself';
   let lost = false;
+  let over = false;
   let child: Child | null = null;
   let output: Output | null = null;
   let exit: ChildExit | null = null;
@@ -43,34 +46,40 @@ export function createInvocation(options: InvocationOptions): RunningInvocation 
   let survivors = 0;
 
   async function run(): Promise<ExitRecord> {
+    try {
+      return await start();
+    } finally {
+      over = true;
+      for (const timer of timers) clearTimeout(timer);
+      child?.release();
+    }
+  }
+
+  async function start(): Promise<ExitRecord> {
     // Cancelled or left alone while the journal was written: it is never started.
     if (ended !== 'itself') return record(0);
     const startedAt = performance.now();
     const { id, command, stdin } = invocation;
     const spawned = await processes.spawn({ id, argv: argvOf(command), cwd: command.cwd, env: command.env, stdin });
-    if (!spawned.ok) {
-      const { exitCode, reason } = spawned.failure;
-      return { ...record(performance.now() - startedAt), exitCode, spawnError: reason };
-    }
-    const durationMs = await accompany(spawned.child, startedAt);
-    return record(durationMs);
+    if (spawned.ok) return record(await accompany(spawned.child, startedAt));
+    const { exitCode, reason } = spawned.failure;
+    return { ...record(performance.now() - startedAt), exitCode, spawnError: reason };
   }
 
+  /** Resolves with the time that the process took, when its output is delivered too. */
   async function accompany(started: Child, startedAt: number): Promise<number> {
     child = started;
     answerStarted(stream, { node: node.id, name: node.name, pid: started.pid });
     output = relayOutput({ stream, stdout: started.stdout, stderr: started.stderr });
     input.attach(started.stdin);
     if (lost) output.discard();
-    if (ended !== 'itself') ending ??= endTree(started);
+    if (ended !== 'itself') void end(ended);
     if (invocation.command.timeoutMs !== null) after(invocation.command.timeoutMs, () => void end('timeout'));
     exit = await started.exited;
     const durationMs = performance.now() - startedAt;
     output.exited();
     await output.ended;
     await ending;
-    for (const timer of timers) clearTimeout(timer);
-    started.release();
     return durationMs;
   }
 
@@ -79,19 +88,28 @@ export function createInvocation(options: InvocationOptions): RunningInvocation 
   }
 
   async function end(reason: EndReason): Promise<void> {
+    if (over) return;
     // Of a process that has exited only children in the background are left: how it ended does not change.
     if (ended === 'itself' && exit === null) ended = reason;
-    if (child !== null) ending ??= endTree(child);
+    // A revocation does not wait for an ending that takes its time.
+    if (child !== null && (ending === null || reason === 'revoked')) ending = endTree(child, reason);
     await ending;
   }
 
-  async function endTree(running: Child): Promise<void> {
-    const wait = ended === 'revoked' ? Math.min(killAfterMs, REVOKED_KILL_AFTER_MS) : killAfterMs;
-    survivors = await running.endTree({ termFirst: true, killAfterMs: wait });
+  /** Never rejects. */
+  async function endTree(running: Child, reason: EndReason): Promise<void> {
+    const wait = reason === 'revoked' ? Math.min(killAfterMs, REVOKED_KILL_AFTER_MS) : killAfterMs;
+    try {
+      survivors = await running.endTree({ termFirst: true, killAfterMs: wait });
+    } catch (error) {
+      // Nobody can say that nothing is left.
+      survivors = 1;
+      log.error('can’t see what is left of an invocation', { id: invocation.id, reason: String(error) });
+    }
   }
 
   function loseStream(): void {
-    if (lost) return;
+    if (lost || over) return;
     lost = true;
     output?.discard();
     if (child === null) void end('hub-lost');

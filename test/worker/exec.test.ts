@@ -3,6 +3,7 @@ import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { constants } from 'node:http2';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { ExitRecord } from '#src/core/outcome.ts';
 import { FRAME, encodeFrame } from '#src/protocol/frames.ts';
@@ -121,6 +122,25 @@ describe('a command', () => {
     expect(run.stdout()).toBe('done\n');
     await worker.processes.endOrphans([run.id]);
   });
+
+  it('leaves a child in the background alone once it has ended', async () => {
+    const name = `mark-${randomBytes(6).toString('hex')}`;
+    const run = exec(worker.session, sh(`sh -c 'sleep 60; :' ${name} >/dev/null 2>&1 & exit 0`));
+    expect(await exitOf(run)).toMatchObject({ exitCode: 0, ended: 'itself' });
+    // Longer than the hub-loss limit, with the connection lost in between.
+    worker.session.destroy();
+    await sleep(800);
+    expect(processesMarked(name)).toHaveLength(1);
+    await worker.processes.endOrphans([run.id]);
+    expect(processesMarked(name)).toEqual([]);
+  });
+
+  it('runs when the hub has said all that it will say', async () => {
+    const run = exec(worker.session, sh('sleep 0.1; echo end'));
+    run.stream.end();
+    expect(await exitOf(run)).toMatchObject({ exitCode: 0, ended: 'itself', truncated: false });
+    expect(run.stdout()).toBe('end\n');
+  });
 });
 
 describe('stdin', () => {
@@ -219,7 +239,18 @@ describe('ending', () => {
     });
   });
 
-  it('by revoke reaches all that runs, and what asks meanwhile', async () => {
+  it('by revoke does not wait for a cancel that takes its time', async () => {
+    const patient = await startWorker({ killAfterMs: 60_000 });
+    const run = exec(patient.session, sh(`trap 'echo no' TERM; echo up; while :; do sleep 0.05; done`));
+    await until(() => run.stdout() === 'up\n');
+    run.send('cancel');
+    await until(() => run.stdout() === 'up\nno\n');
+    await ask(patient.session, 'POST', '/revoke');
+    expect(await exitOf(run)).toMatchObject({ ended: 'cancelled', survivors: 0 });
+    await patient.close();
+  });
+
+  it('by revoke reaches all that runs', async () => {
     const names = [mark(), mark(), mark()];
     const runs = names.map((name) =>
       exec(worker.session, sh(`setsid sh -c 'trap "" TERM; sleep 60; :' ${name} & sleep 60`)),
@@ -274,7 +305,7 @@ describe('a reader that stalls', () => {
     await run.started;
     run.stream.pause();
     const before = process.memoryUsage().rss;
-    await new Promise((resolve) => setTimeout(resolve, 300));
+    await sleep(300);
     expect(worker.executor.running).toBe(1);
     expect(process.memoryUsage().rss - before).toBeLessThan(16 << 20);
     run.stream.resume();
@@ -289,7 +320,7 @@ describe('a reader that stalls', () => {
     const { pid } = await run.started;
     run.stream.pause();
     await until(() => !existsSync(`/proc/${pid}`));
-    await new Promise((resolve) => setTimeout(resolve, 700));
+    await sleep(700);
     run.stream.resume();
     expect((await exitOf(run)).stdoutBytes).toBe(100_000);
     expect(bytes).toBe(100_000);

@@ -101,6 +101,15 @@ function manage(base: string, home: number, log: Log): Cgroups {
     return false;
   }
 
+  /** A process that was started must not look as if it was not, so this throws nothing. */
+  function leave(): void {
+    try {
+      writeSync(home, '0');
+    } catch (error) {
+      log.error('the worker is stuck in an invocation’s cgroup', { reason: reasonOf(error) });
+    }
+  }
+
   function cgroup(path: string): Cgroup {
     return {
       inside: (start) => {
@@ -108,11 +117,13 @@ function manage(base: string, home: number, log: Log): Cgroups {
         try {
           return start();
         } finally {
-          writeSync(home, '0');
+          leave();
         }
       },
       threads: () => threadsBelow(path),
-      freeze: () => writeQuietly(join(path, 'cgroup.freeze'), '1'),
+      freeze: () => {
+        if (!threadsBelow(path).includes(process.pid)) writeQuietly(join(path, 'cgroup.freeze'), '1');
+      },
       release: () => {
         lingering.add(path);
         for (const one of lingering) if (remove(one)) lingering.delete(one);

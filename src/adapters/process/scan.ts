@@ -1,5 +1,5 @@
 import { readFileSync, readdirSync } from 'node:fs';
-import { setImmediate } from 'node:timers/promises';
+import { setImmediate, setTimeout } from 'node:timers/promises';
 
 /** Environment variable that holds the invocation's id in every process that comes of it. */
 export const INVOCATION_VARIABLE = 'OPENCLAW_FEDERATION_INVOCATION';
@@ -12,6 +12,10 @@ export interface ProcessInfo {
 }
 
 const SLICE = 64;
+const RETRIES = 20;
+const RETRY_MS = 50;
+/** What reading says of a process that is gone, or another user's, and of a system without /proc. */
+const ABSENT: ReadonlySet<unknown> = new Set(['ENOENT', 'ESRCH', 'EACCES', 'EPERM']);
 let upcoming: Promise<ProcessInfo[]> | null = null;
 
 /** Every process that lives (zombies do not), as /proc shows it; none where there is no /proc. */
@@ -19,9 +23,21 @@ export function scanProcesses(): Promise<ProcessInfo[]> {
   // One walk answers all who asked before it began: a cancelled broadcast asks a hundred times at once.
   upcoming ??= setImmediate().then(() => {
     upcoming = null;
-    return walk();
+    return walkUntilDone();
   });
   return upcoming;
+}
+
+/** Half of the processes must not pass for all. Throws when there is no looking at all, for want of files or memory. */
+async function walkUntilDone(): Promise<ProcessInfo[]> {
+  for (let left = RETRIES; ; left--) {
+    try {
+      return await walk();
+    } catch (error) {
+      if (left === 0) throw error;
+      await setTimeout(RETRY_MS);
+    }
+  }
 }
 
 async function walk(): Promise<ProcessInfo[]> {
@@ -38,9 +54,9 @@ async function walk(): Promise<ProcessInfo[]> {
 function processIds(): number[] {
   try {
     return readdirSync('/proc').map(Number).filter(Number.isInteger);
-  } catch {
-    // No /proc: not Linux.
-    return [];
+  } catch (error) {
+    if (isAbsent(error)) return [];
+    throw error;
   }
 }
 
@@ -57,9 +73,14 @@ function describe(pid: number): ProcessInfo | null {
 function read(pid: number, file: string): Buffer | null {
   try {
     return readFileSync(`/proc/${pid}/${file}`);
-  } catch {
-    return null;
+  } catch (error) {
+    if (isAbsent(error)) return null;
+    throw error;
   }
+}
+
+function isAbsent(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && ABSENT.has(error.code);
 }
 
 function invocationOf(environ: Buffer | null): string | null {

@@ -185,3 +185,8 @@ function endingOf(exit: WorkerExit): EndingParts {
     }
   }
 }
+
+/** The end of a part that was never sent, or that nothing is known of yet. */
+export function withoutRun(outcome: Result['outcome'], reason: string | null): Ended {
+  return { ...NOTHING, outcome, reason, durationMs: 0, stdoutBytes: 0, stderrBytes: 0, hashes: {} };
+}

@@ -1,6 +1,7 @@
 import { createRoute, OpenAPIHono } from '@hono/zod-openapi';
 import type { MiddlewareHandler } from 'hono';
 import { bodyLimit } from 'hono/body-limit';
+import { except } from 'hono/combine';
 import type { Log } from '#src/adapters/log.ts';
 import { FederationError } from '#src/core/errors.ts';
 import { answerError, failure, json } from '#src/hub/api/answers.ts';
@@ -60,7 +61,8 @@ export function createApp(options: AppOptions): OpenAPIHono<ApiEnvironment> {
       throw new FederationError('PAYLOAD_TOO_LARGE', 'the request is longer than 8 MiB');
     },
   });
-  app.use('*', (context, next) => (context.req.path.endsWith('/stdin') ? next() : limit(context, next)));
+  // The input of a process has no end that is known.
+  app.use('*', except('/api/v1/jobs/:job/stdin', limit));
 
   app.openapi(showHealth, (context) => {
     const { version, epoch } = status();

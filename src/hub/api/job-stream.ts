@@ -1,7 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { FrameType } from '#src/protocol/frames.ts';
 import { encodeJsonFrame, FRAME, FRAMES_MEDIA_TYPE, frameHeader } from '#src/protocol/frames.ts';
-import type { JobAudience, RunningJob } from '#src/hub/jobs.ts';
+import type { JobAudience, RunningJob } from '#src/hub/job.ts';
 import { errorBody } from '#src/core/errors.ts';
 import type { RunningInvocation } from '#src/hub/invocation.ts';
 
@@ -57,8 +57,12 @@ export function jobStream(response: ServerResponse): JobStream {
  * Hands a request's body to a process as its stdin. Resolves when the body has come whole, or when the process is
  * gone and takes no more; rejects when the client broke off, which is not an end of input.
  */
-export function pipeStdin(request: IncomingMessage, invocation: RunningInvocation): Promise<void> {
+export function pipeStdin(request: IncomingMessage, invocation: RunningInvocation | null): Promise<void> {
   const { promise, resolve, reject } = Promise.withResolvers<void>();
+  if (invocation === null) {
+    request.resume().on('end', resolve).on('error', reject);
+    return promise;
+  }
   invocation.onStdinDrain(() => request.resume());
   request.on('data', (chunk: Buffer) => {
     if (!invocation.writeStdin(chunk)) request.pause();

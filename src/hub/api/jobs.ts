@@ -71,9 +71,9 @@ export function jobRoutes(jobs: Jobs): OpenAPIHono<ApiEnvironment> {
   });
   app.openapi(sendStdin, async (context) => {
     const job = jobs.find(context.req.valid('param').job);
-    if (job.stdin === null) throw new FederationError('USAGE', 'this job takes no input');
+    if (!job.takesStdin) throw new FederationError('USAGE', 'this job takes no input');
     try {
-      await pipeStdin(context.env.incoming, job.stdin);
+      await pipeStdin(context.env.incoming, job.stdin());
     } catch (cause) {
       await job.cancel('the client, whose input broke off');
       throw new FederationError('USAGE', 'the input broke off', { cause });

@@ -1,0 +1,123 @@
+import type { Store } from '#src/adapters/store/store.ts';
+import { FederationError } from '#src/core/errors.ts';
+import type { Member } from '#src/core/membership.ts';
+import { summarize } from '#src/core/outcome.ts';
+import type { Asker } from '#src/core/policy.ts';
+import { consent } from '#src/core/policy.ts';
+import type { Fleet } from '#src/hub/fleet.ts';
+import type { Ended, OutputSink, RunningInvocation } from '#src/hub/invocation.ts';
+import { invoke, withoutRun } from '#src/hub/invocation.ts';
+import type { JobRecord } from '#src/hub/job-record.ts';
+import type { JobRequest } from '#src/hub/jobs.ts';
+import type { FRAME } from '#src/protocol/frames.ts';
+import type { JobEnded, JobOpened, Result } from '#src/protocol/hub-api.ts';
+import type { Started } from '#src/protocol/worker-api.ts';
+
+/** Who hears of a job while it runs. `target` is the index in the list of targets. */
+export interface JobAudience {
+  opened(job: JobOpened): void;
+  started(target: number, started: Started): void;
+  /** Returns false when it is full; the job's `resume` is to be called when it is not any more. */
+  output(target: number, type: typeof FRAME.stdout | typeof FRAME.stderr, bytes: Buffer): boolean;
+  ended(target: number, result: Result): void;
+}
+
+export interface RunningJob {
+  readonly id: string;
+  readonly targets: readonly Member[];
+  /** Rejects where the store can't keep how it ended. */
+  readonly done: Promise<JobEnded>;
+  /** Ends it everywhere; `done` still says how each part ended. */
+  cancel(by: string): Promise<void>;
+  resume(): void;
+  readonly takesStdin: boolean;
+  /** The one invocation that takes stdin; null where nothing was sent. */
+  stdin(): RunningInvocation | null;
+  runsOn(nodeId: string): boolean;
+}
+
+export interface JobParts {
+  readonly id: string;
+  readonly request: JobRequest;
+  readonly asker: Asker;
+  readonly targets: readonly Member[];
+  /** Already durable. */
+  readonly record: JobRecord;
+  readonly audience: JobAudience;
+  readonly store: Store;
+  readonly fleet: Fleet;
+  readonly broadcastTimeoutMs: number;
+}
+
+/** A node has killAfterSeconds from TERM to KILL; then its word has to travel. */
+const CONFIRM_MS = 8000;
+
+/** Sends a recorded job to its targets, all at once. */
+export function runJob(parts: JobParts): RunningJob {
+  const { id, request, asker, targets, record, audience, store, fleet, broadcastTimeoutMs } = parts;
+  const invocations = new Map<number, RunningInvocation>();
+  let ending = false;
+
+  async function runOn(member: Member, target: number): Promise<void> {
+    const blank = record.results[target]!;
+    const { hashes, ...ended } = notSent(member) ?? (await follow(member, target, blank.invocation));
+    const result = { ...blank, ...ended };
+    record.results[target] = result;
+    record.hashes[target] = hashes;
+    audience.ended(target, result);
+  }
+
+  /** Why nothing is sent to this node, as the end of its part; null where something is. */
+  function notSent(member: Member): Ended | null {
+    const verdict = consent(asker, member.role);
+    if (verdict.kind !== 'allow') return withoutRun('denied', verdict.rule);
+    if (ending) return withoutRun('cancelled', null);
+    return fleet.link(member.id) === undefined ? withoutRun('unreachable', `${member.name} is not connected`) : null;
+  }
+
+  async function follow(member: Member, target: number, invocation: string): Promise<Ended> {
+    const sink: OutputSink = {
+      started: (started) => audience.started(target, started),
+      output: (type, bytes) => audience.output(target, type, bytes),
+    };
+    const { command, stdin } = request;
+    const timeoutMs = command.timeoutMs ?? (request.kind === 'broadcast' ? broadcastTimeoutMs : null);
+    const spec = { id: invocation, job: id, asker, command: { ...command, timeoutMs }, stdin };
+    try {
+      const deadline = timeoutMs === null ? null : timeoutMs + CONFIRM_MS;
+      invocations.set(target, invoke(fleet.link(member.id)!, spec, sink, deadline));
+    } catch (error) {
+      if (error instanceof FederationError) return withoutRun('unreachable', error.message);
+      throw error;
+    }
+    try {
+      return await invocations.get(target)!.ended;
+    } finally {
+      invocations.delete(target);
+    }
+  }
+
+  async function finish(): Promise<JobEnded> {
+    await Promise.all(targets.map((member, target) => runOn(member, target)));
+    await store.commit(record.ended(Date.now()));
+    return { job: id, summary: summarize(record.results) };
+  }
+
+  return {
+    id,
+    targets,
+    done: finish(),
+    async cancel(by) {
+      if (ending) return;
+      ending = true;
+      for (const one of invocations.values()) one.cancel(CONFIRM_MS);
+      await store.commit(record.cancelled(by));
+    },
+    resume() {
+      for (const one of invocations.values()) one.resume();
+    },
+    takesStdin: request.stdin,
+    stdin: () => invocations.get(0) ?? null,
+    runsOn: (nodeId) => [...invocations.keys()].some((target) => targets[target]?.id === nodeId),
+  };
+}

@@ -1,4 +1,4 @@
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawnSync } from 'node:child_process';
 import { appendFileSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -205,8 +205,11 @@ describe('a journal that is full', () => {
     await after.close();
   });
 
-  it.runIf(process.getuid?.() === 0)('survives a disk that is really full', async () => {
-    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=64k', 'tmpfs', directory]);
+  it('survives a disk that is really full', async (context) => {
+    if (spawnSync('mount', ['-t', 'tmpfs', '-o', 'size=64k', 'tmpfs', directory]).status !== 0) {
+      process.stderr.write('NOT TESTED: no small disk can be mounted here, so none was filled\n');
+      context.skip();
+    }
     try {
       const journal = await open({ maxBytes: 1 << 24 });
       await journal.start('A');

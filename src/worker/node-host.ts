@@ -124,15 +124,15 @@ export function startNodeHost(options: NodeHostOptions): NodeHostSupervision {
 
   /** One process, from its start until it has ended; null where `signal` ended it. */
   async function live(setupCode: string | null): Promise<End | null> {
-    const process = await program.start({ setupCode, carrierPort });
-    status = { ...status, phase: 'running', pid: process.pid };
+    const started = await program.start({ setupCode, carrierPort });
+    status = { ...status, phase: 'running', pid: started.pid };
     lastProblem = '';
     const over = new AbortController();
     try {
-      return await Promise.race([ended(process), watch(process, AbortSignal.any([signal, over.signal]))]);
+      return await Promise.race([ended(started), watch(started, AbortSignal.any([signal, over.signal]))]);
     } finally {
       over.abort();
-      await process.stop();
+      await started.stop();
     }
   }
 
@@ -144,7 +144,7 @@ export function startNodeHost(options: NodeHostOptions): NodeHostSupervision {
   }
 
   /** Asks what the gateway says until that is "not there" for too long. */
-  async function watch(process: NodeHostProcess, until: AbortSignal): Promise<End | null> {
+  async function watch(started: NodeHostProcess, until: AbortSignal): Promise<End | null> {
     let absentSince = performance.now();
     for (;;) {
       await wait(pace.askMs, until);
@@ -155,7 +155,7 @@ export function startNodeHost(options: NodeHostOptions): NodeHostSupervision {
       if (said === 'connected') failures = 0;
       // While the gateway can't be asked nothing is known of the node host either.
       if (said === 'connected' || said === 'unknown') absentSince = now;
-      const limit = process.hasConnected() ? pace.zombieMs : pace.startMs;
+      const limit = started.hasConnected() ? pace.zombieMs : pace.startMs;
       if (now - absentSince >= limit) {
         return { why: 'zombie', detail: `the gateway says ${said}`, needsCode: said === 'unpaired' };
       }

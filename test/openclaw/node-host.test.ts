@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, onTestFailed, beforeEach, test } from 'vitest';
 import { WebSocket } from 'ws';
 import { CARRIER_PATH } from '#src/protocol/hub-api.ts';
-import { COMMANDS, groupOf, listeningAddresses, smallFederation, until } from './small-federation.ts';
+import { COMMANDS, familyOf, listeningAddresses, smallFederation, until } from './small-federation.ts';
 import type { SmallFederation } from './small-federation.ts';
 
 let federation: SmallFederation;
@@ -34,7 +34,7 @@ async function systemWhich(): Promise<unknown> {
 /** The node host's own process; the leader of its group is only OpenClaw's launcher. */
 async function nodeHostPids(): Promise<{ launcher: number; child: number }> {
   const launcher = federation.supervision.state().pid ?? 0;
-  const child = (await groupOf(launcher)).find((pid) => pid !== launcher) ?? 0;
+  const child = (await familyOf(launcher)).find((pid) => pid !== launcher) ?? 0;
   expect(launcher).toBeGreaterThan(1);
   expect(child).toBeGreaterThan(1);
   return { launcher, child };
@@ -58,13 +58,13 @@ test('a command of the node host answers through the gateway', async () => {
 });
 
 test('the gateway listens on loopback only', async () => {
-  const addresses = await listeningAddresses(await groupOf(federation.gatewayProcess().pid));
+  const addresses = await listeningAddresses(await familyOf(federation.gatewayProcess().pid));
   expect(addresses.length).toBeGreaterThan(0);
   const loopback = ['0100007F', '00000000000000000000000001000000', '0000000000000000FFFF00000100007F'];
   expect(addresses.filter((address) => !loopback.includes(address))).toEqual([]);
 });
 
-test('neither the setup code nor a token is in the log or in an argument list', () => {
+test('neither the setup code nor the credential is in the log', () => {
   const text = federation.log.join('');
   expect(text).not.toContain(federation.credential);
   expect(text).not.toMatch(/eyJ[\w-]{20}/);

@@ -217,15 +217,19 @@ export async function until(holds: () => boolean, said: () => unknown, withinMs 
   }
 }
 
-/** Processes of a group, by /proc. */
-export async function groupOf(leader: number): Promise<number[]> {
-  const members: number[] = [];
+/** A process and all that came of it, by /proc: some leave its group and session. */
+export async function familyOf(leader: number): Promise<number[]> {
+  const parents = new Map<number, number>();
   for (const name of await readdir('/proc')) {
     if (!/^\d+$/.test(name)) continue;
     const stat = await readFile(`/proc/${name}/stat`, 'utf8').catch(() => '');
-    if (Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[2]) === leader) members.push(Number(name));
+    parents.set(Number(name), Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[1]));
   }
-  return members;
+  const family = [leader];
+  for (const member of family) {
+    for (const [pid, parent] of parents) if (parent === member) family.push(pid);
+  }
+  return family;
 }
 
 /** Local addresses, in the kernel's hex, on which these processes listen. */

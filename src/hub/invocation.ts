@@ -126,7 +126,9 @@ export function invoke(
     cancel(confirmMs) {
       if (cancelled || stream.closed || stream.destroyed) return;
       cancelled = true;
-      stream.write(encodeFrame(FRAME.cancel, 0, Buffer.alloc(0)));
+      // Behind input that the process does not read, the frame would wait as long as that does.
+      if (stream.writableNeedDrain) cancelAside(link, invocation.id);
+      else stream.write(encodeFrame(FRAME.cancel, 0, Buffer.alloc(0)));
       // Output that waits for a stalled client stands before the exit record.
       stream.resume();
       if (deadline !== null) clearTimeout(deadline);
@@ -140,6 +142,16 @@ export function invoke(
     endStdin: () => void (stream.writable && stream.write(encodeFrame(FRAME.stdinEnd, 0, Buffer.alloc(0)))),
     onStdinDrain: (listener) => void stream.on('drain', listener),
   };
+}
+
+/** Asks on a stream of its own. The answer is the `exit` frame of the invocation's stream. */
+function cancelAside(link: Link, id: string): void {
+  try {
+    const stream = link.request({ ':method': 'DELETE', ':path': `/invocations/${id}` }, { endStream: true });
+    stream.on('error', () => undefined).resume();
+  } catch {
+    // Without a link the invocation's own stream has ended too, and says so.
+  }
 }
 
 function lazyHash() {

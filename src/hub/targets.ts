@@ -19,8 +19,12 @@ export function chooseTargets(members: readonly Member[], wanted: readonly strin
     const named = wanted.map((word) => findNode(admitted, word));
     return { targets: [...new Set(named)], leftOut: [] };
   }
-  const candidates = admitted.filter(({ role }) => role !== 'master');
+  const candidates = admitted.filter(({ role }) => role !== 'master').toSorted(byName);
   const targets = candidates.filter(({ id }) => fleet.link(id) !== undefined);
   if (targets.length > 0) return { targets, leftOut: candidates.filter((member) => !targets.includes(member)) };
   throw new FederationError('NOTHING_MATCHED', 'no worker or hybrid is online', { hint: 'manage-federation list' });
+}
+
+function byName(a: Member, b: Member): number {
+  return a.name.localeCompare(b.name, 'en', { numeric: true });
 }

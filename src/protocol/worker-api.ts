@@ -7,6 +7,7 @@ import type { Asker } from '#src/core/policy.ts';
  *
  *     POST /exec                 frames in (open, stdin*, stdinEnd, cancel), frames out (started, stdout, stderr, exit)
  *     GET  /invocations/{id}     what the worker's journal knows of it
+ *     DELETE /invocations/{id}   ends it where a cancel frame would wait behind input that nobody reads
  *     POST /revoke               the node is out: everything that runs ends now
  */
 export const EPOCH_HEADER = 'x-federation-epoch';

@@ -8,11 +8,9 @@ export interface LocalRecord {
   readonly pid: number;
   /** When that process started, in the kernel's ticks: a pid alone may be another process's by now. */
   readonly startedTicks: string | null;
-  readonly state: 'starting' | 'ready' | 'failed';
+  readonly state: 'starting' | 'ready';
   readonly workers: number;
   readonly openclaw: boolean;
-  /** Why it failed. */
-  readonly problem: string | null;
 }
 
 export async function writeLocalRecord(home: Home, record: Omit<LocalRecord, 'pid' | 'startedTicks'>): Promise<void> {

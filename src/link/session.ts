@@ -8,7 +8,7 @@ import { judgementSchema } from '#src/protocol/handshake.ts';
 export const STREAM_WINDOW_BYTES = 256 * 1024;
 /** Node gives the connection's window back as bytes arrive, so it bounds a round trip and not memory. */
 export const CONNECTION_WINDOW_BYTES = 4 * 1024 * 1024;
-/** In megabytes. Node refuses new streams above it; its default of 10 is reached by 40 full windows. */
+/** In megabytes. Above it Node refuses new streams; ten writes of a megabyte that wait reach its default. */
 const SESSION_MEMORY_MB = 128;
 /** A cancelled broadcast is a burst of resets; Node's own limit of a thousand would end the whole session. */
 const STREAM_RESET_BURST = 100_000;
@@ -71,6 +71,7 @@ function carry<S extends Http2Session>(
   }
 
   socket.on('end', () => lose());
+  // before the session's own listeners, which would end its streams with another error, or with none
   socket.prependListener('error', lose);
   socket.prependListener('close', () => lose());
   session.on('error', lose);

@@ -194,6 +194,23 @@ test('a hundred readers that do not read hold a window each, and others are stil
   for (const stream of stalled) stream.destroy(new Error('given up'));
 });
 
+test('a node that has much to say to readers that do not read still takes new requests', async () => {
+  const { link, node } = await linked({
+    onStream(stream, headers) {
+      stream.respond({ ':status': 200 });
+      if (headers[':path'] === '/') stream.end('ok');
+      else stream.write(Buffer.alloc(1 << 20));
+    },
+  });
+  const stalled = Array.from({ length: 64 }, () => link.request({ ':path': '/much' }));
+  await Promise.all(stalled.map((stream) => once(stream, 'response')));
+  for (const stream of stalled) stream.pause();
+  await until('every window is full', () => Math.min(...stalled.map((s) => s.readableLength)) >= STREAM_WINDOW_BYTES);
+  expect(await ask(link)).toBe('ok');
+  expect(node.streams).toHaveLength(65);
+  for (const stream of stalled) stream.destroy(new Error('given up'));
+});
+
 test('a megabyte each way arrives as it was sent', async () => {
   const body = Buffer.from(Array.from({ length: 1 << 20 }, (_, index) => (index * 31) % 251));
   const { link } = await linked({

@@ -43,9 +43,14 @@ export function authorize(findSession: FindSession): MiddlewareHandler<ApiEnviro
 }
 
 function nodeOf(findSession: FindSession, header: string | undefined, address: string): Principal {
-  const bearer = /^Bearer ([\w-]{43})$/.exec(header ?? '')?.[1];
-  const found = bearer === undefined ? null : findSession(bearer, address);
+  const bearer = bearerOf(header);
+  const found = bearer === null ? null : findSession(bearer, address);
   return found === null ? { kind: 'stranger' } : { kind: 'node', member: found.member, link: found.session.link };
+}
+
+/** The credential of an Authorization header. */
+export function bearerOf(header: string | undefined): string | null {
+  return /^Bearer ([\w-]{43})$/.exec(header ?? '')?.[1] ?? null;
 }
 
 function demand(kind: Principal['kind'], principal: Principal): void {

@@ -1,0 +1,196 @@
+import type { IncomingMessage } from 'node:http';
+import type { Log } from '#src/adapters/log.ts';
+import type { Gateway } from '#src/adapters/openclaw/gateway.ts';
+import type { Store } from '#src/adapters/store/store.ts';
+import { FederationError } from '#src/core/errors.ts';
+import type { Member } from '#src/core/membership.ts';
+import type { Settings } from '#src/core/settings.ts';
+import { createApp } from '#src/hub/api/app.ts';
+import { bearerOf } from '#src/hub/api/principal.ts';
+import { auditLog } from '#src/hub/audit.ts';
+import { createCarrier } from '#src/hub/carrier.ts';
+import type { Session } from '#src/hub/credentials.ts';
+import { createCredentials } from '#src/hub/credentials.ts';
+import { openEnrolment } from '#src/hub/enrolment.ts';
+import { createFleet } from '#src/hub/fleet.ts';
+import { createGatewayDesk } from '#src/hub/gateway.ts';
+import { createJobs } from '#src/hub/jobs.ts';
+import type { Listening, Upgrade } from '#src/hub/listeners.ts';
+import { isHostOf, listenOnSocket, listenOnTcp, refuseUpgrade } from '#src/hub/listeners.ts';
+import { revoker } from '#src/hub/revocation.ts';
+import { hubStatus } from '#src/hub/status.ts';
+import { createUnresolved } from '#src/hub/unresolved.ts';
+import { createAcceptor } from '#src/link/accept.ts';
+import type { KeyPair } from '#src/link/key.ts';
+import { LINK_PATH } from '#src/protocol/handshake.ts';
+import { CARRIER_PATH } from '#src/protocol/hub-api.ts';
+
+export interface HubParts {
+  readonly settings: Settings;
+  readonly version: string;
+  readonly key: KeyPair;
+  readonly store: Store;
+  /** Null on a federation without OpenClaw. */
+  readonly gateway: Gateway | null;
+  /** Path of the unix socket that stands for the operator, and the operator's name. */
+  readonly operator: { readonly socket: string; readonly name: string };
+  readonly log: Log;
+}
+
+export interface RunningHub {
+  readonly epoch: number;
+  readonly port: number;
+  /** Ends its jobs and links and answers nobody any more. The store and the gateway stay open. */
+  close(): Promise<void>;
+}
+
+/** Puts the hub's features together and listens. Throws ALREADY_RUNNING, PORT_IN_USE, STORE_FAILED. */
+export async function openHub({
+  settings,
+  version,
+  key,
+  store,
+  gateway,
+  operator,
+  log,
+}: HubParts): Promise<RunningHub> {
+  const stopping = new AbortController();
+  const { signal } = stopping;
+  const logFault = (error: unknown): void => log.error('something failed', { problem: stackOf(error) });
+
+  const epoch = await store.nextEpoch();
+  const { pendingMax: total, pendingPerSource: perSource } = settings.hub;
+  const limits = { total, perSource };
+  const enrolment = await openEnrolment({ store, hubId: key.id, limits, log: log.child('enrolment') });
+  const members = () => enrolment.members();
+  const fleet = createFleet();
+  const credentials = createCredentials();
+  const desk = createGatewayDesk({
+    gateway,
+    members,
+    setDevice: (nodeId, device) => enrolment.setDevice(nodeId, device),
+    log: log.child('gateway'),
+    signal,
+  });
+  const unresolved = await createUnresolved({ store, fleet, log: log.child('jobs'), signal });
+  const jobs = createJobs({
+    store,
+    fleet,
+    members,
+    broadcastTimeoutMs: settings.hub.broadcastTimeoutSeconds * 1000,
+    onUnknown: (job) => unresolved.watch(job),
+    log: log.child('jobs'),
+  });
+
+  function findSession(bearer: string, address: string): { member: Member; session: Session } | null {
+    const session = credentials.find(bearer, address);
+    const member = session === null ? undefined : enrolment.member(session.nodeId);
+    return session === null || member === undefined || member.revokedAt !== null ? null : { session, member };
+  }
+
+  function memberOf(request: IncomingMessage): Member | null {
+    const bearer = bearerOf(request.headers.authorization);
+    if (bearer === null) return null;
+    return findSession(bearer, request.socket.remoteAddress ?? '')?.member ?? null;
+  }
+
+  const carrier =
+    gateway === null
+      ? null
+      : createCarrier({
+          gatewayUrl: gateway.status().url,
+          authenticate: memberOf,
+          onDevice: (nodeId, deviceId) => {
+            const member = enrolment.member(nodeId);
+            if (member !== undefined) desk.joined(member, deviceId).catch(logFault);
+          },
+          log: log.child('carrier'),
+        });
+
+  fleet.changes.on('up', ({ nodeId, address }) => log.info('a link is up', { node: nodeId, address }));
+  fleet.changes.on('down', ({ nodeId, generation }) => {
+    log.info('a link is down', { node: nodeId });
+    credentials.linkEnded(nodeId, generation);
+    enrolment.seen(nodeId).catch(logFault);
+  });
+
+  const names = ['127.0.0.1', 'localhost', '::1', settings.hub.address, ...settings.hub.names];
+  let links = 0;
+  const acceptor = createAcceptor({
+    key,
+    epoch,
+    heartbeatMs: settings.hub.heartbeatSeconds * 1000,
+    isHost: (host) => isHostOf(host, names),
+    async admit(applicant) {
+      const { id } = await enrolment.admit(applicant);
+      links += 1;
+      return { link: links, credential: credentials.issue({ nodeId: id, link: links, address: applicant.address }) };
+    },
+    onLink(link) {
+      // Revoked between its admission and now: the same as revoked before.
+      if (enrolment.member(link.nodeId)?.revokedAt === null) fleet.add(link);
+      else link.close(new FederationError('REVOKED', 'this node was revoked'));
+    },
+    onFault: logFault,
+  });
+
+  const upgrade: Upgrade = (request, socket, head) => {
+    if (request.url === LINK_PATH) acceptor.upgrade(request, socket, head);
+    else if (request.url === CARRIER_PATH && carrier !== null) carrier.upgrade(request, socket, head);
+    else refuseUpgrade(socket, 404);
+  };
+
+  let listening: readonly string[] = [];
+  const app = createApp({
+    enrolment,
+    views: {
+      fleet,
+      nodeHosts: { state: (member) => desk.nodeHostState(member), commands: (member) => desk.commands(member) },
+      runningOn: (nodeId) => jobs.runningOn(nodeId),
+    },
+    revoke: revoker({ enrolment, fleet, credentials, carrier, desk }),
+    jobs,
+    audit: auditLog(store),
+    desk,
+    findSession,
+    status: hubStatus({
+      name: settings.name ?? 'master',
+      version,
+      hubId: key.id,
+      epoch,
+      enrolment,
+      fleet,
+      jobs,
+      desk,
+      listening: () => listening,
+    }),
+    log: log.child('api'),
+  });
+
+  const listeners: Listening[] = [];
+  async function close(): Promise<void> {
+    await jobs.close();
+    await fleet.close();
+    await acceptor.close();
+    carrier?.close();
+    await Promise.all(listeners.map((listener) => listener.close()));
+    stopping.abort();
+    await Promise.all([unresolved.done, desk.done]);
+  }
+
+  try {
+    const { address, port } = settings.hub;
+    listeners.push(await listenOnSocket(operator.socket, operator.name, app.fetch));
+    const tcp = await listenOnTcp({ address, port, names, upgrade }, app.fetch);
+    listeners.push(tcp);
+    listening = [operator.socket, `${address}:${tcp.port}`];
+    return { epoch, port: tcp.port, close };
+  } catch (error) {
+    await close();
+    throw error;
+  }
+}
+
+function stackOf(error: unknown): string {
+  return error instanceof Error ? (error.stack ?? error.message) : String(error);
+}

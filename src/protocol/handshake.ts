@@ -38,7 +38,7 @@ export const factsSchema = z.strictObject({
   offers: z.array(word).max(32),
 });
 
-export const helloSchema = z.strictObject({
+export const helloSchema = z.object({
   type: z.literal('hello'),
   versions: z.array(z.int().min(1).max(1_000_000)).min(1).max(8),
   key,
@@ -46,7 +46,7 @@ export const helloSchema = z.strictObject({
 });
 export type Hello = z.infer<typeof helloSchema>;
 
-export const challengeSchema = z.strictObject({
+export const challengeSchema = z.object({
   type: z.literal('challenge'),
   version: z.int(),
   key,
@@ -55,7 +55,7 @@ export const challengeSchema = z.strictObject({
 });
 export type Challenge = z.infer<typeof challengeSchema>;
 
-export const proofSchema = z.strictObject({
+export const proofSchema = z.object({
   type: z.literal('proof'),
   signature,
   facts: factsSchema,
@@ -87,7 +87,7 @@ const welcomeSchema = z.object({
 });
 export type Welcome = z.infer<typeof welcomeSchema>;
 
-/** Unknown fields are ignored here, so that a newer hub may say more. */
+/** Unknown fields are ignored, here and above, so that a newer build may say more. */
 export const challengeOrRefusedSchema = z.discriminatedUnion('type', [challengeSchema, refusedSchema]);
 export const judgementSchema = z.discriminatedUnion('type', [waitingSchema, welcomeSchema, refusedSchema]);
 export type Judgement = z.infer<typeof judgementSchema>;

@@ -1,51 +1,56 @@
 /**
- * Every way in which the federation refuses or fails on purpose.
+ * Every way in which the federation refuses or fails on purpose, with the exit code of a command that it ends:
+ * 1 a fault of this machine or of what should run on it, 2 wrong use or settings, 3 no such target.
  * Codes cross the wire and are part of the interface: none is ever renamed.
  */
-export const ERROR_CODES = [
-  'USAGE',
-  'SETTINGS_INVALID',
-  'NODE_NOT_FOUND',
-  'NODE_AMBIGUOUS',
-  'NODE_OFFLINE',
-  'NODE_NAME_INVALID',
-  'NAME_TAKEN',
-  'REQUEST_NOT_FOUND',
-  'NOTHING_MATCHED',
-  'TOKEN_INVALID',
-  'TOKEN_EXPIRED',
-  'TOKEN_USED',
-  'REVOKED',
-  'PENDING_FULL',
-  'HUB_KEY_MISMATCH',
-  'VERSION_UNSUPPORTED',
-  'EPOCH_STALE',
-  'HANDSHAKE_FAILED',
-  'LINK_LOST',
-  'LINK_REPLACED',
-  'UNAUTHENTICATED',
-  'FORBIDDEN',
-  'NOT_FOUND',
-  'CONFIRMATION_NEEDED',
-  'PAYLOAD_TOO_LARGE',
-  'JOURNAL_FULL',
-  'JOB_NOT_FOUND',
-  'HUB_UNREACHABLE',
-  'HUB_STOPPING',
-  'GATEWAY_UNREACHABLE',
-  'OPENCLAW_MISSING',
-  'OPENCLAW_REFUSED',
-  'PORT_IN_USE',
-  'HOME_UNUSABLE',
-  'STORE_DAMAGED',
-  'STORE_FAILED',
-  'ALREADY_RUNNING',
-  'NOT_RUNNING',
-  'START_FAILED',
-  'INTERNAL',
-] as const;
+const EXIT_CODES = {
+  USAGE: 2,
+  SETTINGS_INVALID: 2,
+  NODE_NAME_INVALID: 2,
+  NAME_TAKEN: 2,
+  REQUEST_NOT_FOUND: 2,
+  JOB_NOT_FOUND: 2,
+  NOT_FOUND: 2,
+  TOKEN_INVALID: 2,
+  TOKEN_EXPIRED: 2,
+  REVOKED: 2,
+  PENDING_FULL: 2,
+  HUB_KEY_MISMATCH: 2,
+  VERSION_UNSUPPORTED: 2,
+  EPOCH_STALE: 2,
+  LINK_LOST: 2,
+  LINK_REPLACED: 2,
+  UNAUTHENTICATED: 2,
+  FORBIDDEN: 2,
+  CONFIRMATION_NEEDED: 2,
+  PAYLOAD_TOO_LARGE: 2,
+  NODE_NOT_FOUND: 3,
+  NODE_AMBIGUOUS: 3,
+  NOTHING_MATCHED: 3,
+  HANDSHAKE_FAILED: 1,
+  HUB_UNREACHABLE: 1,
+  HUB_STOPPING: 1,
+  GATEWAY_UNREACHABLE: 1,
+  OPENCLAW_MISSING: 1,
+  OPENCLAW_REFUSED: 1,
+  JOURNAL_FULL: 1,
+  PORT_IN_USE: 1,
+  HOME_UNUSABLE: 1,
+  STORE_DAMAGED: 1,
+  STORE_FAILED: 1,
+  ALREADY_RUNNING: 1,
+  NOT_RUNNING: 1,
+  START_FAILED: 1,
+  INTERNAL: 1,
+} as const;
 
-export type ErrorCode = (typeof ERROR_CODES)[number];
+export type ErrorCode = keyof typeof EXIT_CODES;
+
+export const ERROR_CODES = Object.keys(EXIT_CODES) as [ErrorCode, ...ErrorCode[]];
+
+export function exitCodeOf(code: ErrorCode): number {
+  return EXIT_CODES[code];
+}
 
 export interface ErrorDetails {
   /** What to do about it: usually the command to run. */
@@ -77,29 +82,4 @@ export class FederationError extends Error {
 export function errorBody(error: unknown): ErrorBody {
   if (!(error instanceof FederationError)) return { code: 'INTERNAL', message: 'internal error' };
   return { code: error.code, message: error.message, ...(error.hint === undefined ? {} : { hint: error.hint }) };
-}
-
-const ENVIRONMENT_FAULTS: ReadonlySet<ErrorCode> = new Set([
-  'HUB_UNREACHABLE',
-  'HUB_STOPPING',
-  'GATEWAY_UNREACHABLE',
-  'OPENCLAW_MISSING',
-  'OPENCLAW_REFUSED',
-  'PORT_IN_USE',
-  'HOME_UNUSABLE',
-  'STORE_DAMAGED',
-  'STORE_FAILED',
-  'ALREADY_RUNNING',
-  'NOT_RUNNING',
-  'START_FAILED',
-  'HANDSHAKE_FAILED',
-  'INTERNAL',
-]);
-
-const TARGET_FAULTS: ReadonlySet<ErrorCode> = new Set(['NODE_NOT_FOUND', 'NODE_AMBIGUOUS', 'NOTHING_MATCHED']);
-
-/** Exit code of a command that an error ended: 1 a fault of this machine, 3 no such target, 2 wrong use. */
-export function exitCodeOf(code: ErrorCode): number {
-  if (ENVIRONMENT_FAULTS.has(code)) return 1;
-  return TARGET_FAULTS.has(code) ? 3 : 2;
 }

@@ -33,6 +33,7 @@ function commands(ends: (work: Promise<number>) => Promise<void>): Command {
     .option('--stop', 'stop the one that runs there')
     .option('--status', 'say whether one runs there')
     .option('--json', 'answer as JSON on standard output')
+    .addHelpText('after', LOCAL_EXAMPLES)
     .action(async (flags: LocalFlags) => ends((await import('#src/cli/local.ts')).local(given(flags))));
   program
     .command('demo')
@@ -41,6 +42,7 @@ function commands(ends: (work: Promise<number>) => Promise<void>): Command {
     .option('--openclaw <program>', 'the openclaw program (default: the one beside this package, or on PATH)')
     .option('--no-openclaw', 'without OpenClaw')
     .option('--once', 'end after the tour')
+    .addHelpText('after', DEMO_EXAMPLES)
     .action(async (flags: DemoFlags) => ends((await import('#src/cli/demo.ts')).demo(given(flags))));
   return program;
 }
@@ -66,4 +68,18 @@ Examples:
   deploy-federation local --workers 2 --no-openclaw
   deploy-federation local --detach
   deploy-federation local --stop
+`;
+
+const LOCAL_EXAMPLES = `
+Examples:
+  deploy-federation local --dir ~/fed --workers 2
+  manage-federation --home ~/fed/master list
+  deploy-federation local --dir ~/fed --status
+  deploy-federation local --dir ~/fed --stop
+`;
+
+const DEMO_EXAMPLES = `
+Examples:
+  deploy-federation demo
+  deploy-federation demo --once --no-openclaw
 `;

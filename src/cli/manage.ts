@@ -40,30 +40,36 @@ function commands(dashed: readonly string[] | null, ends: Ends): Command {
     .option('--json', 'answer as JSON on standard output')
     .option('--yes', 'do not ask')
     .addHelpText('after', EXAMPLES);
-  const command = (usage: string, description: string) => program.command(usage).description(description);
+  const command = (usage: string, description: string, ...examples: string[]) =>
+    program.command(usage).description(description).addHelpText('after', examplesText(examples));
   const all = <T extends object>(own: T): T & GlobalFlags => ({ ...program.opts<GlobalFlags>(), ...own });
 
-  command('status', 'the hub in numbers').action(async (own: object) =>
+  command('status', 'the hub in numbers', 'status', 'status --json').action(async (own: object) =>
     ends((await import('#src/cli/status.ts')).showStatus(all(own))),
   );
-  command('list', 'every node and its state').action(async (own: object) =>
+  command('list', 'every node and its state', 'list', `list --json | jq -r '.[].name'`).action(async (own: object) =>
     ends((await import('#src/cli/nodes.ts')).listNodes(all(own))),
   );
-  command('show <node>', 'all that is known of one node').action(async (node: string, own: object) =>
-    ends((await import('#src/cli/nodes.ts')).showNode(node, all(own))),
+  command('show <node>', 'all that is known of one node', 'show home-server').action(
+    async (node: string, own: object) => ends((await import('#src/cli/nodes.ts')).showNode(node, all(own))),
   );
-  command('pending', 'the nodes that wait for approval').action(async (own: object) =>
+  command('pending', 'the nodes that wait for approval', 'pending').action(async (own: object) =>
     ends((await import('#src/cli/enrolment.ts')).listPending(all(own))),
   );
-  command('approve <node...>', 'admit nodes, by name, id or fingerprint')
+  command(
+    'approve <node...>',
+    'admit nodes, by name, id or fingerprint',
+    'approve home-server',
+    'approve 896f-3850-0352-d5be --replace',
+  )
     .option('--replace', 'let a new key take over a name; its former holder is revoked')
     .action(async (nodes: string[], own: { replace?: boolean }) =>
       ends((await import('#src/cli/enrolment.ts')).approveNodes(nodes, all(own))),
     );
-  command('reject <node>', 'refuse a node that waits').action(async (node: string, own: object) =>
+  command('reject <node>', 'refuse a node that waits', 'reject home-server').action(async (node: string, own: object) =>
     ends((await import('#src/cli/enrolment.ts')).rejectNode(node, all(own))),
   );
-  command('revoke <node>', 'put a member out: its link closes and its jobs end').action(
+  command('revoke <node>', 'put a member out: its link closes and its jobs end', 'revoke home-server').action(
     async (node: string, own: object) => ends((await import('#src/cli/nodes.ts')).revokeNode(node, all(own))),
   );
   program
@@ -71,6 +77,7 @@ function commands(dashed: readonly string[] | null, ends: Ends): Command {
     .description('join tokens')
     .command('create')
     .description('a token that lets a machine join without waiting; shown once')
+    .addHelpText('after', examplesText(['token create', 'token create --name pi --labels env=home --ttl 1h']))
     .option('--name <name>', 'good for a node of this name only')
     .addOption(new Option('--role <role>', 'what the node becomes').choices(ROLES).default('worker'))
     .option('--labels <k=v,...>', 'labels that the node gets')
@@ -104,17 +111,17 @@ function commands(dashed: readonly string[] | null, ends: Ends): Command {
       ends((await import('#src/cli/exec.ts')).broadcast(words, dashed, all(own))),
     );
 
-  command('jobs', 'what ran, the latest first')
+  command('jobs', 'what ran, the latest first', 'jobs --limit 5')
     .option('--limit <n>', 'how many', wholeNumber, 20)
     .action(async (own: { limit: number }) => ends((await import('#src/cli/history.ts')).listJobs(all(own))));
-  const audit = command('audit', 'who did what')
+  const audit = command('audit', 'who did what', 'audit --limit 100', 'audit verify')
     .option('--limit <n>', 'how many records', wholeNumber, 50)
     .action(async (own: { limit: number }) => ends((await import('#src/cli/history.ts')).listAudit(all(own))));
   audit
     .command('verify')
     .description('whether a record was changed, cut or moved; exit code 1 if so')
     .action(async () => ends((await import('#src/cli/history.ts')).verifyAudit(all({}))));
-  command('doctor', 'what is wrong, why it matters and what mends it').action(async (own: object) =>
+  command('doctor', 'what is wrong, why it matters and what mends it', 'doctor').action(async (own: object) =>
     ends((await import('#src/cli/doctor.ts')).doctor(all(own))),
   );
   return program;
@@ -128,6 +135,16 @@ function wholeNumber(text: string): number {
 
 function collect(value: string, before: string[]): string[] {
   return [...before, value];
+}
+
+function examplesText(examples: readonly string[]): string {
+  if (examples.length === 0) return '';
+  return [
+    '',
+    examples.length === 1 ? 'Example:' : 'Examples:',
+    ...examples.map((line) => `  manage-federation ${line}`),
+    '',
+  ].join('\n');
 }
 
 const EXAMPLES = `

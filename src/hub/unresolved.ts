@@ -49,7 +49,12 @@ export async function createUnresolved({ store, fleet, log, signal }: Unresolved
     if (asking.has(link.nodeId) || !open.has(link.nodeId)) return;
     const work = ask(link)
       .catch((error: unknown) => log.warn('a node could not be asked for lost results', { problem: String(error) }))
-      .finally(() => asking.delete(link.nodeId));
+      .finally(() => {
+        asking.delete(link.nodeId);
+        // A link that came while the old one was still asked.
+        const next = fleet.link(link.nodeId);
+        if (next !== undefined && next !== link) askSoon(next);
+      });
     asking.set(link.nodeId, work);
   }
 

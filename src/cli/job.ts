@@ -28,6 +28,7 @@ export interface FinishedJob {
 /** Runs a job and shows it as it goes. What had no end when the hub went silent is `unknown`. */
 export async function runJob(hub: HubClient, job: JobCreate, view: OutputView): Promise<FinishedJob> {
   const leaving = new AbortController();
+  const over = new AbortController();
   const response = await hub.open('POST', '/jobs', job, leaving.signal);
   let opened: JobOpened | null = null;
   let summary: JobEnded | null = null;
@@ -42,7 +43,7 @@ export async function runJob(hub: HubClient, job: JobCreate, view: OutputView): 
       case FRAME.open:
         opened = frameJson(frame) as JobOpened;
         view.opened(opened);
-        if (job.stdin === true) sendStdin(hub, opened.job, leaving.signal);
+        if (job.stdin === true) sendStdin(hub, opened.job, AbortSignal.any([leaving.signal, over.signal]));
         return;
       case FRAME.stdout:
       case FRAME.stderr:
@@ -70,6 +71,8 @@ export async function runJob(hub: HubClient, job: JobCreate, view: OutputView): 
     return { opened, results: all, interrupted: interrupts.count > 0 };
   } finally {
     interrupts.stop();
+    // Input that the command did not wait for: its sending would keep this process for as long as the hub keeps it.
+    over.abort();
     process.stdin.destroy();
   }
 }

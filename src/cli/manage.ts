@@ -10,14 +10,13 @@ import { ROLES } from '#src/core/node.ts';
 export async function main(argv: readonly string[]): Promise<number> {
   let exitCode = 0;
   const ends = (work: Promise<number>): Promise<void> => work.then((code) => void (exitCode = code));
-  const closedPipe = new Promise<number>((resolve) => {
-    // The reader of a pipe has gone: nobody is left to tell anything, as for any program that gets SIGPIPE.
-    process.stdout.on('error', (error: NodeJS.ErrnoException) => error.code === 'EPIPE' && resolve(128 + 13));
-  });
+  // The reader of a pipe has gone: nobody is left to tell anything, as for any program that gets SIGPIPE. What goes on
+  // in this process, such as a job's answer, must not keep it; the hub ends the job of a client that leaves.
+  process.stdout.on('error', (error: NodeJS.ErrnoException) => error.code === 'EPIPE' && process.exit(128 + 13));
   try {
     const { own, command } = splitAtDashes(argv);
-    const finished = runCommandLine(commands(command, ends), own).then(() => exitCode);
-    return await Promise.race([finished, closedPipe]);
+    await runCommandLine(commands(command, ends), own);
+    return exitCode;
   } catch (error) {
     return reportError(error, { json: splitAtDashes(argv).own.includes('--json') });
   }

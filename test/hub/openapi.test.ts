@@ -1,0 +1,240 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Ajv2020 } from 'ajv/dist/2020.js';
+import { expect, onTestFinished, test } from 'vitest';
+import type { z } from 'zod';
+import { FRAME } from '#src/protocol/frames.ts';
+import { jobEndedSchema, jobOpenedSchema, resultSchema } from '#src/protocol/hub-api.ts';
+import { startedSchema } from '#src/protocol/worker-api.ts';
+import { bareNode } from '../support/bare-node.ts';
+import { eventually } from '../support/eventually.ts';
+import { fakeGateway } from '../support/fake-gateway.ts';
+import type { Federation } from '../support/federation.ts';
+import { startFederation } from '../support/federation.ts';
+import type { Answer } from '../support/http.ts';
+import { ask } from '../support/http.ts';
+import { sendInput } from '../support/job.ts';
+
+interface Document {
+  readonly paths: Readonly<Record<string, Readonly<Record<string, Operation>>>>;
+  readonly components?: object;
+}
+
+interface Operation {
+  readonly responses: Readonly<Record<string, { readonly content?: Readonly<Record<string, { schema: object }>> }>>;
+}
+
+const ISO = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z$/;
+const NO_JOB = '0'.repeat(26);
+
+test('the routes are these', async () => {
+  await using federation = await startFederation();
+  expect(routesOf(await documentOf(federation))).toMatchInlineSnapshot(`
+    [
+      "GET /health",
+      "GET /api/v1/status",
+      "GET /api/v1/nodes",
+      "GET /api/v1/nodes/{word}",
+      "POST /api/v1/nodes/{word}/revoke",
+      "GET /api/v1/pairing-requests",
+      "POST /api/v1/pairing-requests/{word}/approve",
+      "POST /api/v1/pairing-requests/{word}/reject",
+      "POST /api/v1/tokens",
+      "POST /api/v1/jobs",
+      "GET /api/v1/jobs",
+      "PUT /api/v1/jobs/{job}/stdin",
+      "POST /api/v1/jobs/{job}/cancel",
+      "GET /api/v1/jobs/{job}",
+      "GET /api/v1/audit",
+      "GET /api/v1/audit/verdict",
+      "GET /api/v1/node-host",
+      "POST /api/v1/node-host/setup-code",
+    ]
+  `);
+});
+
+test('every answer of every route is what the document says', async () => {
+  const gateway = await fakeGateway();
+  onTestFinished(() => gateway.close());
+  const setupCode = { setupCode: 'code', expiresAtMs: Date.now() + 1000, access: 'node' };
+  gateway.answers.set('node.list', () => ({ ok: true, payload: { ts: 1, nodes: [] } }));
+  gateway.answers.set('device.pair.setupCode', () => ({ ok: true, payload: setupCode }));
+  const secrets = await mkdtemp(join(tmpdir(), 'ocf-token-'));
+  onTestFinished(() => rm(secrets, { recursive: true }));
+  await writeFile(join(secrets, 'token'), 'secret');
+
+  await using federation = await startFederation({
+    workers: 2,
+    hub: { gateway: { url: gateway.url, tokenFile: join(secrets, 'token') } },
+  });
+  const { hub } = federation;
+  const api = checkedApi(federation, await documentOf(federation));
+  await eventually('the gateway is there', async () => {
+    const { gateway: seen } = await federation.get<{ gateway: { state: string } }>('/status');
+    return seen.state === 'connected';
+  });
+
+  await api.get('/health', '/health', 200);
+  await api.get('/api/v1/status', '/api/v1/status', 200);
+
+  await using waiting = bareNode(hub, { name: 'waiting' });
+  await using unwanted = bareNode(hub, { name: 'unwanted' });
+  await Promise.all([waiting.waiting(), unwanted.waiting()]);
+  await api.get('/api/v1/pairing-requests', '/api/v1/pairing-requests', 200);
+  const approve = '/api/v1/pairing-requests/{word}/approve';
+  const reject = '/api/v1/pairing-requests/{word}/reject';
+  await api.post(approve, '/api/v1/pairing-requests/waiting/approve', 200, {});
+  await api.post(approve, '/api/v1/pairing-requests/nobody/approve', 404, { replace: true });
+  await api.post(approve, '/api/v1/pairing-requests/nobody/approve', 400, { replace: 'yes' });
+  await api.post(approve, `/api/v1/pairing-requests/${'x'.repeat(300)}/approve`, 400, {});
+  await api.post(reject, '/api/v1/pairing-requests/unwanted/reject', 200);
+  await api.post(reject, '/api/v1/pairing-requests/nobody/reject', 404);
+
+  await api.post('/api/v1/tokens', '/api/v1/tokens', 200, { name: 'w9', labels: { env: 'test' }, uses: 2 });
+  await api.post('/api/v1/tokens', '/api/v1/tokens', 400, { uses: 0 });
+
+  await api.get('/api/v1/nodes', '/api/v1/nodes', 200);
+  await api.get('/api/v1/nodes/{word}', '/api/v1/nodes/w1', 200);
+  await api.get('/api/v1/nodes/{word}', '/api/v1/nodes/waiting', 200);
+  await api.get('/api/v1/nodes/{word}', '/api/v1/nodes/w3', 404);
+
+  const { credential } = await bareNodeWithHost(federation);
+  const bearer = { authorization: `Bearer ${credential}` };
+  await api.tcp('GET', '/api/v1/node-host', 200, bearer);
+  await api.tcp('GET', '/api/v1/node-host', 401, {});
+  await api.tcp('POST', '/api/v1/node-host/setup-code', 200, bearer, { carrierPort: 19_002 });
+  await api.tcp('POST', '/api/v1/node-host/setup-code', 400, bearer, { carrierPort: 0 });
+  await api.tcp('POST', '/api/v1/node-host/setup-code', 403, bearer, { carrierPort: 19_002 });
+  await api.get('/api/v1/node-host', '/api/v1/node-host', 403);
+
+  const cat = { kind: 'exec', targets: ['w1'], command: { argv: ['cat'] }, stdin: true } as const;
+  const running = await federation.startJob(cat);
+  const { job } = (await eventually('it is opened', () => running.opened))!;
+  api.visited.add('PUT /api/v1/jobs/{job}/stdin');
+  expect(await sendInput(hub.operator, job, 'input')).toBe(204);
+  await running.over;
+  expect(running.outputs[0]?.stdout).toBe('input');
+  await api.put('/api/v1/jobs/{job}/stdin', `/api/v1/jobs/${NO_JOB}/stdin`, 404);
+  const sleeping = await federation.startJob({ kind: 'exec', targets: ['w1'], command: { argv: ['sleep', '60'] } });
+  await eventually('it runs', () => sleeping.started.size === 1);
+  await api.get('/api/v1/jobs', '/api/v1/jobs', 200);
+  await api.get('/api/v1/jobs/{job}', `/api/v1/jobs/${sleeping.opened!.job}`, 200);
+  await api.post('/api/v1/jobs/{job}/cancel', `/api/v1/jobs/${sleeping.opened!.job}/cancel`, 204);
+  await sleeping.over;
+  expect(sleeping.ended?.summary).toEqual({ cancelled: 1 });
+  await api.post('/api/v1/jobs/{job}/cancel', `/api/v1/jobs/${NO_JOB}/cancel`, 404);
+  await api.get('/api/v1/jobs/{job}', `/api/v1/jobs/${sleeping.opened!.job}`, 200);
+  await api.get('/api/v1/jobs/{job}', '/api/v1/jobs/none', 400);
+  await api.get('/api/v1/jobs', '/api/v1/jobs?limit=none', 400);
+  await api.post('/api/v1/jobs', '/api/v1/jobs', 404, { ...cat, targets: ['none'] });
+  await api.post('/api/v1/jobs', '/api/v1/jobs', 400, { ...cat, command: {} });
+
+  await api.post('/api/v1/nodes/{word}/revoke', '/api/v1/nodes/w2/revoke', 200);
+  await api.post('/api/v1/nodes/{word}/revoke', '/api/v1/nodes/w2/revoke', 404);
+  await api.get('/api/v1/nodes', '/api/v1/nodes', 200);
+  await api.get('/api/v1/audit', '/api/v1/audit?limit=1000', 200);
+  await api.get('/api/v1/audit', '/api/v1/audit?limit=0', 400);
+  await api.get('/api/v1/audit/verdict', '/api/v1/audit/verdict', 200);
+
+  expect([...api.visited].toSorted()).toEqual(routesOf(await documentOf(federation)).toSorted());
+});
+
+test('every record in a job’s stream is what the protocol says', async () => {
+  const schemas: Readonly<Record<number, z.ZodType>> = {
+    [FRAME.open]: jobOpenedSchema,
+    [FRAME.started]: startedSchema,
+    [FRAME.exit]: resultSchema,
+    [FRAME.summary]: jobEndedSchema,
+  };
+  await using federation = await startFederation({ workers: 3 });
+  await federation.start('off', { settings: { worker: { exec: { mode: 'off' } } } });
+  await federation.untilOnline('off');
+  await federation.stop('w3');
+  await eventually('w3 is offline', async () => !(await federation.isOnline('w3')));
+  const jobs = [
+    await federation.run('all', 'echo out; echo err >&2; exit 7'),
+    await federation.run(['w1', 'w2', 'w3', 'off'], 'kill -9 $$'),
+    await federation.runJob({ kind: 'exec', targets: ['w1'], command: { argv: ['/no/such/program'] } }),
+    await federation.runJob({ kind: 'exec', targets: ['w1'], command: { argv: ['sleep', '60'], timeoutMs: 50 } }),
+  ];
+  expect(jobs.map(({ ended }) => ended?.summary)).toEqual([
+    { failed: 2, denied: 1 },
+    { signaled: 2, unreachable: 1, denied: 1 },
+    { failed: 1 },
+    { timeout: 1 },
+  ]);
+  for (const { records, whole } of jobs) {
+    expect(whole).toBe(true);
+    expect(records.map(({ type, value }) => schemas[type]!.safeParse(value).error)).toEqual(
+      records.map(() => undefined),
+    );
+    expect(records[0]?.type).toBe(FRAME.open);
+    expect(records.at(-1)?.type).toBe(FRAME.summary);
+  }
+});
+
+async function documentOf({ hub }: Federation): Promise<Document> {
+  return (await ask({ socketPath: hub.operator, path: '/api/v1/openapi.json' })).json as Document;
+}
+
+function routesOf({ paths }: Document): string[] {
+  return Object.entries(paths).flatMap(([path, methods]) =>
+    Object.keys(methods).map((method) => `${method.toUpperCase()} ${path}`),
+  );
+}
+
+async function bareNodeWithHost(federation: Federation) {
+  const node = bareNode(federation.hub, { name: 'host', offers: ['node-host'], token: await federation.token({}) });
+  onTestFinished(() => node.stop());
+  return node.welcome();
+}
+
+/** Asks, and holds each answer to the document. */
+function checkedApi({ hub }: Federation, document: Document) {
+  const ajv = new Ajv2020({ strict: false, allErrors: true, formats: { 'date-time': ISO, binary: true } });
+  const visited = new Set<string>();
+
+  function check(method: string, template: string, expected: number, answer: Answer): Answer {
+    expect([method, template, answer.status, answer.text]).toEqual([method, template, expected, answer.text]);
+    const operation = document.paths[template]?.[method.toLowerCase()];
+    const response = operation?.responses[String(expected)] ?? operation?.responses['default'];
+    expect([template, response]).not.toEqual([template, undefined]);
+    visited.add(`${method} ${template}`);
+    const content = response?.content;
+    if (content === undefined) {
+      expect(answer.text).toBe('');
+      return answer;
+    }
+    expect(answer.headers['content-type']).toMatch(/^application\/json/);
+    const validate = ajv.compile({ ...content['application/json']?.schema, components: document.components ?? {} });
+    validate(answer.json);
+    expect([template, answer.json, validate.errors]).toEqual([template, answer.json, null]);
+    return answer;
+  }
+
+  function onSocket(method: string) {
+    return async (template: string, path: string, expected: number, body?: object) => {
+      const headers = body === undefined ? {} : { 'content-type': 'application/json' };
+      const options = { socketPath: hub.operator, method, path, headers };
+      return check(
+        method,
+        template,
+        expected,
+        await ask(options, body === undefined ? undefined : JSON.stringify(body)),
+      );
+    };
+  }
+
+  return {
+    visited,
+    get: onSocket('GET'),
+    post: onSocket('POST'),
+    put: onSocket('PUT'),
+    async tcp(method: string, path: string, expected: number, headers: Record<string, string>, body?: object) {
+      const json: Record<string, string> = body === undefined ? {} : { 'content-type': 'application/json' };
+      const options = { host: '127.0.0.1', port: hub.port, method, path, headers: { ...headers, ...json } };
+      return check(method, path, expected, await ask(options, body === undefined ? undefined : JSON.stringify(body)));
+    },
+  };
+}

@@ -1,0 +1,28 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { startHub } from '../federation.ts';
+import type { Figure } from '../figure.ts';
+import { atMostAbove, median } from '../figure.ts';
+import { startHelper } from '../helper.ts';
+import { pss, SETTLE_MS } from '../memory.ts';
+
+const LINKS = 1000;
+
+export const hubMemory: Figure = {
+  name: 'hub-memory',
+  unit: 'MB',
+  what: 'PSS of a hub with 1000 idle links (installed package); floor: 1000 bare HTTP/2 sessions on upgraded sockets',
+  warmUps: 0,
+  samples: 5,
+  lines: [{ name: 'PSS', of: median, bar: atMostAbove(60, 'MB') }],
+  async open(bench) {
+    const bare = await startHelper(bench, 'bare-hub.js', []);
+    const bareNodes = await startHelper(bench, 'bare-nodes.js', [await bare.next(), LINKS]);
+    await bareNodes.next();
+    const hub = await startHub(bench);
+    const nodes = await startHelper(bench, 'nodes.ts', [hub.client.record.port, LINKS]);
+    nodes.say(await hub.token({ uses: LINKS }));
+    await nodes.next();
+    await sleep(SETTLE_MS);
+    return { ours: () => pss(hub.pid), floor: () => pss(bare.pid) };
+  },
+};

@@ -5,15 +5,9 @@ export type Role = (typeof ROLES)[number];
 
 /** One DNS label (RFC 1123), lower case: it is typed, printed, and part of paths and unit names. */
 const NODE_NAME = /^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/;
-/** SHA-256 of the node's raw Ed25519 public key, in hex. */
-const NODE_ID = /^[0-9a-f]{64}$/;
 
 export function isNodeName(value: string): boolean {
   return NODE_NAME.test(value);
-}
-
-export function isNodeId(value: string): boolean {
-  return NODE_ID.test(value);
 }
 
 /** Throws NODE_NAME_INVALID unless `value` may name a node. */

@@ -73,7 +73,6 @@ const refusedSchema = z.object({
 export type Refused = z.infer<typeof refusedSchema>;
 
 const waitingSchema = z.object({ type: z.literal('waiting'), held: z.string().max(1000).nullable() });
-export type Waiting = z.infer<typeof waitingSchema>;
 
 const welcomeSchema = z.object({
   type: z.literal('welcome'),

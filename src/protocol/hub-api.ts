@@ -188,7 +188,6 @@ export const healthSchema = z.object({ status: z.literal('ok'), version: z.strin
 /** A worker asks for a way into the gateway: a setup code that works once and is good for a node and nothing more. */
 export const setupCodeRequestSchema = z.strictObject({ carrierPort: z.int().min(1).max(65_535) });
 export const setupCodeSchema = z.object({ setupCode: z.string(), expiresAt: time });
-export type SetupCode = z.infer<typeof setupCodeSchema>;
 
 /** What the gateway says of the asking node's own node host. */
 export const ownNodeHostSchema = z.object({ nodeHost: z.enum(NODE_HOST_STATES) });

@@ -5,6 +5,7 @@ import { Ajv2020 } from 'ajv/dist/2020.js';
 import { expect, onTestFinished, test } from 'vitest';
 import type { z } from 'zod';
 import { FRAME } from '#src/protocol/frames.ts';
+import type { JobCreate } from '#src/protocol/hub-api.ts';
 import { jobEndedSchema, jobOpenedSchema, resultSchema } from '#src/protocol/hub-api.ts';
 import { startedSchema } from '#src/protocol/worker-api.ts';
 import { bareNode } from '../support/bare-node.ts';
@@ -108,9 +109,9 @@ test('every answer of every route is what the document says', async () => {
   await api.tcp('POST', '/api/v1/node-host/setup-code', 403, bearer, { carrierPort: 19_002 });
   await api.get('/api/v1/node-host', '/api/v1/node-host', 403);
 
-  const cat = { kind: 'exec', targets: ['w1'], command: { argv: ['cat'] }, stdin: true } as const;
+  const cat: JobCreate = { kind: 'exec', targets: ['w1'], command: { argv: ['cat'] }, stdin: true };
   const running = await federation.startJob(cat);
-  const { job } = (await eventually('it is opened', () => running.opened))!;
+  const { job } = await eventually('it is opened', () => running.opened);
   api.visited.add('PUT /api/v1/jobs/{job}/stdin');
   expect(await sendInput(hub.operator, job, 'input')).toBe(204);
   await running.over;

@@ -1,4 +1,5 @@
 import type { Context } from 'hono';
+import { HTTPException } from 'hono/http-exception';
 import type { ContentfulStatusCode } from 'hono/utils/http-status';
 import type { z } from 'zod';
 import type { Log } from '#src/adapters/log.ts';
@@ -28,12 +29,19 @@ const STATUS: Readonly<Partial<Record<ErrorCode, ContentfulStatusCode>>> = {
 
 /** Every error becomes `{code, message, hint?}`; of a bug the log gets the stack and the client nothing. */
 export function answerError(log: Log): (error: Error, context: Context) => Response {
-  return (error, context) => {
+  return (thrown, context) => {
+    const error = thrown instanceof HTTPException && thrown.status < 500 ? notAsDescribed(thrown) : thrown;
     if (!(error instanceof FederationError))
       log.error('a request failed', { path: context.req.path, stack: error.stack });
     const body = errorBody(error);
     return context.json(body, STATUS[body.code] ?? 400);
   };
+}
+
+/** What the framework refuses before our schemas see it: a body that is no JSON, by its type or by its text. */
+function notAsDescribed(cause: HTTPException): FederationError {
+  const message = cause.status === 415 ? 'the body must be application/json' : 'the body is not JSON';
+  return new FederationError('USAGE', message, { hint: 'see /api/v1/openapi.json', cause });
 }
 
 /** What a request that does not fit its schema gets, with the first problem and its path. */

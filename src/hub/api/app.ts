@@ -1,11 +1,10 @@
 import { createRoute, OpenAPIHono } from '@hono/zod-openapi';
-import type { MiddlewareHandler } from 'hono';
-import { bodyLimit } from 'hono/body-limit';
 import { except } from 'hono/combine';
 import type { Log } from '#src/adapters/log.ts';
 import { FederationError } from '#src/core/errors.ts';
 import { answerError, failure, json } from '#src/hub/api/answers.ts';
 import { auditRoutes } from '#src/hub/api/audit.ts';
+import { limitBody } from '#src/hub/api/body.ts';
 import { jobRoutes } from '#src/hub/api/jobs.ts';
 import { nodeHostRoutes } from '#src/hub/api/node-host.ts';
 import type { NodeRoutes } from '#src/hub/api/nodes.ts';
@@ -55,14 +54,8 @@ export function createApp(options: AppOptions): OpenAPIHono<ApiEnvironment> {
     });
   });
   app.use('*', authorize(findSession));
-  const limit: MiddlewareHandler<ApiEnvironment> = bodyLimit({
-    maxSize: MAX_BODY_BYTES,
-    onError: () => {
-      throw new FederationError('PAYLOAD_TOO_LARGE', 'the request is longer than 8 MiB');
-    },
-  });
   // The input of a process has no end that is known.
-  app.use('*', except('/api/v1/jobs/:job/stdin', limit));
+  app.use('*', except('/api/v1/jobs/:job/stdin', limitBody(MAX_BODY_BYTES)));
 
   app.openapi(showHealth, (context) => {
     const { version, epoch } = status();

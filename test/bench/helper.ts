@@ -2,15 +2,15 @@ import { join } from 'node:path';
 import type { Bench } from './bench.ts';
 import type { StartedProcess } from './process.ts';
 
-/** Those of `.js` are plain: what strips types at the start of a process would count as its memory. */
-type Helper = 'bare-hub.js' | 'bare-nodes.js' | 'link-node.ts' | 'nodes.ts' | 'worker.ts';
+type Args = readonly (string | number)[];
 
 /** Starts a program of `processes/`. */
-export function startHelper(bench: Bench, name: Helper, args: readonly (string | number)[]): Promise<StartedProcess> {
-  return bench.start({
-    name,
-    script: join(import.meta.dirname, 'processes', name),
-    args: args.map(String),
-    nodeFlags: name.endsWith('.ts') ? ['--conditions=source'] : [],
-  });
+export function startHelper(bench: Bench, name: 'link-node' | 'nodes' | 'worker', args: Args): Promise<StartedProcess> {
+  const script = join(import.meta.dirname, 'processes', `${name}.ts`);
+  return bench.start({ name, script, args: args.map(String), nodeFlags: ['--conditions=source'] });
+}
+
+/** Starts a compiled one: what strips the types at the start of a process would count as its memory. */
+export function startBare(bench: Bench, name: 'bare-hub' | 'bare-nodes', args: Args): Promise<StartedProcess> {
+  return bench.start({ name, script: join(bench.installed, 'bare', `${name}.js`), args: args.map(String) });
 }

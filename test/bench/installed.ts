@@ -3,15 +3,19 @@ import { join, resolve } from 'node:path';
 import { execa } from 'execa';
 
 const ROOT = resolve(import.meta.dirname, '../..');
+const BARE = ['bare-hub.ts', 'bare-nodes.ts'].map((name) => join(import.meta.dirname, 'processes', name));
 
-/** Lays the package out in `folder` as it is installed: compiled, its commands in `bin`, its packages beside it. */
+/**
+ * Lays the package out in `folder` as it is installed: compiled, its commands in `bin`, its packages beside it.
+ * In `bare` are the programs that it is measured against.
+ */
 export async function installPackage(folder: string, signal: AbortSignal): Promise<string> {
   const path = join(folder, 'openclaw-federation');
+  const tsc = (...args: string[]) => execa(join(ROOT, 'node_modules/.bin/tsc'), args, { cancelSignal: signal });
   await mkdir(path);
-  const tsc = join(ROOT, 'node_modules/.bin/tsc');
-  await execa(tsc, ['-p', join(ROOT, 'tsconfig.build.json'), '--outDir', join(path, 'dist')], {
-    cancelSignal: signal,
-  });
+  await tsc('-p', join(ROOT, 'tsconfig.build.json'), '--outDir', join(path, 'dist'));
+  const plain = ['--ignoreConfig', '--noCheck', '--module', 'nodenext', '--target', 'es2024'];
+  await tsc(...plain, '--outDir', join(path, 'bare'), ...BARE);
   await cp(join(ROOT, 'bin'), join(path, 'bin'), { recursive: true });
   await cp(join(ROOT, 'package.json'), join(path, 'package.json'));
   await symlink(join(ROOT, 'node_modules'), join(path, 'node_modules'));

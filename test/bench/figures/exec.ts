@@ -18,7 +18,7 @@ export const exec: Figure = {
     const hub = await startHub(bench);
     const home = await workerHome(bench, hub);
     const { address, port } = hub.client.record;
-    const worker = await startHelper(bench, 'worker.ts', [home, WORKER, `${address}:${port}`]);
+    const worker = await startHelper(bench, 'worker', [home, WORKER, `${address}:${port}`]);
     await worker.next();
     await linked(home);
     const run = commandRunner(bench, hub);

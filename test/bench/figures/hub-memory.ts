@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { startHub } from '../federation.ts';
 import type { Figure } from '../figure.ts';
 import { atMostAbove, median } from '../figure.ts';
-import { startHelper } from '../helper.ts';
+import { startBare, startHelper } from '../helper.ts';
 import { pss, SETTLE_MS } from '../memory.ts';
 
 const LINKS = 1000;
@@ -15,11 +15,11 @@ export const hubMemory: Figure = {
   samples: 5,
   lines: [{ name: 'PSS', of: median, bar: atMostAbove(60, 'MB') }],
   async open(bench) {
-    const bare = await startHelper(bench, 'bare-hub.js', []);
-    const bareNodes = await startHelper(bench, 'bare-nodes.js', [await bare.next(), LINKS]);
+    const bare = await startBare(bench, 'bare-hub', []);
+    const bareNodes = await startBare(bench, 'bare-nodes', [await bare.next(), LINKS]);
     await bareNodes.next();
     const hub = await startHub(bench);
-    const nodes = await startHelper(bench, 'nodes.ts', [hub.client.record.port, LINKS]);
+    const nodes = await startHelper(bench, 'nodes', [hub.client.record.port, LINKS]);
     nodes.say(await hub.token({ uses: LINKS }));
     await nodes.next();
     await sleep(SETTLE_MS);

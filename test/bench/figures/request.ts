@@ -17,7 +17,7 @@ export const request: Figure = {
   lines: [{ name: 'p50', of: median, bar: atMost(0.5, 'ms') }],
   async open(bench) {
     const door = await openDoor(bench);
-    const worker = await startHelper(bench, 'worker.ts', [await bench.folder(), WORKER, `127.0.0.1:${door.port}`]);
+    const worker = await startHelper(bench, 'worker', [await bench.folder(), WORKER, `127.0.0.1:${door.port}`]);
     const bare = connect(`http://127.0.0.1:${await worker.next()}`);
     bench.onEnd(async () => bare.destroy());
     const link = await door.link;

@@ -47,7 +47,7 @@ export const path: Figure = {
 };
 
 async function startNode(bench: Bench, port: number): Promise<{ port: number }> {
-  const node = await startHelper(bench, 'link-node.ts', [port, BYTES]);
+  const node = await startHelper(bench, 'link-node', [port, BYTES]);
   return { port: Number(await node.next()) };
 }
 

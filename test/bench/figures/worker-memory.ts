@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { startHub, startWorker } from '../federation.ts';
 import type { Figure } from '../figure.ts';
 import { atMost, median } from '../figure.ts';
-import { startHelper } from '../helper.ts';
+import { startBare } from '../helper.ts';
 import { pss, SETTLE_MS } from '../memory.ts';
 
 export const workerMemory: Figure = {
@@ -13,8 +13,8 @@ export const workerMemory: Figure = {
   samples: 5,
   lines: [{ name: 'PSS', of: median, bar: atMost(90, 'MB') }],
   async open(bench) {
-    const bareHub = await startHelper(bench, 'bare-hub.js', []);
-    const bare = await startHelper(bench, 'bare-nodes.js', [await bareHub.next(), 1]);
+    const bareHub = await startBare(bench, 'bare-hub', []);
+    const bare = await startBare(bench, 'bare-nodes', [await bareHub.next(), 1]);
     await bare.next();
     const worker = await startWorker(bench, await startHub(bench));
     await sleep(SETTLE_MS);

@@ -2,7 +2,7 @@ import { request } from 'node:http';
 import { performServerHandshake } from 'node:http2';
 
 /**
- *     bare-nodes.js PORT COUNT
+ *     bare-nodes.ts PORT COUNT
  *
  * The other ends of the bare hub's links. It prints a line when all are there.
  */
@@ -17,7 +17,7 @@ for (let left = count; left > 0; left--) {
     agent: false,
   });
   knocking.end();
-  await new Promise((resolve) => {
+  await new Promise<void>((resolve) => {
     knocking.on('upgrade', (_response, socket, head) => {
       if (head.length > 0) socket.unshift(head);
       const session = performServerHandshake(socket);

@@ -12,7 +12,7 @@ export interface DaemonSpec {
   readonly environment: Readonly<Record<string, string>>;
   /** File that its log goes to. */
   readonly log: string;
-  /** Called when it ends before it has run for a moment: then trying again is of no use. */
+  /** Called when it leaves with an exit code before it has run for a moment: then trying again is of no use. */
   readonly onFailed: (error: FederationError) => void;
 }
 
@@ -51,14 +51,13 @@ export function startDaemon({ name, program, home, environment, log, onFailed }:
     for (let first = true; !stopping.signal.aborted; first = false) {
       const startedAt = performance.now();
       child = start();
-      const { exitCode, signal } = await child;
+      const { exitCode } = await child;
       child = null;
       if (stopping.signal.aborted) return;
-      if (first && performance.now() - startedAt < STARTED_MS) {
-        const how = exitCode === undefined ? `by ${signal}` : `with exit code ${exitCode}`;
-        onFailed(
-          new FederationError('START_FAILED', `${name} ended at once, ${how}`, { hint: `see the end of ${log}` }),
-        );
+      // Whom a signal ended has not refused to start: it was ended from outside, and may live the next time.
+      if (first && exitCode !== undefined && performance.now() - startedAt < STARTED_MS) {
+        const problem = `${name} ended at once, with exit code ${exitCode}`;
+        onFailed(new FederationError('START_FAILED', problem, { hint: `see the end of ${log}` }));
         return;
       }
       await pause(RESTART_MS, undefined, { signal: stopping.signal }).catch(() => undefined);

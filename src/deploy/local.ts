@@ -54,14 +54,14 @@ export async function startLocal({
   await writeLocalRecord(home, { ...record, state: 'starting' });
 
   const failure = Promise.withResolvers<never>();
-  failure.promise.catch(() => undefined);
-  const orFailed = <T>(work: Promise<T>): Promise<T> => Promise.race([failure.promise, work]);
+  const interrupted = Promise.withResolvers<never>();
+  for (const { promise } of [failure, interrupted]) promise.catch(() => undefined);
+  signal.addEventListener('abort', () => interrupted.reject(signal.reason), { once: true });
+  const orFailed = <T>(work: Promise<T>): Promise<T> => Promise.race([failure.promise, interrupted.promise, work]);
   /** What was started, in its order: it ends from the last to the first, those of one step together. */
   const steps: (() => Promise<unknown>)[][] = [[() => removeLocalRecord(home)]];
-  let stopping = false;
 
   async function stop(): Promise<void> {
-    stopping = true;
     for (const step of steps.splice(0).toReversed()) await Promise.all(step.map((end) => end()));
   }
 
@@ -71,19 +71,18 @@ export async function startLocal({
     return () => daemon.stop();
   }
 
-  async function launchGateway(gateway: LocalGateway, master: Home): Promise<void> {
-    const process = await gateway.start(signal);
-    steps.splice(1, 0, [() => process.stop()]);
-    progress(`the OpenClaw gateway runs (127.0.0.1:${gateway.port})`);
-    void process.exited.then((how) => stopping || failure.reject(gatewayEnded(how, master)));
+  function launchGateway(gateway: LocalGateway): Promise<void> {
+    const kept = gateway.keep(progress);
+    steps.push([() => kept.stop()]);
+    // Looked at later, when all else runs; until then its failure is not lost.
+    kept.ready.catch(failure.reject);
+    return kept.ready;
   }
 
   async function compose(): Promise<LocalFederation> {
     const master = await openHome(join(directory, 'master'));
     const gateway = openclaw === null ? null : await localGateway(master, openclaw);
-    const gatewayReady = gateway === null ? null : launchGateway(gateway, master);
-    // Looked at below; until then its failure is not lost.
-    gatewayReady?.catch(failure.reject);
+    const gatewayReady = gateway === null ? null : launchGateway(gateway);
 
     const environment = { OPENCLAW_FEDERATION_HUB_PORT: String(await freePort()), ...gateway?.environment };
     steps.push([launch({ name: 'the hub', program: 'federation-hub', home: master, environment })]);
@@ -168,10 +167,4 @@ function workerEnvironment(name: string, { record }: HubClient, openclaw: string
     OPENCLAW_FEDERATION_NODE_HOST_OPENCLAW: openclaw,
     OPENCLAW_FEDERATION_NODE_HOST_CARRIER_PORT: '0',
   };
-}
-
-function gatewayEnded(how: string, master: Home): FederationError {
-  return new FederationError('START_FAILED', `the OpenClaw gateway ended (${how})`, {
-    hint: `see the end of ${master.file('gateway.log')}`,
-  });
 }

@@ -5,7 +5,6 @@ import { Readable } from 'node:stream';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Federation } from './federation.ts';
 import { startFederation } from './federation.ts';
-import type { Running } from './place.ts';
 import { bytesWritten, forgetPeak, peakMemory, programsWith } from './processes.ts';
 import { stubbornTree } from './tree.ts';
 import { until } from './until.ts';
@@ -44,13 +43,13 @@ describe('exec on one node', () => {
   it('ends a command at its timeout, and says so with 124', async () => {
     const tree = stubbornTree();
     const running = federation.startManage(['exec', 'w1', '--timeout', '1s', '--', 'sh', '-c', tree.script]);
-    expect(await running.output()).toMatchObject({ exitCode: 124, stderr: 'w1: timed out and was ended\n' });
+    expect(await running.ended).toMatchObject({ exitCode: 124, stderr: 'w1: timed out and was ended\n' });
     expect(tree.alive()).toBe(0);
   });
 
   it('carries 64 MiB byte for byte', async () => {
     const { path, sha256: wanted } = await randomFile('big', 64 * MIB);
-    const running = federation.startManage(['exec', 'w1', '--', 'cat', path]);
+    const running = federation.startManage(['exec', 'w1', '--', 'cat', path], { hold: true });
     expect(await hashOf(running.stdout)).toBe(wanted);
     expect(await running.ended).toMatchObject({ exitCode: 0 });
   });
@@ -60,7 +59,7 @@ describe('exec on one node', () => {
     const wanted = sha256(bytes, bytes, bytes, bytes);
     const hub = await federation.pidOf('hub');
     const idle = forgetPeak(hub);
-    const running = federation.startManage(['exec', 'w1', '--', 'cat', path, path, path, path]);
+    const running = federation.startManage(['exec', 'w1', '--', 'cat', path, path, path, path], { hold: true });
     const { pid: cat } = await until('the command runs', () => programsWith('cat', path)[0]);
     expect(await untilStalled(cat)).toBeLessThan(16 * MIB);
     expect(peakMemory(hub) - idle).toBeLessThan(64 * MIB);
@@ -72,7 +71,7 @@ describe('exec on one node', () => {
 
   it('passes 8 MiB of input through byte for byte', async () => {
     const { bytes, sha256: wanted } = await randomFile('input', 8 * MIB);
-    const running = federation.startManage(['exec', 'w1', '--', 'cat'], { stdin: 'pipe' });
+    const running = federation.startManage(['exec', 'w1', '--', 'cat'], { stdin: 'pipe', hold: true });
     const [hash] = await Promise.all([hashOf(running.stdout), pipeline(Readable.from(slices(bytes)), running.stdin!)]);
     expect(hash).toBe(wanted);
     expect(await running.ended).toMatchObject({ exitCode: 0 });
@@ -93,12 +92,12 @@ describe('exec on one node', () => {
   ] as const)('gives the command an end of input for %s', async (_, flags, stdin) => {
     const running = federation.startManage(['exec', 'w1', ...flags, '--', 'wc', '-c'], { stdin });
     if (flags.length === 0) running.stdin?.end();
-    expect(await running.output()).toEqual({ exitCode: 0, signal: null, stdout: '0\n', stderr: '' });
+    expect(await running.ended).toEqual({ exitCode: 0, signal: null, stdout: '0\n', stderr: '' });
   });
 
   it('ends by itself when the command does not wait for its input', async () => {
     const running = federation.startManage(['exec', 'w1', '--', 'true'], { stdin: 'pipe' });
-    expect(await running.output()).toMatchObject({ exitCode: 0, stderr: '' });
+    expect(await running.ended).toMatchObject({ exitCode: 0, stderr: '' });
   });
 
   it('ends all that came of the command at Ctrl-C, and leaves with 130', async () => {
@@ -106,7 +105,7 @@ describe('exec on one node', () => {
     const running = federation.startManage(['exec', 'w1', '--', 'sh', '-c', tree.script]);
     await tree.untilGrown();
     running.kill('SIGINT');
-    const ended = await running.output();
+    const ended = await running.ended;
     expect(ended).toMatchObject({ exitCode: 130, stdout: '' });
     expect(ended.stderr).toContain('ending it on w1');
     expect(tree.alive()).toBe(0);
@@ -115,14 +114,13 @@ describe('exec on one node', () => {
   it('leaves at once at a second Ctrl-C, and says where the command may still run', async () => {
     const tree = stubbornTree();
     const running = federation.startManage(['exec', 'w1', '--', 'sh', '-c', tree.script]);
-    const said = saying(running);
     await tree.untilGrown();
     running.kill('SIGINT');
-    await until('it says that it ends the command', () => said().includes('ending it on w1'));
+    await until('it says that it ends the command', () => running.said().includes('ending it on w1'));
     running.kill('SIGINT');
-    expect(await running.ended).toEqual({ exitCode: 130, signal: null });
+    const ended = await running.ended;
     expect(tree.alive()).toBeGreaterThan(0);
-    expect(said()).toContain('may still run on w1');
+    expect(ended).toMatchObject({ exitCode: 130, stderr: expect.stringContaining('may still run on w1') });
     await tree.untilGone();
   });
 
@@ -131,7 +129,7 @@ describe('exec on one node', () => {
     const running = federation.startManage(['exec', 'w1', '--', 'sh', '-c', tree.script]);
     await tree.untilGrown();
     running.kill('SIGKILL');
-    expect(await running.ended).toEqual({ exitCode: null, signal: 'SIGKILL' });
+    expect(await running.ended).toMatchObject({ exitCode: null, signal: 'SIGKILL' });
     await tree.untilGone();
   });
 
@@ -139,7 +137,7 @@ describe('exec on one node', () => {
     const word = `endless-${randomInt(1e9)}`;
     const manage = `manage-federation --home '${federation.home}'`;
     const line = `{ ${manage} exec w1 -- yes ${word}; echo "exit $?" >&2; } | head -1`;
-    const ended = await federation.place.startShell(line).output();
+    const ended = await federation.place.startShell(line).ended;
     expect(ended).toEqual({ exitCode: 0, signal: null, stdout: `${word}\n`, stderr: 'exit 141\n' });
     await until('the command is gone', () => programsWith('yes', word).length === 0);
   });
@@ -208,14 +206,6 @@ async function hashOf(stream: Readable): Promise<string> {
 
 function* slices(bytes: Buffer): Generator<Buffer> {
   for (let at = 0; at < bytes.length; at += 65_536) yield bytes.subarray(at, at + 65_536);
-}
-
-/** What it has written on standard error up to now. */
-function saying(running: Running): () => string {
-  let text = '';
-  running.stdout.resume();
-  running.stderr.on('data', (chunk: Buffer) => (text += chunk.toString('utf8')));
-  return () => text;
 }
 
 /** How long a process must write nothing to be taken for held back. */

@@ -28,16 +28,18 @@ export interface StartOptions {
   readonly env?: Readonly<Record<string, string>>;
   /** `pipe` for input that the test writes, or an open file; /dev/null otherwise. */
   readonly stdin?: 'pipe' | 'ignore' | number;
+  /** Standard output waits until the test reads it from `stdout`. */
+  readonly hold?: boolean;
 }
 
 export interface Running {
   readonly pid: number;
   readonly stdin: Writable | null;
   readonly stdout: Readable;
-  readonly stderr: Readable;
-  /** Resolves when it has ended and its outputs are closed; `output` reads them until then. */
-  readonly ended: Promise<Pick<Finished, 'exitCode' | 'signal'>>;
-  output(): Promise<Finished>;
+  /** Resolves when it has ended and its outputs are closed. */
+  readonly ended: Promise<Finished>;
+  /** What it has written on standard error up to now. */
+  said(): string;
   kill(signal: NodeJS.Signals): void;
 }
 
@@ -68,13 +70,14 @@ export async function makePlace(): Promise<Place> {
     LANG: 'C.UTF-8',
   };
 
-  function launch(program: string, args: readonly string[], { env = {}, stdin = 'ignore' }: StartOptions): Running {
+  function launch(program: string, args: readonly string[], options: StartOptions): Running {
+    const { env = {}, stdin = 'ignore', hold = false } = options;
     const child = spawn(program, args, {
       cwd: path,
       env: { ...environment, ...env },
       stdio: [stdin, 'pipe', 'pipe'],
     });
-    return follow(child);
+    return follow(child, hold);
   }
 
   const place: Place = {
@@ -82,7 +85,7 @@ export async function makePlace(): Promise<Place> {
     environment,
     file: (name) => join(path, name),
     start: (command, args, options = {}) => launch(join(BIN, command), args, options),
-    run: (command, args, options = {}) => place.start(command, args, options).output(),
+    run: (command, args, options = {}) => place.start(command, args, options).ended,
     startShell: (line, options = {}) => launch('/bin/sh', ['-c', line], options),
     processes: () => processesOf(path),
     async remove() {
@@ -97,22 +100,21 @@ export async function makePlace(): Promise<Place> {
   return place;
 }
 
-function follow(child: ChildProcess): Running {
+function follow(child: ChildProcess, hold: boolean): Running {
   const { pid, stdin, stdout, stderr } = child;
   if (pid === undefined || stdout === null || stderr === null) throw new Error('the command could not be started');
   // A command may end before it has read all of its input.
   stdin?.on('error', () => undefined);
-  const ended = once(child, 'close').then(([exitCode, signal]) => ({ exitCode, signal }) as Finished);
+  let said = '';
+  stderr.setEncoding('utf8').on('data', (chunk: string) => (said += chunk));
+  const printed = hold ? '' : text(stdout);
+  const closed = once(child, 'close') as Promise<[number | null, NodeJS.Signals | null]>;
   return {
     pid,
     stdin,
     stdout,
-    stderr,
-    ended,
-    async output() {
-      const [out, err, ending] = await Promise.all([text(stdout), text(stderr), ended]);
-      return { ...ending, stdout: out, stderr: err };
-    },
+    ended: closed.then(async ([exitCode, signal]) => ({ exitCode, signal, stdout: await printed, stderr: said })),
+    said: () => said,
     kill: (signal) => void child.kill(signal),
   };
 }

@@ -177,25 +177,32 @@ export function approve(
   approval: Approval,
   now: number,
 ): MembershipEvent[] {
-  const holder = memberNamed(state, request.facts.name);
-  const events: MembershipEvent[] = [];
-  if (holder !== undefined && holder.id !== request.nodeId) {
-    if (!approval.replace) {
-      throw new FederationError('NAME_TAKEN', `the name ${holder.name} belongs to the node ${fingerprint(holder.id)}`, {
-        hint: `manage-federation approve ${fingerprint(request.nodeId)} --replace  (revokes the old one)`,
-      });
-    }
-    events.push(revoke(holder, now));
-  }
-  events.push({ type: 'joined', tokenHash: null, member: memberOf(request, request.facts.role, {}, approval.by, now) });
-  return events;
+  const member = memberOf(state, request, request.facts.role, {}, approval.by, now);
+  return [...makeRoom(state, member, approval, now), { type: 'joined', tokenHash: null, member }];
+}
+
+/** Takes a revoked node back as it was. Throws NAME_TAKEN where only `replace` may. */
+export function readmit(state: Membership, revoked: Member, approval: Approval, now: number): MembershipEvent[] {
+  const member = { ...revoked, revokedAt: null, approvedAt: now, approvedBy: approval.by };
+  return [...makeRoom(state, member, approval, now), { type: 'changed', member }];
+}
+
+/** Revokes the holder of the member's name, where there is another and the approval says so. */
+function makeRoom(state: Membership, member: Member, { replace }: Approval, now: number): MembershipEvent[] {
+  const holder = memberNamed(state, member.name);
+  if (holder === undefined || holder.id === member.id) return [];
+  if (replace) return [revoke(holder, now)];
+  throw new FederationError('NAME_TAKEN', `the name ${holder.name} belongs to the node ${fingerprint(holder.id)}`, {
+    hint: `manage-federation approve ${fingerprint(member.id)} --replace  (revokes the old one)`,
+  });
 }
 
 /** Admits a node that brought the secret of a join token. Throws TOKEN_INVALID, TOKEN_EXPIRED or NAME_TAKEN. */
 export function redeem(state: Membership, asking: Asking, tokenHash: string, now: number): MembershipEvent {
   const token = state.tokens.get(tokenHash);
   const hint = 'on the master: manage-federation token create';
-  if (token === undefined) throw new FederationError('TOKEN_INVALID', 'the join token is unknown or used up', { hint });
+  if (token === undefined)
+    throw new FederationError('TOKEN_INVALID', 'the join token is unknown, used up or expired', { hint });
   if (now >= token.expiresAt) throw new FederationError('TOKEN_EXPIRED', 'the join token has expired', { hint });
   if (token.name !== null && token.name !== asking.facts.name) {
     throw new FederationError('TOKEN_INVALID', `the join token is for a node named ${token.name}`, { hint });
@@ -213,11 +220,12 @@ export function redeem(state: Membership, asking: Asking, tokenHash: string, now
   return {
     type: 'joined',
     tokenHash,
-    member: memberOf(asking, role, token.labels, `token of ${token.createdBy}`, now),
+    member: memberOf(state, asking, role, token.labels, `token of ${token.createdBy}`, now),
   };
 }
 
 function memberOf(
+  state: Membership,
   asking: Asking,
   role: Role,
   labels: Readonly<Record<string, string>>,
@@ -235,7 +243,8 @@ function memberOf(
     approvedBy,
     lastSeenAt: now,
     revokedAt: null,
-    openclaw: null,
+    // The device of a node that was revoked before is still to be removed.
+    openclaw: state.members.get(asking.nodeId)?.openclaw ?? null,
   };
 }
 

@@ -4,6 +4,7 @@ import type { Change, Store } from '#src/adapters/store/store.ts';
 import { FederationError } from '#src/core/errors.ts';
 import { formatJoinToken } from '#src/core/join-token.ts';
 import type {
+  Approval,
   Asking,
   Member,
   Membership,
@@ -12,7 +13,7 @@ import type {
   PairingRequest,
   PendingLimits,
 } from '#src/core/membership.ts';
-import { approve, ask, EMPTY_MEMBERSHIP, expire, redeem, reduce, revoke } from '#src/core/membership.ts';
+import { approve, ask, EMPTY_MEMBERSHIP, expire, readmit, redeem, reduce, revoke } from '#src/core/membership.ts';
 import { fingerprint } from '#src/core/node.ts';
 import { findNode } from '#src/core/selector.ts';
 import type { Applicant } from '#src/link/accept.ts';
@@ -27,12 +28,18 @@ export interface Enrolment {
   /** Resolves when the applicant is a member; waits for a person where it brings no token. Rejects when refused. */
   admit(applicant: Applicant): Promise<Member>;
   /** By id, unique id prefix, fingerprint or name. Also takes a revoked node back. */
-  approve(word: string, options: { readonly replace: boolean; readonly by: string }): Promise<Member>;
+  approve(word: string, approval: Approval): Promise<Approved>;
   reject(word: string, by: string): Promise<PairingRequest>;
   revoke(word: string, by: string): Promise<Member>;
   createToken(wanted: TokenCreate, by: string): Promise<TokenCreated>;
   seen(nodeId: string): Promise<void>;
   setDevice(nodeId: string, device: OpenClawDevice | null): Promise<void>;
+}
+
+export interface Approved {
+  readonly member: Member;
+  /** The former holder of the name, revoked by this. */
+  readonly replaced: Member | null;
 }
 
 export interface EnrolmentOptions {
@@ -71,6 +78,11 @@ export async function openEnrolment({
     state = next;
   }
 
+  /** What time has ended. A node that holds its line asks still. */
+  const over = (): MembershipEvent[] =>
+    expire(state, now()).filter((event) => event.type !== 'forgotten' || !waiters.has(event.nodeId));
+  const sweep = (): Promise<void> => commit(over(), []);
+
   const record = (action: string, by: string, detail: AuditDetail): Change => ({
     type: 'audit',
     entry: { at: now(), action, by, detail },
@@ -92,6 +104,17 @@ export async function openEnrolment({
     }
   }
 
+  /** A revoked node that a person wants back, or one that waits. */
+  function admission(word: string, approval: Approval) {
+    const revoked = revokedMember(state, word);
+    if (revoked !== undefined) {
+      const detail = { ...named(revoked), again: true };
+      return { id: revoked.id, events: readmit(state, revoked, approval, now()), detail };
+    }
+    const request = findRequest(word);
+    return { id: request.nodeId, events: approve(state, request, approval, now()), detail: identity(request) };
+  }
+
   async function join(asking: Asking, secret: string): Promise<Member> {
     const event = redeem(state, asking, sha256(secret), now());
     await commit([event], [record('node.join', asking.facts.name, identity(asking))]);
@@ -100,7 +123,6 @@ export async function openEnrolment({
 
   /** Null: the applicant has to wait for a person. */
   async function judge(applicant: Applicant): Promise<Member | null> {
-    await commit(expire(state, now()), []);
     const asking = askingOf(applicant);
     const known = state.members.get(asking.nodeId);
     if (known !== undefined && known.revokedAt === null) {
@@ -114,6 +136,7 @@ export async function openEnrolment({
         hint: `on the master: manage-federation approve ${fingerprint(known.id)}`,
       });
     }
+    await sweep();
     const first = !state.requests.has(asking.nodeId);
     const event = ask(state, asking, limits, now());
     await commit([event], first ? [record('node.ask', asking.facts.name, identity(asking))] : []);
@@ -127,7 +150,9 @@ export async function openEnrolment({
     const waiter = { admit: resolve, refuse: reject };
     waiters.get(nodeId)?.refuse(new FederationError('LINK_REPLACED', 'the node asked again on another connection'));
     waiters.set(nodeId, waiter);
-    applicant.signal.addEventListener('abort', () => reject(new FederationError('LINK_LOST', 'the node went away')));
+    const leave = (): void => reject(new FederationError('LINK_LOST', 'the node went away'));
+    applicant.signal.addEventListener('abort', leave);
+    if (applicant.signal.aborted) leave();
     applicant.wait(state.requests.get(nodeId)?.held ?? null);
     return promise.finally(() => {
       if (waiters.get(nodeId) === waiter) waiters.delete(nodeId);
@@ -137,31 +162,33 @@ export async function openEnrolment({
   return {
     members: () => state.members.values(),
     member: (nodeId) => state.members.get(nodeId),
-    requests: () => [...state.requests.values()],
+    requests() {
+      const gone = new Set(over().map((event) => event.type === 'forgotten' && event.nodeId));
+      return [...state.requests.values()].filter(({ nodeId }) => !gone.has(nodeId));
+    },
     async admit(applicant) {
       const member = await inTurn(() => judge(applicant));
       if (member !== null) return member;
       log.info('a node waits for approval', { name: applicant.facts.name, fingerprint: fingerprint(applicant.nodeId) });
       return waitForPerson(applicant);
     },
-    approve: (word, { replace, by }) =>
+    approve: (word, approval) =>
       inTurn(async () => {
-        const revoked = revokedMember(state, word);
-        if (revoked !== undefined) {
-          const member = { ...revoked, revokedAt: null, approvedAt: now(), approvedBy: by };
-          await commit([{ type: 'changed', member }], [record('node.approve', by, { ...named(member), again: true })]);
-          return member;
-        }
-        const request = findRequest(word);
-        await commit(approve(state, request, { by, replace }, now()), [
-          record('node.approve', by, { ...identity(request), replace }),
+        await sweep();
+        const { id, events, detail } = admission(word, approval);
+        const out = events.find((event) => event.type === 'changed' && event.member.id !== id);
+        const replaced = out?.type === 'changed' ? out.member : null;
+        await commit(events, [
+          ...(replaced === null ? [] : [record('node.revoke', approval.by, named(replaced))]),
+          record('node.approve', approval.by, { ...detail, replace: approval.replace }),
         ]);
-        const member = state.members.get(request.nodeId)!;
-        waiters.get(member.id)?.admit(member);
-        return member;
+        const member = state.members.get(id)!;
+        waiters.get(id)?.admit(member);
+        return { member, replaced };
       }),
     reject: (word, by) =>
       inTurn(async () => {
+        await sweep();
         const request = findRequest(word);
         await commit([{ type: 'rejected', nodeId: request.nodeId }], [record('node.reject', by, identity(request))]);
         waiters.get(request.nodeId)?.refuse(rejected());
@@ -192,7 +219,7 @@ export async function openEnrolment({
           createdBy: by,
         };
         await commit(
-          [...expire(state, now()), { type: 'token', token }],
+          [...over(), { type: 'token', token }],
           [record('token.create', by, { name: token.name, role, labels, expiresAt, uses })],
         );
         return { token: formatJoinToken({ hubId, secret }), expiresAt: new Date(expiresAt).toISOString(), uses };
@@ -241,8 +268,9 @@ function revokedMember(state: Membership, word: string): Member | undefined {
   if (waiting || revoked.length === 0) return undefined;
   try {
     return findNode(revoked, word);
-  } catch {
-    return undefined;
+  } catch (error) {
+    if (error instanceof FederationError && error.code === 'NODE_NOT_FOUND') return undefined;
+    throw error;
   }
 }
 

@@ -10,8 +10,8 @@ export interface Fleet {
   add(link: Link): void;
   link(nodeId: string): Link | undefined;
   state(member: Member): NodeState;
-  /** Ends a node's link. Resolves when it is gone. */
-  drop(nodeId: string, reason: FederationError): Promise<void>;
+  /** Takes a node's link out of use: nothing new goes over it. The caller closes it. */
+  take(nodeId: string): Link | undefined;
   /** Says which node's link came or went, or changed its state. */
   readonly changes: EventEmitter<{ up: [Link]; down: [Link]; state: [Link] }>;
   close(): Promise<void>;
@@ -27,13 +27,6 @@ export function createFleet(): Fleet {
     changes.emit('down', link);
   }
 
-  async function drop(nodeId: string, reason: FederationError): Promise<void> {
-    const link = links.get(nodeId);
-    if (link === undefined) return;
-    link.close(reason);
-    await link.closed;
-  }
-
   return {
     add(link) {
       links.get(link.nodeId)?.close(new FederationError('LINK_REPLACED', 'the node opened another link'));
@@ -47,11 +40,16 @@ export function createFleet(): Fleet {
       if (member.revokedAt !== null) return 'revoked';
       return links.get(member.id)?.state ?? 'offline';
     },
-    drop,
+    take(nodeId) {
+      const link = links.get(nodeId);
+      links.delete(nodeId);
+      return link;
+    },
     changes,
     async close() {
       const reason = new FederationError('HUB_STOPPING', 'the hub stops');
-      await Promise.all([...links.keys()].map((nodeId) => drop(nodeId, reason)));
+      for (const link of links.values()) link.close(reason);
+      await Promise.all([...links.values()].map(({ closed }) => closed));
     },
   };
 }

@@ -17,7 +17,7 @@ import { createGatewayDesk } from '#src/hub/gateway.ts';
 import { createJobs } from '#src/hub/jobs.ts';
 import type { Listening, Upgrade } from '#src/hub/listeners.ts';
 import { isHostOf, listenOnSocket, listenOnTcp, refuseUpgrade } from '#src/hub/listeners.ts';
-import { revoker } from '#src/hub/revocation.ts';
+import { createRevocation } from '#src/hub/revocation.ts';
 import { hubStatus } from '#src/hub/status.ts';
 import { createUnresolved } from '#src/hub/unresolved.ts';
 import { createAcceptor } from '#src/link/accept.ts';
@@ -148,7 +148,7 @@ export async function openHub({
       nodeHosts: { state: (member) => desk.nodeHostState(member), commands: (member) => desk.commands(member) },
       runningOn: (nodeId) => jobs.runningOn(nodeId),
     },
-    revoke: revoker({ enrolment, fleet, credentials, carrier, desk }),
+    revocation: createRevocation({ enrolment, fleet, credentials, carrier, desk }),
     jobs,
     audit: auditLog(store),
     desk,

@@ -1,4 +1,5 @@
 import { FederationError } from '#src/core/errors.ts';
+import type { Approval, Member } from '#src/core/membership.ts';
 import type { Carrier } from '#src/hub/carrier.ts';
 import type { Credentials } from '#src/hub/credentials.ts';
 import type { Enrolment } from '#src/hub/enrolment.ts';
@@ -17,17 +18,38 @@ export interface RevocationParts {
 /** Time that a node gets to confirm that everything ended; its link closes then in any case. */
 const CONFIRM_MS = 700;
 
-/** Puts a node out: nothing new can start when this resolves, and what ran there has been told to end. */
-export function revoker({ enrolment, fleet, credentials, carrier, desk }: RevocationParts) {
-  return async (word: string, by: string): Promise<string> => {
-    const { id } = await enrolment.revoke(word, by);
+/** How a member leaves: by a word of its own, or because another node was let in under its name. */
+export interface Revocation {
+  /** Resolves with the node's id when nothing new can start there and what ran has been told to end. */
+  revoke(word: string, by: string): Promise<string>;
+  /** Admits a node; the member that it replaces is out when this resolves. */
+  approve(word: string, approval: Approval): Promise<Member>;
+}
+
+export function createRevocation({ enrolment, fleet, credentials, carrier, desk }: RevocationParts): Revocation {
+  async function putOut(id: string): Promise<void> {
     credentials.revoke(id);
     carrier?.closeFor(id);
-    const link = fleet.link(id);
-    if (link !== undefined) await endJobs(link);
-    await fleet.drop(id, new FederationError('REVOKED', 'this node was revoked'));
+    const link = fleet.take(id);
+    if (link !== undefined) {
+      await endJobs(link);
+      link.close(new FederationError('REVOKED', 'this node was revoked'));
+      await link.closed;
+    }
     desk.sweep();
-    return id;
+  }
+
+  return {
+    async revoke(word, by) {
+      const { id } = await enrolment.revoke(word, by);
+      await putOut(id);
+      return id;
+    },
+    async approve(word, approval) {
+      const { member, replaced } = await enrolment.approve(word, approval);
+      if (replaced !== null) await putOut(replaced.id);
+      return member;
+    },
   };
 }
 

@@ -33,6 +33,7 @@ export function bareNode(hub: { port: number; hubId: string }, options: BareNode
       pin: () => hub.hubId,
       facts: () => ({ ...facts(), ...said }),
       secret: () => secret,
+      backOff: { minMs: 10, maxMs: 20, patientMs: 50 },
       ...(onStream === undefined ? {} : { onStream }),
     },
   );

@@ -1,9 +1,12 @@
 import { createRoute, OpenAPIHono, z } from '@hono/zod-openapi';
+import { FederationError } from '#src/core/errors.ts';
+import type { Member } from '#src/core/membership.ts';
 import { findNode } from '#src/core/selector.ts';
 import { failure, json, jsonBody, refuseInvalid } from '#src/hub/api/answers.ts';
 import type { ApiEnvironment } from '#src/hub/api/principal.ts';
 import { operatorName } from '#src/hub/api/principal.ts';
 import type { Enrolment } from '#src/hub/enrolment.ts';
+import type { Revocation } from '#src/hub/revocation.ts';
 import type { ViewSources } from '#src/hub/views.ts';
 import { nodeDetail, nodeView, requestView } from '#src/hub/views.ts';
 import {
@@ -76,12 +79,11 @@ const createToken = createRoute({
 export interface NodeRoutes {
   readonly enrolment: Enrolment;
   readonly views: ViewSources;
-  /** Revokes, and resolves when the link is closed and its jobs have been told to end. */
-  revoke(word: string, by: string): Promise<string>;
+  readonly revocation: Revocation;
 }
 
 /** Members, those who want to be, and tokens. */
-export function nodeRoutes({ enrolment, views, revoke }: NodeRoutes): OpenAPIHono<ApiEnvironment> {
+export function nodeRoutes({ enrolment, views, revocation }: NodeRoutes): OpenAPIHono<ApiEnvironment> {
   const app = new OpenAPIHono<ApiEnvironment>({ defaultHook: refuseInvalid });
   app.openapi(listNodes, (context) => {
     const members = [...enrolment.members()].toSorted(byStanding);
@@ -91,11 +93,11 @@ export function nodeRoutes({ enrolment, views, revoke }: NodeRoutes): OpenAPIHon
     );
   });
   app.openapi(showNode, (context) => {
-    const member = findNode([...enrolment.members()], context.req.valid('param').word);
+    const member = memberOf([...enrolment.members()], context.req.valid('param').word);
     return context.json(nodeDetail(member, views), 200);
   });
   app.openapi(revokeNode, async (context) => {
-    const id = await revoke(context.req.valid('param').word, operatorName(context.get('principal')));
+    const id = await revocation.revoke(context.req.valid('param').word, operatorName(context.get('principal')));
     return context.json(nodeDetail(enrolment.member(id)!, views), 200);
   });
   app.openapi(listRequests, (context) => {
@@ -105,7 +107,7 @@ export function nodeRoutes({ enrolment, views, revoke }: NodeRoutes): OpenAPIHon
   app.openapi(approveRequest, async (context) => {
     const by = operatorName(context.get('principal'));
     const { replace } = context.req.valid('json');
-    const member = await enrolment.approve(context.req.valid('param').word, { replace, by });
+    const member = await revocation.approve(context.req.valid('param').word, { replace, by });
     return context.json(nodeDetail(member, views), 200);
   });
   app.openapi(rejectRequest, async (context) => {
@@ -117,6 +119,19 @@ export function nodeRoutes({ enrolment, views, revoke }: NodeRoutes): OpenAPIHon
     return context.json(token, 200);
   });
   return app;
+}
+
+/** A name means the member that has it now; one that had it and was revoked is found by its id. */
+function memberOf(members: readonly Member[], word: string): Member {
+  try {
+    return findNode(
+      members.filter(({ revokedAt }) => revokedAt === null),
+      word,
+    );
+  } catch (error) {
+    if (error instanceof FederationError && error.code === 'NODE_NOT_FOUND') return findNode(members, word);
+    throw error;
+  }
 }
 
 const RANK = { master: 0, hybrid: 1, worker: 2 } as const;

@@ -1,0 +1,213 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import { openSqliteStore } from '#src/adapters/store/sqlite.ts';
+import type { Store } from '#src/adapters/store/store.ts';
+import { parseJoinToken } from '#src/core/join-token.ts';
+import type { Enrolment } from '#src/hub/enrolment.ts';
+import { openEnrolment } from '#src/hub/enrolment.ts';
+import type { Applicant } from '#src/link/accept.ts';
+import { SILENT_LOG } from '../support/member.ts';
+import { facts } from '../support/link.ts';
+
+const DAY_MS = 24 * 3600_000;
+const HUB_ID = 'f'.repeat(64);
+
+let directory: string;
+let store: Store;
+let clock: number;
+let enrolment: Enrolment;
+
+beforeEach(async () => {
+  directory = await mkdtemp(join(tmpdir(), 'ocf-enrolment-'));
+  store = openSqliteStore(join(directory, 'hub.sqlite'));
+  clock = Date.UTC(2026, 0, 1);
+  enrolment = await opened();
+});
+afterEach(async () => {
+  await store.close();
+  await rm(directory, { recursive: true });
+});
+
+function opened(): Promise<Enrolment> {
+  const limits = { total: 5, perSource: 2 };
+  return openEnrolment({ store, hubId: HUB_ID, limits, log: SILENT_LOG, now: () => clock });
+}
+
+interface Line extends Applicant {
+  readonly held: readonly (string | null)[];
+  hangUp(): void;
+}
+
+/** A node that has proved the key with this number. */
+function applicant(key: number, options: { name?: string; secret?: string; address?: string } = {}): Line {
+  const { name = `n${key}`, secret = null, address = `100.64.0.${key}` } = options;
+  const line = new AbortController();
+  const held: (string | null)[] = [];
+  return {
+    nodeId: key.toString(16).padStart(64, '0'),
+    publicKey: 'k'.repeat(43),
+    facts: facts(name),
+    address,
+    secret,
+    held,
+    wait: (why) => void held.push(why),
+    signal: line.signal,
+    hangUp: () => line.abort(),
+  };
+}
+
+/** Asks, and resolves as soon as the node is told to wait. */
+async function asks(line: Line): Promise<Promise<unknown>[]> {
+  const judged = enrolment.admit(line);
+  const told = line.held.length + 1;
+  const ended = judged.then(
+    () => true,
+    () => true,
+  );
+  while (line.held.length < told && !(await Promise.race([ended, new Promise((next) => setImmediate(next, false))])));
+  return [judged];
+}
+
+async function secretOf(wanted: Parameters<Enrolment['createToken']>[0] = {}): Promise<string> {
+  const { hubId, secret } = parseJoinToken((await enrolment.createToken(wanted, 'me')).token);
+  expect(hubId).toBe(HUB_ID);
+  return secret;
+}
+
+/** Codes of those that were refused, and how many were let in. */
+async function tally(judged: readonly Promise<unknown>[]): Promise<Record<string, number>> {
+  const counts: Record<string, number> = {};
+  for (const result of await Promise.allSettled(judged)) {
+    const word = result.status === 'fulfilled' ? 'in' : (result.reason as { code: string }).code;
+    counts[word] = (counts[word] ?? 0) + 1;
+  }
+  return counts;
+}
+
+test.each([
+  [1, { in: 1, TOKEN_INVALID: 199 }],
+  [150, { in: 150, TOKEN_INVALID: 50 }],
+])('of 200 nodes that race for a token with %i uses, that many win', async (uses, expected) => {
+  const secret = await secretOf({ uses });
+  const judged = Array.from({ length: 200 }, (_, key) => enrolment.admit(applicant(key, { secret })));
+  expect(await tally(judged)).toEqual(expected);
+  expect([...enrolment.members()]).toHaveLength(uses);
+  expect((await store.membership()).tokens).toEqual([]);
+});
+
+test('200 nodes that race under one name with one token each end as one', async () => {
+  const secrets = await Promise.all(Array.from({ length: 200 }, () => secretOf()));
+  const judged = secrets.map((secret, key) => enrolment.admit(applicant(key, { name: 'one', secret })));
+  expect(await tally(judged)).toEqual({ in: 1, NAME_TAKEN: 199 });
+  expect((await store.membership()).tokens).toHaveLength(199);
+});
+
+test('a use of a token is not given back by a hub that starts anew', async () => {
+  const secret = await secretOf({ uses: 2 });
+  await enrolment.admit(applicant(1, { secret }));
+  enrolment = await opened();
+  await enrolment.admit(applicant(2, { secret }));
+  await expect(enrolment.admit(applicant(3, { secret }))).rejects.toMatchObject({ code: 'TOKEN_INVALID' });
+});
+
+test('a token is good until its time and not from then on', async () => {
+  const early = await secretOf({ ttlSeconds: 60 });
+  const late = await secretOf({ ttlSeconds: 60 });
+  clock += 59_999;
+  await enrolment.admit(applicant(1, { secret: early }));
+  clock += 1;
+  await expect(enrolment.admit(applicant(2, { secret: late }))).rejects.toMatchObject({ code: 'TOKEN_EXPIRED' });
+  expect([...enrolment.members()]).toHaveLength(1);
+});
+
+test('approvals, rejections and revocations of one node at once leave one story', async () => {
+  const line = applicant(1);
+  const [judged] = await asks(line);
+  const by = 'me';
+  const results = await Promise.allSettled([
+    enrolment.approve('n1', { by, replace: false }),
+    enrolment.reject('n1', by),
+    enrolment.approve('n1', { by, replace: true }),
+    enrolment.revoke('n1', by),
+    enrolment.revoke('n1', by),
+  ]);
+  expect(
+    results.map((result) => (result.status === 'fulfilled' ? 'done' : (result.reason as { code: string }).code)),
+  ).toEqual(['done', 'REQUEST_NOT_FOUND', 'REQUEST_NOT_FOUND', 'done', 'NODE_NOT_FOUND']);
+  await expect(judged).resolves.toMatchObject({ name: 'n1' });
+  expect([...enrolment.members()].map(({ revokedAt }) => revokedAt)).toEqual([clock]);
+});
+
+test('requests have room for so many in all, and so many from one address', async () => {
+  const address = '100.64.0.99';
+  await asks(applicant(1, { address }));
+  await asks(applicant(2, { address }));
+  await expect(enrolment.admit(applicant(3, { address }))).rejects.toMatchObject({ code: 'PENDING_FULL' });
+  for (const key of [4, 5, 6]) await asks(applicant(key));
+  await expect(enrolment.admit(applicant(7))).rejects.toMatchObject({ code: 'PENDING_FULL' });
+  // Whoever waits already may ask again.
+  await asks(applicant(4));
+  expect(enrolment.requests()).toHaveLength(5);
+});
+
+test('a request is over a day after it was last asked', async () => {
+  const line = applicant(1);
+  await asks(line);
+  line.hangUp();
+  await new Promise((next) => setImmediate(next));
+  clock += DAY_MS - 1;
+  expect(enrolment.requests()).toHaveLength(1);
+  clock += 1;
+  expect(enrolment.requests()).toEqual([]);
+  const approval = { by: 'me', replace: false };
+  await expect(enrolment.approve('n1', approval)).rejects.toMatchObject({ code: 'REQUEST_NOT_FOUND' });
+  expect((await store.membership()).requests).toEqual([]);
+});
+
+test('a node that holds its line still asks after a day', async () => {
+  const line = applicant(1);
+  const [judged] = await asks(line);
+  clock += 3 * DAY_MS;
+  await asks(applicant(2));
+  expect(enrolment.requests().map(({ facts: { name } }) => name)).toEqual(['n1', 'n2']);
+  await enrolment.approve('n1', { by: 'me', replace: false });
+  await expect(judged).resolves.toMatchObject({ name: 'n1' });
+});
+
+test('a node that was gone before it could be told to wait leaves nobody waiting', async () => {
+  const line = applicant(1);
+  line.hangUp();
+  await expect(enrolment.admit(line)).rejects.toMatchObject({ code: 'LINK_LOST' });
+});
+
+test('a second line of a waiting node takes the place of the first', async () => {
+  const [first] = await asks(applicant(1));
+  const [second] = await asks(applicant(1));
+  await expect(first).rejects.toMatchObject({ code: 'LINK_REPLACED' });
+  await enrolment.approve('n1', { by: 'me', replace: false });
+  await expect(second).resolves.toMatchObject({ name: 'n1' });
+});
+
+test('the device of a revoked node is still to be removed after it came back by a token', async () => {
+  await enrolment.admit(applicant(1, { secret: await secretOf() }));
+  await enrolment.setDevice(applicant(1).nodeId, { deviceId: 'd', removing: false });
+  await enrolment.revoke('n1', 'me');
+  await enrolment.admit(applicant(1, { secret: await secretOf() }));
+  expect(enrolment.member(applicant(1).nodeId)).toMatchObject({
+    revokedAt: null,
+    openclaw: { deviceId: 'd', removing: true },
+  });
+});
+
+test('two revoked nodes of one name are not guessed between', async () => {
+  for (const key of [0xaaaaaa, 0xbbbbbb]) {
+    await enrolment.admit(applicant(key, { name: 'old', secret: await secretOf() }));
+    await enrolment.revoke('old', 'me');
+  }
+  const approval = { by: 'me', replace: false };
+  await expect(enrolment.approve('old', approval)).rejects.toMatchObject({ code: 'NODE_AMBIGUOUS' });
+  await enrolment.approve(applicant(0xbbbbbb).nodeId, approval);
+  expect([...enrolment.members()].filter(({ revokedAt }) => revokedAt === null)).toHaveLength(1);
+});

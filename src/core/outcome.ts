@@ -49,7 +49,7 @@ export interface Ending {
   readonly signal: string | null;
 }
 
-/** POSIX signal numbers that a shell adds to 128; the same on Linux and macOS for these. */
+/** Numbers that a shell adds to 128, as Linux has them (signal(7)); macOS differs for BUS, USR1, USR2, SYS and IO. */
 const SIGNAL_NUMBERS: Readonly<Record<string, number>> = {
   SIGHUP: 1,
   SIGINT: 2,
@@ -57,12 +57,23 @@ const SIGNAL_NUMBERS: Readonly<Record<string, number>> = {
   SIGILL: 4,
   SIGTRAP: 5,
   SIGABRT: 6,
+  SIGBUS: 7,
   SIGFPE: 8,
   SIGKILL: 9,
+  SIGUSR1: 10,
   SIGSEGV: 11,
+  SIGUSR2: 12,
   SIGPIPE: 13,
   SIGALRM: 14,
   SIGTERM: 15,
+  SIGSTKFLT: 16,
+  SIGXCPU: 24,
+  SIGXFSZ: 25,
+  SIGVTALRM: 26,
+  SIGPROF: 27,
+  SIGIO: 29,
+  SIGPWR: 30,
+  SIGSYS: 31,
 };
 
 /** Exit code of `exec` on one node. `--json` carries the outcome, so that 254 and 255 stay unambiguous there. */

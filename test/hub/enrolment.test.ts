@@ -58,8 +58,12 @@ function applicant(key: number, options: { name?: string; secret?: string; addre
   };
 }
 
+interface Asked {
+  readonly judged: Promise<unknown>;
+}
+
 /** Asks, and resolves as soon as the node is told to wait. */
-async function asks(line: Line): Promise<Promise<unknown>[]> {
+async function asks(line: Line): Promise<Asked> {
   const judged = enrolment.admit(line);
   const told = line.held.length + 1;
   const ended = judged.then(
@@ -67,7 +71,7 @@ async function asks(line: Line): Promise<Promise<unknown>[]> {
     () => true,
   );
   while (line.held.length < told && !(await Promise.race([ended, new Promise((next) => setImmediate(next, false))])));
-  return [judged];
+  return { judged };
 }
 
 async function secretOf(wanted: Parameters<Enrolment['createToken']>[0] = {}): Promise<string> {
@@ -124,7 +128,7 @@ test('a token is good until its time and not from then on', async () => {
 
 test('approvals, rejections and revocations of one node at once leave one story', async () => {
   const line = applicant(1);
-  const [judged] = await asks(line);
+  const { judged } = await asks(line);
   const by = 'me';
   const results = await Promise.allSettled([
     enrolment.approve('n1', { by, replace: false }),
@@ -168,7 +172,7 @@ test('a request is over a day after it was last asked', async () => {
 
 test('a node that holds its line still asks after a day', async () => {
   const line = applicant(1);
-  const [judged] = await asks(line);
+  const { judged } = await asks(line);
   clock += 3 * DAY_MS;
   await asks(applicant(2));
   expect(enrolment.requests().map(({ facts: { name } }) => name)).toEqual(['n1', 'n2']);
@@ -183,8 +187,8 @@ test('a node that was gone before it could be told to wait leaves nobody waiting
 });
 
 test('a second line of a waiting node takes the place of the first', async () => {
-  const [first] = await asks(applicant(1));
-  const [second] = await asks(applicant(1));
+  const { judged: first } = await asks(applicant(1));
+  const { judged: second } = await asks(applicant(1));
   await expect(first).rejects.toMatchObject({ code: 'LINK_REPLACED' });
   await enrolment.approve('n1', { by: 'me', replace: false });
   await expect(second).resolves.toMatchObject({ name: 'n1' });

@@ -82,10 +82,15 @@ export interface SettingInfo {
 
 /** Every setting, in the order of the schema. */
 export function describeSettings(): SettingInfo[] {
-  return leaves(settingsSchema, []);
+  return leaves(settingsSchema, []).map(({ path, environment, meaning, fallback }) => ({
+    path,
+    environment,
+    meaning,
+    fallback,
+  }));
 }
 
-function leaves(schema: z.ZodType, path: readonly string[]): SettingInfo[] {
+function leaves(schema: z.ZodType, path: readonly string[]): (SettingInfo & { readonly schema: z.ZodType })[] {
   const inner = schema instanceof z.ZodPrefault ? (schema.unwrap() as z.ZodType) : schema;
   if (inner instanceof z.ZodObject) {
     return Object.entries(inner.shape).flatMap(([key, value]) => leaves(value as z.ZodType, [...path, key]));
@@ -96,6 +101,7 @@ function leaves(schema: z.ZodType, path: readonly string[]): SettingInfo[] {
       environment: environmentName(path),
       meaning: schema.description ?? '',
       fallback: schema.safeParse(undefined).data,
+      schema,
     },
   ];
 }
@@ -110,7 +116,7 @@ export interface SettingsSources {
   readonly flags: object;
   readonly environment: Readonly<Record<string, string | undefined>>;
   readonly file: unknown;
-  /** Reads the text of an environment variable as a value. */
+  /** Reads the text of an environment variable as a value, where the setting is not a text itself. May throw. */
   readonly parseValue: (text: string) => unknown;
 }
 
@@ -120,10 +126,18 @@ export type SettingsResult =
 
 /** Flag before environment before file before default. Problems name the path: `hub.prot: unknown setting`. */
 export function resolveSettings({ flags, environment, file, parseValue }: SettingsSources): SettingsResult {
+  // By itself first: where the whole file is no mapping, merging would leave nothing of it to be looked at.
+  const ownFile = settingsSchema.safeParse(file ?? {});
+  if (!ownFile.success) return { ok: false, problems: ownFile.error.issues.flatMap(problemsOf) };
   const fromEnvironment = {};
-  for (const { path, environment: name } of describeSettings()) {
+  for (const { path, environment: name, schema } of leaves(settingsSchema, [])) {
     const text = environment[name];
-    if (text !== undefined && text !== '') put(fromEnvironment, path.split('.'), parseValue(text));
+    if (text === undefined || text === '') continue;
+    try {
+      put(fromEnvironment, path.split('.'), schema.safeParse(text).success ? text : parseValue(text));
+    } catch {
+      return { ok: false, problems: [`${path}: ${name} can’t be read`] };
+    }
   }
   const parsed = settingsSchema.safeParse(merge(merge(file ?? {}, fromEnvironment), flags));
   if (parsed.success) return { ok: true, settings: parsed.data };

@@ -1,4 +1,3 @@
-import { ulid } from 'ulid';
 import type { z } from 'zod';
 import type { Log } from '#src/adapters/log.ts';
 import type { Store } from '#src/adapters/store/store.ts';
@@ -9,6 +8,7 @@ import type { Fleet } from '#src/hub/fleet.ts';
 import { withoutRun } from '#src/hub/invocation.ts';
 import type { JobAudience, RunningJob } from '#src/hub/job.ts';
 import { runJob } from '#src/hub/job.ts';
+import { createId } from '#src/hub/job-id.ts';
 import { jobRecord } from '#src/hub/job-record.ts';
 import { chooseTargets } from '#src/hub/targets.ts';
 import type { jobCreateSchema, JobView, Result } from '#src/protocol/hub-api.ts';
@@ -48,7 +48,7 @@ export function createJobs({ store, fleet, members, broadcastTimeoutMs, onUnknow
     if (request.stdin && targets.length !== 1) {
       throw new FederationError('USAGE', 'stdin goes to one node only', { hint: 'name one node, or drop the input' });
     }
-    const id = ulid();
+    const id = createId();
     const record = jobRecord(id, request, asker, targets, targets.map(underWay));
     await store.commit(record.started());
     audience.opened({
@@ -100,7 +100,7 @@ export function createJobs({ store, fleet, members, broadcastTimeoutMs, onUnknow
 /** What is recorded of a part that has no end yet: if the hub dies now, it may have run. */
 function underWay(member: Member): Result {
   const { hashes: _, ...nothing } = withoutRun('unknown', 'no end is known');
-  return { node: member.name, id: member.id, invocation: ulid(), ...nothing };
+  return { node: member.name, id: member.id, invocation: createId(), ...nothing };
 }
 
 function noSuchJob(id: string): FederationError {

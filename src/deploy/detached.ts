@@ -23,6 +23,7 @@ export async function startDetached(
     detached: true,
   });
   const { promise, resolve, reject } = Promise.withResolvers<void>();
+  const ended = Promise.withResolvers<void>();
   child.on('message', (news: News) => {
     if (news.type === 'progress') progress(news.line);
     else if (news.type === 'ready') resolve();
@@ -33,13 +34,25 @@ export async function startDetached(
         }),
       );
   });
-  child.on('error', reject);
+  child.on('error', (error) => {
+    ended.resolve();
+    reject(error);
+  });
   child.on('exit', (code, signal) => {
+    ended.resolve();
     const how = code === null ? `by ${signal}` : `with exit code ${code}`;
     reject(new FederationError('START_FAILED', `it ended ${how}`, { hint: `see the end of ${log}` }));
   });
-  await promise;
-  child.disconnect();
+  // While the two are connected neither of them can end.
+  const leave = (): void => void (child.connected && child.disconnect());
+  try {
+    await promise;
+  } catch (error) {
+    leave();
+    await ended.promise;
+    throw error;
+  }
+  leave();
   child.unref();
 }
 

@@ -56,6 +56,9 @@ export async function startLocal({
   const failure = Promise.withResolvers<never>();
   const interrupted = Promise.withResolvers<never>();
   for (const { promise } of [failure, interrupted]) promise.catch(() => undefined);
+  /** Ends also what still waits for a part of a federation that failed to start. */
+  const gaveUp = new AbortController();
+  const waits = AbortSignal.any([signal, gaveUp.signal]);
   signal.addEventListener('abort', () => interrupted.reject(signal.reason), { once: true });
   const orFailed = <T>(work: Promise<T>): Promise<T> => Promise.race([failure.promise, interrupted.promise, work]);
   /** What was started, in its order: it ends from the last to the first, those of one step together. */
@@ -86,7 +89,7 @@ export async function startLocal({
 
     const environment = { OPENCLAW_FEDERATION_HUB_PORT: String(await freePort()), ...gateway?.environment };
     steps.push([launch({ name: 'the hub', program: 'federation-hub', home: master, environment })]);
-    const hub = await orFailed(hubThatAnswers(master, signal));
+    const hub = await orFailed(hubThatAnswers(master, waits));
     progress(`the hub runs (${hub.record.address}:${hub.record.port})`);
 
     const places = await workerPlaces(directory, workers);
@@ -101,7 +104,7 @@ export async function startLocal({
         }),
       ),
     );
-    const joining = { hub, progress, signal };
+    const joining = { hub, progress, signal: waits };
     await orFailed(Promise.all([...places].map(([name, place]) => memberOnline(name, place, joining))));
     if (gatewayReady !== null) {
       progress(`waiting for the OpenClaw gateway and the node host on ${NODE_HOST_WORKER} (10 to 60 s)`);
@@ -116,6 +119,7 @@ export async function startLocal({
   try {
     return await compose();
   } catch (error) {
+    gaveUp.abort();
     await stop();
     throw error;
   }

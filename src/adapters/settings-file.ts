@@ -19,8 +19,15 @@ export async function loadSettings(home: Home, flags: object, environment = proc
 }
 
 function parseSettings(path: string, text: string): unknown {
+  const settings = readYaml(path, text) ?? {};
+  // Merged with the environment, anything else would vanish without a word.
+  if (typeof settings !== 'object' || Array.isArray(settings)) throw invalid(path, 'the file holds no map of settings');
+  return settings;
+}
+
+function readYaml(path: string, text: string): unknown {
   try {
-    return parseYaml(text) ?? {};
+    return parseYaml(text);
   } catch (cause) {
     const [firstLine] = (cause as Error).message.split('\n');
     throw invalid(path, firstLine ?? 'not YAML');

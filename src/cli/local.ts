@@ -1,4 +1,5 @@
 import { once } from 'node:events';
+import { existsSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { openHome } from '#src/adapters/home.ts';
@@ -10,6 +11,7 @@ import { until } from '#src/deploy/condition.ts';
 import { detachedNews, startDetached } from '#src/deploy/detached.ts';
 import type { LocalFederation } from '#src/deploy/local.ts';
 import { startLocal } from '#src/deploy/local.ts';
+import type { LocalRecord } from '#src/deploy/local-record.ts';
 import { isAlive, readLocalRecord } from '#src/deploy/local-record.ts';
 import { findOpenClaw } from '#src/deploy/openclaw-program.ts';
 
@@ -104,16 +106,14 @@ async function detach(directory: string, flags: LocalFlags): Promise<number> {
 const STOP_MS = 90_000;
 
 async function stopLocal(directory: string): Promise<number> {
-  const home = await openHome(directory);
-  const found = await readLocalRecord(home);
-  if (found?.alive !== true) throw notRunning(directory);
+  const record = await runningLocal(directory);
   say('stopping');
-  process.kill(found.record.pid, 'SIGTERM');
+  process.kill(record.pid, 'SIGTERM');
   await until({
     what: 'the end of it',
     withinMs: STOP_MS,
-    look: async () => (isAlive(found.record) ? null : true),
-    hint: `see ${home.file('local.log')}`,
+    look: async () => (isAlive(record) ? null : true),
+    hint: `see ${join(directory, 'local.log')}`,
     signal: stopSignal(),
   });
   say('stopped');
@@ -121,17 +121,17 @@ async function stopLocal(directory: string): Promise<number> {
 }
 
 async function showLocal(directory: string, json: boolean): Promise<number> {
-  const home = await openHome(directory);
-  const found = await readLocalRecord(home);
-  if (found?.alive !== true) throw notRunning(directory);
-  const { pid, state, workers, openclaw } = found.record;
+  const { pid, state, workers, openclaw } = await runningLocal(directory);
   if (json) printJson({ pid, state, workers, openclaw, home: join(directory, 'master') });
   else say(`process ${pid}: ${state}, ${workers} workers, ${openclaw ? 'with' : 'without'} OpenClaw`);
   return 0;
 }
 
-function notRunning(directory: string): FederationError {
-  return new FederationError('NOT_RUNNING', `no federation runs in ${directory}`, {
+/** Looking for a federation must not make the folder that it would live in. */
+async function runningLocal(directory: string): Promise<LocalRecord> {
+  const found = existsSync(directory) ? await readLocalRecord(await openHome(directory)) : null;
+  if (found?.alive === true) return found.record;
+  throw new FederationError('NOT_RUNNING', `no federation runs in ${directory}`, {
     hint: `deploy-federation local --dir ${directory}`,
   });
 }

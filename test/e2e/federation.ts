@@ -14,6 +14,8 @@ export interface Federation {
   readonly directory: string;
   /** What `--home` takes. */
   readonly home: string;
+  /** `deploy-federation local --dir …` to its end. */
+  local(...args: readonly string[]): Promise<Finished>;
   /** `manage-federation --home …` to its end. */
   manage(args: readonly string[], options?: StartOptions): Promise<Finished>;
   startManage(args: readonly string[], options?: StartOptions): Running;
@@ -37,12 +39,12 @@ export async function startFederation({ workers, env = {} }: FederationOptions):
   const place = await makePlace();
   const directory = place.file('f');
   const home = join(directory, 'master');
-  const local = (...args: string[]) => place.run('deploy-federation', ['local', '--dir', directory, ...args], { env });
 
   const federation: Federation = {
     place,
     directory,
     home,
+    local: (...args) => place.run('deploy-federation', ['local', '--dir', directory, ...args], { env }),
     manage: (args, options) => place.run('manage-federation', ['--home', home, ...args], options),
     startManage: (args, options) => place.start('manage-federation', ['--home', home, ...args], options),
     async ask<T>(...args: readonly string[]) {
@@ -62,12 +64,12 @@ export async function startFederation({ workers, env = {} }: FederationOptions):
     untilState: async (node, state) =>
       void (await until(`${node} is ${state}`, async () => (await federation.stateOf(node)) === state, 60_000)),
     async stop() {
-      await local('--stop');
+      await federation.local('--stop');
       await place.remove();
     },
   };
 
-  const started = await local('--workers', String(workers), '--no-openclaw', '--detach');
+  const started = await federation.local('--workers', String(workers), '--no-openclaw', '--detach');
   if (started.exitCode === 0) return federation;
   await federation.stop();
   throw new Error(`the federation did not start: ${started.stderr}`);

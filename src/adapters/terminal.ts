@@ -1,9 +1,12 @@
 import { errorBody, exitCodeOf, FederationError } from '#src/core/errors.ts';
 import { scrub } from '#src/core/secrets.ts';
 
-/** Words for the person, on standard error: standard output is for results. */
+/**
+ * Words for the person, on standard error: standard output is for results. They may hold words of a node, which could
+ * be made to steer the terminal.
+ */
 export function say(text: string): void {
-  process.stderr.write(`${scrub(text)}\n`);
+  process.stderr.write(`${harmless(scrub(text))}\n`);
 }
 
 /**
@@ -15,13 +18,18 @@ export function reportError(error: unknown, options: { readonly json: boolean } 
   if (options.json) process.stdout.write(`${scrub(JSON.stringify(body))}\n`);
   if (error instanceof FederationError) {
     if (!options.json) {
-      say(`error: ${harmless(error.message)}`);
-      if (error.hint !== undefined) say(`  try: ${harmless(error.hint)}`);
+      say(`error: ${oneLine(error.message)}`);
+      if (error.hint !== undefined) say(`  try: ${oneLine(error.hint)}`);
     }
   } else {
     say(error instanceof Error ? (error.stack ?? error.message) : String(error));
   }
   return exitCodeOf(body.code);
+}
+
+/** A message is one line, also where it repeats what somebody else wrote. */
+function oneLine(text: string): string {
+  return text.replaceAll('\n', '\u240a');
 }
 
 /**

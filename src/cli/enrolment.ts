@@ -110,7 +110,8 @@ function parseLabels(text: string | undefined): Record<string, string> {
 
 /** Milliseconds of `90s`, `15m`, `2h`; a bare number is seconds. Throws USAGE. */
 export function parseDuration(text: string, flag: string): number {
-  const value = /^\d+(\.\d+)?$/.test(text) ? Number(text) * 1000 : ms(text as StringValue);
+  const [, count, unit] = /^(\d{1,9}(?:\.\d{1,3})?)\s*([a-z]{0,12})$/i.exec(text) ?? [];
+  const value = unit === '' ? Number(count) * 1000 : ms(`${count}${unit}` as StringValue);
   if (value !== undefined && value >= 1000) return Math.round(value / 1000) * 1000;
   throw new FederationError('USAGE', `${flag}: ${JSON.stringify(text)} is not a time`, { hint: `${flag} 15m` });
 }

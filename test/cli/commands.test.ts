@@ -1,0 +1,119 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, afterEach, beforeAll, beforeEach, expect, test, vi } from 'vitest';
+import { parseDuration } from '#src/cli/enrolment.ts';
+import { main as deploy } from '#src/cli/deploy.ts';
+import { main as manage } from '#src/cli/manage.ts';
+
+let home: string;
+let stdout = '';
+let stderr = '';
+
+beforeAll(async () => {
+  // Each call listens for the end of a pipe; a process makes one.
+  process.stdout.setMaxListeners(100);
+  home = await mkdtemp(join(tmpdir(), 'ocf-cli-'));
+});
+afterAll(() => rm(home, { recursive: true }));
+beforeEach(() => {
+  [stdout, stderr] = ['', ''];
+  vi.spyOn(process.stdout, 'write').mockImplementation((text) => ((stdout += String(text)), true));
+  vi.spyOn(process.stderr, 'write').mockImplementation((text) => ((stderr += String(text)), true));
+});
+afterEach(() => void vi.restoreAllMocks());
+
+test.each<[readonly string[], RegExp]>([
+  [[], /no command given/],
+  [['lst'], /unknown command 'lst'/],
+  [['--jsn', 'list'], /unknown option '--jsn'/],
+  [['list', 'w1'], /too many arguments/],
+  [['show'], /missing required argument 'node'/],
+  [['exec', 'w1'], /no command given/],
+  [['exec', 'w1', '--'], /no command given behind --/],
+  [['exec', 'w1', 'uname', '-a'], /unknown option '-a'/],
+  [['exec', 'w1', 'ls', 'x'], /needs -- before it/],
+  [['exec', 'w1', 'ls', '--', 'x'], /stands before --/],
+  [['exec', 'w1', '--timeout', 'soon', '--', 'x'], /"soon" is not a time/],
+  [['exec', 'w1', '--env', '=x', '--', 'x'], /is not NAME=VALUE/],
+  [['broadcast'], /no command given/],
+  [['jobs', '--limit', '0'], /not a whole number above 0/],
+  [['token', 'create', '--role', 'boss'], /Allowed choices/],
+])('manage-federation %j is a wrong use, said in two lines', async (argv, message) => {
+  expect(await manage(['--home', home, ...argv])).toBe(2);
+  const lines = stderr.split('\n');
+  expect(lines[0]).toMatch(/^error: /);
+  expect(lines[0]).toMatch(message);
+  expect(lines[1]).toMatch(/^ {2}try: /);
+  expect(lines.slice(2)).toEqual(['']);
+  expect(stdout).toBe('');
+});
+
+test.each([
+  [['list']],
+  [['exec', 'w1', '--', 'true']],
+  [['token', 'create']],
+  [['approve', 'w1']],
+  [['audit', 'verify']],
+])('without a hub %j is a fault of this machine that says what to do', async (argv) => {
+  expect(await manage(['--home', home, ...argv])).toBe(1);
+  expect(stderr).toMatch(/^error: no hub answers for .*\n {2}try: .*\n$/);
+});
+
+test('a hub that is gone and left its record is not there either', async () => {
+  const socket = join(home, 'gone.sock');
+  const record = { pid: 1, operator: socket, address: '127.0.0.1', port: 1, hubId: 'a'.repeat(64) };
+  await writeFile(join(home, 'hub.json'), JSON.stringify(record));
+  expect(await manage(['--home', home, 'list'])).toBe(1);
+  expect(stderr).toMatch(/^error: no hub answers for .*\n {2}try: .*\n$/);
+  await writeFile(join(home, 'hub.json'), '{');
+  expect(await manage(['--home', home, 'list'])).toBe(1);
+  await rm(join(home, 'hub.json'));
+});
+
+test('with --json an error is JSON on standard output', async () => {
+  expect(await manage(['--home', home, '--json', 'list'])).toBe(1);
+  expect(JSON.parse(stdout)).toMatchObject({ code: 'HUB_UNREACHABLE', hint: expect.any(String) as string });
+  expect(stderr).toBe('');
+});
+
+test('what stands behind -- is not looked at, not even --json', async () => {
+  expect(await manage(['--home', home, 'exec', 'w1', '--', 'x', '--json', '--help'])).toBe(1);
+  expect(stdout).toBe('');
+  expect(stderr).toContain('no hub answers');
+});
+
+test.each([[['--help']], [['exec', '--help']], [['broadcast', '--help']]])('%j helps with examples', async (argv) => {
+  expect(await manage(argv)).toBe(0);
+  expect(stdout).toContain('Examples:');
+  expect(stderr).toBe('');
+});
+
+test.each<[readonly string[], RegExp]>([
+  [[], /no command given/],
+  [['local', '--workers', '0'], /from 1 to 50/],
+  [['local', '--workers', '51'], /from 1 to 50/],
+  [['local', '--worker', '3'], /unknown option/],
+  [['lokal'], /unknown command/],
+])('deploy-federation %j is a wrong use, said in two lines', async (argv, message) => {
+  expect(await deploy(argv)).toBe(2);
+  expect(stderr).toMatch(/^error: .*\n {2}try: .*\n$/);
+  expect(stderr).toMatch(message);
+});
+
+test.each([
+  ['90s', 90_000],
+  ['15m', 900_000],
+  ['2h', 7_200_000],
+  ['5', 5000],
+  ['1.5', 2000],
+])('%s is a time', (text, milliseconds) => {
+  expect(parseDuration(text, '--ttl')).toBe(milliseconds);
+});
+
+test.each(['', ' ', '0', '-5', '-5m', '10ms', 'soon', '1e3', 'Infinity', '5 parsecs', '5 5', '9'.repeat(200)])(
+  '%j is no time',
+  (text) => {
+    expect(() => parseDuration(text, '--ttl')).toThrow(expect.objectContaining({ code: 'USAGE' }));
+  },
+);

@@ -42,7 +42,7 @@ export function createCredentials(now: () => number = () => performance.now()): 
     },
     find(bearer, address) {
       const found = issued.get(hashOf(bearer));
-      if (found === undefined || found.endsAt <= now() || found.session.address !== address) return null;
+      if (found === undefined || found.endsAt <= now() || found.session.address !== plain(address)) return null;
       return found.session;
     },
     linkEnded(nodeId, link) {
@@ -54,6 +54,11 @@ export function createCredentials(now: () => number = () => performance.now()): 
       for (const [hash, { session }] of issued) if (session.nodeId === nodeId) issued.delete(hash);
     },
   };
+}
+
+/** As a link has it: a listener on every address shows IPv4 peers as IPv6. */
+function plain(address: string): string {
+  return address.replace(/^::ffff:/, '');
 }
 
 /** Looked up by hash, so that the time of a comparison tells nothing of the credential. */

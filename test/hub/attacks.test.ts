@@ -127,6 +127,15 @@ describe('over the network', () => {
     expectRefusal(stolen, 401, 'UNAUTHENTICATED');
   });
 
+  test('a credential is good at a hub that listens on every address, too', async () => {
+    await using everywhere = await startFederation({ hub: { hub: { address: '::' } } });
+    await using one = bareNode(everywhere.hub, { token: await everywhere.token({}) });
+    const headers = { authorization: `Bearer ${(await one.welcome()).credential}` };
+    const door = { host: '127.0.0.1', port: everywhere.hub.port, path: '/api/v1/node-host', headers };
+    expect((await ask(door)).status).toBe(200);
+    expect((await ask({ ...door, localAddress: '127.0.0.2' })).status).toBe(401);
+  });
+
   test.each([
     ['none', ''],
     ['cut', 'Bearer abc'],

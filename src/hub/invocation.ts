@@ -53,6 +53,7 @@ export function invoke(
   let cancelled = false;
   let sinkFull = false;
   let dropped = false;
+  let over = false;
   let status = 200;
   let deadline = deadlineMs === null ? null : giveUpAfter(deadlineMs);
 
@@ -63,7 +64,15 @@ export function invoke(
     ).unref();
   }
 
+  function finish(): void {
+    if (over) return;
+    over = true;
+    if (deadline !== null) clearTimeout(deadline);
+    resolve(endOf());
+  }
+
   function onFrame(frame: Frame): void {
+    if (over) throw new FederationError('LINK_LOST', 'the node sent a frame after `exit`');
     switch (frame.type) {
       case FRAME.started:
         sink.started(startedSchema.parse(frameJson(frame)));
@@ -75,6 +84,9 @@ export function invoke(
         return;
       case FRAME.exit:
         exit = workerExitSchema.parse(frameJson(frame));
+        // The last frame: a stream that the full sink has paused must still be read to its end.
+        stream.resume();
+        finish();
         return;
       default:
         throw new FederationError('LINK_LOST', 'the node sent a frame that only the hub may send');
@@ -104,10 +116,7 @@ export function invoke(
   stream.on('error', (error: Error) => {
     fault = error;
   });
-  stream.on('close', () => {
-    if (deadline !== null) clearTimeout(deadline);
-    resolve(endOf());
-  });
+  stream.on('close', finish);
   stream.on('end', () => stream.end());
   stream.write(encodeJsonFrame(FRAME.open, 0, invocation));
 
@@ -124,7 +133,7 @@ export function invoke(
   return {
     ended,
     cancel(confirmMs) {
-      if (cancelled || stream.closed || stream.destroyed) return;
+      if (cancelled || over || stream.closed || stream.destroyed) return;
       cancelled = true;
       // Behind input that the process does not read, the frame would wait as long as that does.
       if (stream.writableNeedDrain) cancelAside(link, invocation.id);

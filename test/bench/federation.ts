@@ -26,7 +26,7 @@ export async function startHub(bench: Bench): Promise<StartedHub> {
   const home = await bench.folder();
   const started = await bench.start({
     name: 'hub',
-    script: join(bench.installed, 'bin/federation-hub.js'),
+    program: join(bench.installed, 'bin/federation-hub'),
     args: ['--home', home, '--port', '0', '--until-input-ends'],
   });
   const client = await eventually('the hub answers', () => findHub(home).catch(() => null));
@@ -53,7 +53,7 @@ export async function startWorker(bench: Bench, hub: StartedHub): Promise<Starte
   const { address, port } = hub.client.record;
   const started = await bench.start({
     name: 'worker',
-    script: join(bench.installed, 'bin/federation-worker.js'),
+    program: join(bench.installed, 'bin/federation-worker'),
     args: ['--home', home, '--name', WORKER, '--hub', `${address}:${port}`, '--until-input-ends'],
   });
   await linked(home);

@@ -7,10 +7,11 @@ type Args = readonly (string | number)[];
 /** Starts a program of `processes/`. */
 export function startHelper(bench: Bench, name: 'link-node' | 'nodes' | 'worker', args: Args): Promise<StartedProcess> {
   const script = join(import.meta.dirname, 'processes', `${name}.ts`);
-  return bench.start({ name, script, args: args.map(String), nodeFlags: ['--conditions=source'] });
+  return bench.start({ name, program: process.execPath, args: ['--conditions=source', script, ...args] });
 }
 
 /** Starts a compiled one: what strips the types at the start of a process would count as its memory. */
 export function startBare(bench: Bench, name: 'bare-hub' | 'bare-nodes', args: Args): Promise<StartedProcess> {
-  return bench.start({ name, script: join(bench.installed, 'bare', `${name}.js`), args: args.map(String) });
+  const script = join(bench.installed, 'bare', `${name}.js`);
+  return bench.start({ name, program: process.execPath, args: [script, ...args] });
 }

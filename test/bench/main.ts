@@ -12,13 +12,13 @@ import { exec } from './figures/exec.ts';
 import { hubMemory } from './figures/hub-memory.ts';
 import { request } from './figures/request.ts';
 import { path, stream } from './figures/stream.ts';
-import { workerMemory } from './figures/worker-memory.ts';
+import { workerAlone, workerMemory } from './figures/worker-memory.ts';
 import { installPackage } from './installed.ts';
 import type { Reading } from './measure.ts';
 import { measure } from './measure.ts';
 import { printReadings, printReadingsAsJson } from './report.ts';
 
-const FIGURES: readonly Figure[] = [exec, request, stream, path, workerMemory, hubMemory, command];
+const FIGURES: readonly Figure[] = [exec, request, stream, path, workerMemory, workerAlone, hubMemory, command];
 /** From then on nothing waits for a calm machine, and nothing is tried again. */
 const PATIENT_MS = 120_000;
 const LONGEST_MS = 235_000;

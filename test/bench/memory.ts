@@ -6,16 +6,13 @@ export const SETTLE_MS = 4000;
 const BETWEEN_MS = 200;
 
 /**
- * Proportional set size in MB (10^6 bytes): memory that only it has, and its part of what it shares. Of two processes
- * of one Node each is thus charged with half of the program; both sides of a figure are, so long as both live.
+ * Memory of a process in MB (10^6 bytes). `Pss`: what only it has, and its part of what it shares with every process
+ * that runs now, other Nodes among them. `Rss`: all of both, which is what it takes on a machine with no other Node.
  */
-export async function pss(pid: number): Promise<number> {
+export async function memoryOf(pid: number, measure: 'Pss' | 'Rss'): Promise<number> {
   await sleep(BETWEEN_MS);
-  return field(pid, 'Pss');
-}
-
-function field(pid: number, name: string): number {
-  const found = new RegExp(`^${name}:\\s+(\\d+) kB`, 'm').exec(readFileSync(`/proc/${pid}/smaps_rollup`, 'utf8'));
-  if (found === null) throw new Error(`the system does not tell the ${name} of a process`);
-  return (Number(found[1]) * 1024) / 1e6;
+  const text = readFileSync(`/proc/${pid}/smaps_rollup`, 'utf8');
+  const found = new RegExp(`^${measure}:\\s+(\\d+) kB`, 'm').exec(text)?.[1];
+  if (found === undefined) throw new Error(`the system does not tell the ${measure} of a process`);
+  return (Number(found) * 1024) / 1e6;
 }

@@ -6,16 +6,13 @@ import { createInterface } from 'node:readline';
 
 export interface ProcessSpec {
   readonly name: string;
-  readonly script: string;
-  readonly args?: readonly string[];
-  /** Flags of Node itself. */
-  readonly nodeFlags?: readonly string[];
-  readonly environment?: Readonly<Record<string, string>>;
+  readonly program: string;
+  readonly args: readonly (string | number)[];
   /** Takes the log of the process. */
   readonly folder: string;
 }
 
-/** A Node process of the bench; it ends by itself when its standard input does, so that it can't outlive the bench. */
+/** A process of the bench; it ends by itself when its standard input does, so that it can't outlive the bench. */
 export interface StartedProcess {
   readonly pid: number;
   /** Sends one line. */
@@ -30,8 +27,8 @@ const STOP_MS = 5000;
 
 export function startProcess(spec: ProcessSpec): StartedProcess {
   const log = openSync(join(spec.folder, `${spec.name}.log`), 'a', 0o600);
-  const child = spawn(process.execPath, [...(spec.nodeFlags ?? []), spec.script, ...(spec.args ?? [])], {
-    env: { ...ownEnvironment(), XDG_RUNTIME_DIR: spec.folder, ...spec.environment },
+  const child = spawn(spec.program, spec.args.map(String), {
+    env: { ...ownEnvironment(), XDG_RUNTIME_DIR: spec.folder },
     stdio: ['pipe', 'pipe', log],
     // Ctrl-C reaches the bench alone, which then stops what it started in order.
     detached: true,

@@ -3,7 +3,7 @@ import { startHub } from '../federation.ts';
 import type { Figure } from '../figure.ts';
 import { atMostAbove, median } from '../figure.ts';
 import { startBare, startHelper } from '../helper.ts';
-import { pss, SETTLE_MS } from '../memory.ts';
+import { memoryOf, SETTLE_MS } from '../memory.ts';
 
 const LINKS = 1000;
 
@@ -23,6 +23,6 @@ export const hubMemory: Figure = {
     nodes.say(await hub.token({ uses: LINKS }));
     await nodes.next();
     await sleep(SETTLE_MS);
-    return { ours: () => pss(hub.pid), floor: () => pss(bare.pid) };
+    return { ours: () => memoryOf(hub.pid, 'Pss'), floor: () => memoryOf(bare.pid, 'Pss') };
   },
 };

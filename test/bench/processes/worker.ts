@@ -38,11 +38,10 @@ server.close();
 await worker.close();
 process.exit();
 
-/** With the pipes that an invocation without stdin has. */
 function bareSpawn(): Promise<number> {
   const { promise, resolve, reject } = Promise.withResolvers<number>();
   const startedAt = performance.now();
-  const child = spawn('/bin/true', { stdio: ['ignore', 'pipe', 'pipe'] });
+  const child = spawn('/bin/true');
   child.stdout.resume();
   child.stderr.resume();
   child.on('error', reject);

@@ -54,11 +54,14 @@ export type Invocation = z.infer<typeof invocationSchema>;
 export const startedSchema = z.object({ node: z.string(), name: z.string(), pid: z.int() });
 export type Started = z.infer<typeof startedSchema>;
 
+/** The hub keeps it: a node that has turned must not fill its disk with words. */
+const words = z.string().transform((said) => said.slice(0, 1000));
+
 export const exitRecordSchema = z.object({
   exitCode: z.int().nullable(),
-  signal: z.string().nullable(),
+  signal: z.string().max(32).nullable(),
   ended: z.enum(['itself', 'timeout', 'cancelled', 'hub-lost', 'revoked']),
-  spawnError: z.string().optional(),
+  spawnError: words.optional(),
   durationMs: z.number(),
   stdoutBytes: z.int(),
   stderrBytes: z.int(),
@@ -69,9 +72,9 @@ export const exitRecordSchema = z.object({
 /** The `exit` frame of a worker: how it ended, or why it was never started. */
 export const workerExitSchema = z.discriminatedUnion('kind', [
   z.object({ kind: z.literal('ended'), exit: exitRecordSchema, replayed: z.boolean() }),
-  z.object({ kind: z.literal('refused'), outcome: z.enum(['denied', 'unreachable']), reason: z.string() }),
+  z.object({ kind: z.literal('refused'), outcome: z.enum(['denied', 'unreachable']), reason: words }),
   /** A repeat of an invocation that was started before and whose end the worker does not know. */
-  z.object({ kind: z.literal('unknown'), reason: z.string() }),
+  z.object({ kind: z.literal('unknown'), reason: words }),
 ]);
 export type WorkerExit = z.infer<typeof workerExitSchema>;
 

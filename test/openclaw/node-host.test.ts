@@ -1,7 +1,8 @@
 import { afterAll, beforeAll, describe, expect, onTestFailed, beforeEach, test } from 'vitest';
 import { WebSocket } from 'ws';
 import { CARRIER_PATH } from '#src/protocol/hub-api.ts';
-import { COMMANDS, familyOf, listeningAddresses, smallFederation, until } from './small-federation.ts';
+import { closeCode, firstFrame, operatorConnect, refusal } from './connections.ts';
+import { COMMANDS, familyOf, smallFederation, until } from './small-federation.ts';
 import type { SmallFederation } from './small-federation.ts';
 
 let federation: SmallFederation;
@@ -40,13 +41,6 @@ async function nodeHostPids(): Promise<{ launcher: number; child: number }> {
   return { launcher, child };
 }
 
-async function gone(): Promise<void> {
-  await until(
-    () => federation.nodeHost() !== 'connected',
-    () => federation.nodeHost(),
-  );
-}
-
 test('a node host joins with one setup code, through both carriers, and its commands are approved', async () => {
   await connected();
   expect(federation.desk.commands(federation.member()).toSorted()).toEqual(COMMANDS.toSorted());
@@ -57,25 +51,10 @@ test('a command of the node host answers through the gateway', async () => {
   expect(await systemWhich()).toHaveProperty('bins.sh');
 });
 
-test('the gateway listens on loopback only', async () => {
-  const addresses = await listeningAddresses(await familyOf(federation.gatewayProcess().pid));
-  expect(addresses.length).toBeGreaterThan(0);
-  const loopback = ['0100007F', '00000000000000000000000001000000', '0000000000000000FFFF00000100007F'];
-  expect(addresses.filter((address) => !loopback.includes(address))).toEqual([]);
-});
-
 test('neither the setup code nor the credential is in the log', () => {
   const text = federation.log.join('');
   expect(text).not.toContain(federation.credential);
   expect(text).not.toMatch(/eyJ[\w-]{20}/);
-});
-
-test('a killed node host comes back by itself', async () => {
-  const { child } = await nodeHostPids();
-  process.kill(child, 'SIGKILL');
-  await gone();
-  await connected();
-  expect(await systemWhich()).toHaveProperty('bins.sh');
 });
 
 test('a killed launcher takes the node host with it, and both come back', async () => {
@@ -90,59 +69,12 @@ test('a killed launcher takes the node host with it, and both come back', async 
   expect(await systemWhich()).toHaveProperty('bins.sh');
 });
 
-test('a node host that paused because its device was removed is woken with a new code', async () => {
-  const device = federation.deviceId();
-  await federation.gateway.removeDevice(device);
-  await gone();
-  await connected();
-  expect(federation.supervision.state().lastEnd).toMatch(/^paused/);
-  expect(await systemWhich()).toHaveProperty('bins.sh');
-});
-
-test('a restart of the gateway is survived', async () => {
-  await federation.gatewayProcess().stop();
-  await until(
-    () => federation.nodeHost() === 'unknown',
-    () => federation.nodeHost(),
-  );
-  await federation.startGateway();
-  await connected();
-  expect(await systemWhich()).toHaveProperty('bins.sh');
-});
-
-test('a stopped node host is shown as not connected, and then replaced', async () => {
-  const { child } = await nodeHostPids();
-  process.kill(child, 'SIGSTOP');
-  await until(
-    () => federation.nodeHost() === 'disconnected',
-    () => federation.nodeHost(),
-    150_000,
-  );
-  await connected();
-  expect(await systemWhich()).toHaveProperty('bins.sh');
-});
-
 describe('through the carrier', () => {
-  const operator = {
-    type: 'req',
-    id: '1',
-    method: 'connect',
-    params: {
-      minProtocol: 4,
-      maxProtocol: 4,
-      client: { id: 'gateway-client', version: '1', platform: 'linux', mode: 'backend' },
-      role: 'operator',
-      scopes: ['operator.admin'],
-      caps: [],
-      auth: { token: 'guessed' },
-    },
-  };
-
   test('an operator gets nothing, and the gateway hears nothing of it', async () => {
     const before = federation.toGateway().length;
     const socket = dial(federation.hubPort, federation.credential);
     expect(await firstFrame(socket)).toContain('connect.challenge');
-    socket.send(JSON.stringify(operator));
+    socket.send(JSON.stringify(operatorConnect('guessed')));
     expect(await closeCode(socket)).toBe(1008);
     expect(framesOf(federation.toGateway()[before])).toHaveLength(0);
   });
@@ -151,7 +83,7 @@ describe('through the carrier', () => {
     const before = federation.toGateway().length;
     const socket = new WebSocket(`ws://127.0.0.1:${federation.carrierPort}/`);
     expect(await firstFrame(socket)).toContain('connect.challenge');
-    socket.send(JSON.stringify(operator));
+    socket.send(JSON.stringify(operatorConnect('guessed')));
     expect(await closeCode(socket)).toBe(1008);
     expect(framesOf(federation.toGateway()[before])).toHaveLength(0);
   });
@@ -187,28 +119,6 @@ test('a revoked member loses its connection at once and its device at the gatewa
 
 function dial(port: number, credential: string, path: string = CARRIER_PATH): WebSocket {
   return new WebSocket(`ws://127.0.0.1:${port}${path}`, { headers: { authorization: `Bearer ${credential}` } });
-}
-
-function firstFrame(socket: WebSocket): Promise<string> {
-  return new Promise((resolve, reject) => {
-    socket.once('message', (data: Buffer) => resolve(data.toString()));
-    socket.once('error', reject);
-  });
-}
-
-function closeCode(socket: WebSocket): Promise<number> {
-  return new Promise((resolve) => socket.once('close', resolve));
-}
-
-function refusal(socket: WebSocket): Promise<number> {
-  return new Promise((resolve, reject) => {
-    socket.once('unexpected-response', (request, response) => {
-      resolve(response.statusCode ?? 0);
-      request.destroy();
-    });
-    socket.once('open', () => reject(new Error('it was let through')));
-    socket.on('error', () => undefined);
-  });
 }
 
 /** What followed the request for a WebSocket. */

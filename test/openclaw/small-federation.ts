@@ -1,5 +1,5 @@
 import { randomBytes, randomUUID } from 'node:crypto';
-import { mkdtemp, readFile, readdir, readlink, rm } from 'node:fs/promises';
+import { mkdtemp, readFile, readdir, rm } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import { connect, createServer as createTcpServer } from 'node:net';
 import type { AddressInfo, Socket } from 'node:net';
@@ -9,7 +9,6 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { createLog } from '#src/adapters/log.ts';
 import { startGateway } from '#src/adapters/openclaw/gateway-process.ts';
-import type { GatewayProcess } from '#src/adapters/openclaw/gateway-process.ts';
 import { connectGateway } from '#src/adapters/openclaw/gateway.ts';
 import type { Gateway } from '#src/adapters/openclaw/gateway.ts';
 import { nodeHostProgram } from '#src/adapters/openclaw/node-host.ts';
@@ -40,8 +39,6 @@ export interface SmallFederation {
   readonly toGateway: () => readonly Buffer[];
   member(): Member;
   change(changed: Partial<Member>): void;
-  gatewayProcess(): GatewayProcess;
-  startGateway(): Promise<void>;
   nodeHost(): NodeHostState;
   deviceId(): string;
   close(): Promise<void>;
@@ -58,7 +55,14 @@ export async function smallFederation(): Promise<SmallFederation> {
   const port = await freePort();
   let member = newMember();
 
-  let gatewayProcess = await start();
+  const gatewayProcess = await startGateway({
+    directory: join(directory, 'gateway'),
+    port,
+    token,
+    openclaw: OPENCLAW,
+    log: log.child('openclaw'),
+    signal,
+  });
   const tap = await startTap(port);
 
   const gateway = connectGateway({ url: gatewayProcess.url, token: () => token, log: log.child('gateway'), signal });
@@ -108,11 +112,6 @@ export async function smallFederation(): Promise<SmallFederation> {
     signal,
   });
 
-  function start(): Promise<GatewayProcess> {
-    const options = { directory: join(directory, 'gateway'), port, token, openclaw: OPENCLAW };
-    return startGateway({ ...options, log: log.child('openclaw'), signal });
-  }
-
   return {
     hubPort,
     carrierPort: local.port,
@@ -125,10 +124,6 @@ export async function smallFederation(): Promise<SmallFederation> {
     toGateway: tap.sent,
     member: () => member,
     change: setMember,
-    gatewayProcess: () => gatewayProcess,
-    async startGateway() {
-      gatewayProcess = await start();
-    },
     nodeHost: () => desk.nodeHostState(member),
     deviceId: () => member.openclaw?.deviceId ?? '',
     async close() {
@@ -230,25 +225,4 @@ export async function familyOf(leader: number): Promise<number[]> {
     for (const [pid, parent] of parents) if (parent === member) family.push(pid);
   }
   return family;
-}
-
-/** Local addresses, in the kernel's hex, on which these processes listen. */
-export async function listeningAddresses(pids: readonly number[]): Promise<string[]> {
-  const inodes = new Set<string>();
-  for (const pid of pids) {
-    for (const fd of await readdir(`/proc/${pid}/fd`).catch(() => [])) {
-      const target = await readlink(`/proc/${pid}/fd/${fd}`).catch(() => '');
-      const inode = /^socket:\[(\d+)\]$/.exec(target)?.[1];
-      if (inode !== undefined) inodes.add(inode);
-    }
-  }
-  const addresses: string[] = [];
-  for (const table of ['tcp', 'tcp6']) {
-    const rows = (await readFile(`/proc/net/${table}`, 'utf8')).trim().split('\n').slice(1);
-    for (const row of rows) {
-      const fields = row.trim().split(/\s+/);
-      if (fields[3] === '0A' && inodes.has(fields[9] ?? '')) addresses.push(fields[1]?.split(':')[0] ?? '');
-    }
-  }
-  return addresses;
 }

@@ -1,3 +1,4 @@
+import { Socket } from 'node:net';
 import type { Readable } from 'node:stream';
 
 /**
@@ -7,12 +8,13 @@ import type { Readable } from 'node:stream';
 export function stopSignal(input: Readable | null = null): AbortSignal {
   const stopping = new AbortController();
   const stop = (why: string): void => {
-    // An open input would keep the process alive when all else is done.
     input?.destroy();
     stopping.abort(why);
   };
   for (const name of ['SIGTERM', 'SIGINT'] as const) process.once(name, () => stop(name));
   for (const name of ['end', 'error'] as const) input?.once(name, () => stop('input'));
   input?.resume();
+  // An open input would keep the process alive when all else is done, or when it could not be started at all.
+  if (input instanceof Socket) input.unref();
   return stopping.signal;
 }

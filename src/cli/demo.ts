@@ -64,6 +64,8 @@ async function tour(home: string, signal: AbortSignal): Promise<void> {
         stderr: 'inherit',
         reject: false,
         cancelSignal: signal,
+        // The signal ends it; a cleanup of its own would take our Ctrl-C for the end of this process.
+        cleanup: false,
       },
     );
     if (isCanceled) signal.throwIfAborted();

@@ -1,3 +1,4 @@
+import { closeSync, openSync } from 'node:fs';
 import { setTimeout as pause } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { execa } from 'execa';
@@ -64,6 +65,8 @@ export function startDaemon({ name, program, home, environment, log, onFailed }:
     }
   }
 
+  // Made before the child writes to it, so that only its owner may read it.
+  closeSync(openSync(log, 'a', 0o600));
   const ended = keepAlive();
   return {
     async stop() {

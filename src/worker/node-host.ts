@@ -1,11 +1,12 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import type { Log } from '#src/adapters/log.ts';
 import type { NodeHostProcess, NodeHostProgram } from '#src/adapters/openclaw/node-host.ts';
+import { FederationError } from '#src/core/errors.ts';
 import type { BackOff } from '#src/link/back-off.ts';
 import { patientDelayMs, retryDelayMs } from '#src/link/back-off.ts';
 import type { NodeHostState } from '#src/protocol/hub-api.ts';
 
-/** What the supervision asks of the hub. Both throw while the hub or the gateway can't be reached. */
+/** What the supervision asks of the hub. Both throw while it can't be reached, and FORBIDDEN where it turns us away. */
 export interface NodeHostDesk {
   requestSetupCode(carrierPort: number): Promise<string>;
   /** What the gateway says of this node's own node host. */
@@ -149,7 +150,7 @@ export function startNodeHost(options: NodeHostOptions): NodeHostSupervision {
     for (;;) {
       await wait(pace.askMs, until);
       if (until.aborted) return null;
-      const said = await desk.ownNodeHost().catch(() => 'unknown' as const);
+      const said = await desk.ownNodeHost().catch(unanswered);
       status = { ...status, gateway: said };
       const now = performance.now();
       if (said === 'connected') failures = 0;
@@ -167,6 +168,11 @@ export function startNodeHost(options: NodeHostOptions): NodeHostSupervision {
   }
 
   return { state: () => status, done };
+}
+
+/** To a hub that turns this node away its node host is as good as not there: the node was revoked. */
+function unanswered(error: unknown): NodeHostState {
+  return error instanceof FederationError && error.code === 'FORBIDDEN' ? 'none' : 'unknown';
 }
 
 function messageOf(error: unknown): string {

@@ -193,6 +193,18 @@ test('a gateway that can’t be asked says nothing against a node host', async (
   expect(isAlive(pid)).toBe(true);
 });
 
+test('the node host of a node that was revoked is ended and not started again', async () => {
+  said = 'connected';
+  const supervision = supervise();
+  const { pid } = await started(1);
+  await until('it runs', () => supervision.state().phase === 'running');
+  said = new FederationError('FORBIDDEN', 'this node is no member');
+  await until('it was ended', () => supervision.state().phase === 'waiting');
+  expect(isAlive(pid)).toBe(false);
+  await until('it was said why', () => lines.some((line) => line.includes('this node is no member')));
+  expect(await starts()).toHaveLength(1);
+});
+
 test.each<[string, NodeHostState | FederationError]>([
   ['the hub is not there', new FederationError('HUB_UNREACHABLE', 'there is no link')],
   ['the gateway is not there', 'unknown'],

@@ -174,6 +174,8 @@ test('a stopped one that the gateway forgot is replaced with a new code', async 
   said = 'connected';
   const supervision = supervise();
   const first = await started(1);
+  // Before that it would get the time of one that starts.
+  await until('it is connected', () => lines.some((line) => line.includes('node host gateway connected')));
   process.kill(first.pid, 'SIGSTOP');
   said = 'unpaired';
   expect((await started(2)).code).toBe('secret-code-1');

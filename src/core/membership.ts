@@ -11,6 +11,8 @@ export interface Member {
   readonly publicKey: string;
   readonly labels: Readonly<Record<string, string>>;
   readonly facts: NodeFacts;
+  /** What it may offer: what was approved. `facts.offers` is never more than that. */
+  readonly granted: readonly string[];
   readonly approvedAt: number;
   readonly approvedBy: string;
   readonly lastSeenAt: number;
@@ -34,6 +36,8 @@ export interface PairingRequest {
   readonly lastAskedAt: number;
   /** Why a plain `approve` is not enough. */
   readonly held: string | null;
+  /** Set when it asked for something else first: what a person has seen is not what would be approved. */
+  readonly changed: string | null;
   readonly rejected: boolean;
 }
 
@@ -130,34 +134,56 @@ export interface PendingLimits {
 /** How long a request waits for a person. */
 export const REQUEST_LIFE_MS = 24 * 3600_000;
 
-/** The pairing request of a node without a token. Throws PENDING_FULL over the limits. */
-export function ask(state: Membership, asking: Asking, limits: PendingLimits, now: number): MembershipEvent {
+/** A node that asks again within this time is known to wait: nothing new is to be kept. */
+export const ASK_AGAIN_MS = 60_000;
+
+/**
+ * The pairing request of a node without a token; null where the one that waits says it all already.
+ * Throws PENDING_FULL over the limits.
+ */
+export function ask(state: Membership, asking: Asking, limits: PendingLimits, now: number): MembershipEvent | null {
   const known = state.requests.get(asking.nodeId);
   if (known === undefined) checkRoom(state, asking.address, limits);
+  const same = known !== undefined && claimText(known.facts) === claimText(asking.facts);
+  const changed = known === undefined || same ? (known?.changed ?? null) : changeText(known.facts, asking.facts);
+  const held = nameHeld(state, asking) ?? changed;
+  if (same && held === known.held && now - known.lastAskedAt < ASK_AGAIN_MS) return null;
   return {
     type: 'asked',
     request: {
       ...asking,
       firstAskedAt: known?.firstAskedAt ?? now,
       lastAskedAt: now,
-      held: heldBecause(state, asking),
+      held,
+      changed,
       rejected: known?.rejected ?? false,
     },
   };
 }
 
+/** A rejected node takes no room from those that wait; the oldest of them are forgotten by `expire`. */
 function checkRoom(state: Membership, address: string, limits: PendingLimits): void {
-  const fromSource = [...state.requests.values()].filter((request) => request.address === address).length;
-  if (state.requests.size < limits.total && fromSource < limits.perSource) return;
+  const waiting = [...state.requests.values()].filter(({ rejected }) => !rejected);
+  const fromSource = waiting.filter((request) => request.address === address).length;
+  if (waiting.length < limits.total && fromSource < limits.perSource) return;
   throw new FederationError('PENDING_FULL', 'too many nodes wait for approval', {
     hint: 'manage-federation pending, then approve or reject',
   });
 }
 
-function heldBecause(state: Membership, asking: Asking): string | null {
-  const holder = memberNamed(state, asking.facts.name);
-  if (holder === undefined || holder.id === asking.nodeId) return null;
-  return `the name ${asking.facts.name} belongs to the node ${fingerprint(holder.id)}`;
+/** The holder's fingerprint is not said: the text goes to whoever asks. */
+function nameHeld(state: Membership, { nodeId, facts }: Asking): string | null {
+  const holder = memberNamed(state, facts.name);
+  return holder === undefined || holder.id === nodeId ? null : `the name ${facts.name} belongs to another node`;
+}
+
+function changeText(before: NodeFacts, after: NodeFacts): string {
+  return `it asked as ${claimText(before)} first, and now asks as ${claimText(after)}`;
+}
+
+/** What an approval is given to: the version may change, this may not. */
+function claimText({ name, role, offers }: NodeFacts): string {
+  return `${role} ${name} (${[...offers].toSorted().join(', ')})`;
 }
 
 export function memberNamed(state: Membership, name: string): Member | undefined {
@@ -170,14 +196,21 @@ export interface Approval {
   readonly replace: boolean;
 }
 
-/** Admits a waiting node. Throws NAME_TAKEN where only `replace` may. */
+/** Admits a waiting node, or grants a member what it asks beyond its grant. Throws NAME_TAKEN or HELD where only `replace` may. */
 export function approve(
   state: Membership,
   request: PairingRequest,
   approval: Approval,
   now: number,
 ): MembershipEvent[] {
-  const member = memberOf(state, request, request.facts.role, {}, approval.by, now);
+  if (request.changed !== null && !approval.replace) {
+    throw new FederationError('HELD', request.changed, {
+      hint: `manage-federation approve ${fingerprint(request.nodeId)} --replace  (if that is what you want)`,
+    });
+  }
+  const known = state.members.get(request.nodeId);
+  const labels = known?.revokedAt === null ? known.labels : {};
+  const member = memberOf(state, request, request.facts.role, labels, approval.by, now);
   return [...makeRoom(state, member, approval, now), { type: 'joined', tokenHash: null, member }];
 }
 
@@ -239,6 +272,7 @@ function memberOf(
     publicKey: asking.publicKey,
     labels,
     facts: asking.facts,
+    granted: asking.facts.offers,
     approvedAt: now,
     approvedBy,
     lastSeenAt: now,
@@ -253,9 +287,33 @@ export function revoke(member: Member, now: number): MembershipEvent {
   return { type: 'changed', member: { ...member, revokedAt: now, openclaw } };
 }
 
+/** Rejected nodes that are remembered, the latest first. */
+const REJECTED_KEPT = 1000;
+
+/** How a member stands when it links again, and its request where it offers more than it was granted. */
+export interface Relinked {
+  readonly member: Member;
+  readonly more: Asking | null;
+}
+
+/** A member that comes back. What it offers beyond its grant takes effect when a person approves it. */
+export function relink(member: Member, asking: Asking, now: number): Relinked {
+  const offers = asking.facts.offers.filter((offer) => member.granted.includes(offer));
+  // Name and role are the federation's word by now, whatever the node calls itself.
+  const facts = { ...asking.facts, name: member.name, role: member.role };
+  const wantsMore = asking.facts.offers.length > offers.length;
+  return {
+    member: { ...member, facts: { ...facts, offers }, lastSeenAt: now },
+    more: wantsMore ? { ...asking, facts } : null,
+  };
+}
+
 /** What time alone ends: requests after a day, tokens at their expiry. */
 export function expire(state: Membership, now: number): MembershipEvent[] {
-  const requests = [...state.requests.values()].filter((request) => now - request.lastAskedAt >= REQUEST_LIFE_MS);
+  const old = [...state.requests.values()].filter((request) => now - request.lastAskedAt >= REQUEST_LIFE_MS);
+  const rejected = [...state.requests.values()].filter((request) => request.rejected && !old.includes(request));
+  const tooMany = rejected.toSorted((a, b) => b.lastAskedAt - a.lastAskedAt).slice(REJECTED_KEPT);
+  const requests = [...old, ...tooMany];
   const tokens = [...state.tokens.values()].filter((token) => now >= token.expiresAt);
   return [
     ...requests.map(({ nodeId }) => ({ type: 'forgotten', nodeId }) as const),

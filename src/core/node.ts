@@ -5,9 +5,11 @@ export type Role = (typeof ROLES)[number];
 
 /** One DNS label (RFC 1123), lower case: it is typed, printed, and part of paths and unit names. */
 const NODE_NAME = /^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/;
+/** What a person would take for a fingerprint or the beginning of an id: as a name it could stand for another node. */
+const LOOKS_LIKE_AN_ID = /^(?:[0-9a-f]-?){12,}$/;
 
 export function isNodeName(value: string): boolean {
-  return NODE_NAME.test(value);
+  return NODE_NAME.test(value) && !LOOKS_LIKE_AN_ID.test(value);
 }
 
 /** Throws NODE_NAME_INVALID unless `value` may name a node. */

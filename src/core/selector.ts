@@ -24,12 +24,11 @@ export function findNode<T extends Named>(nodes: readonly T[], word: string): T 
   );
 }
 
+/** A name never hides an id: where one node's name is the beginning of another's id, both are meant. */
 function candidates<T extends Named>(nodes: readonly T[], word: string): T[] {
-  const exact = nodes.filter((node) => node.name === word || node.id === word);
-  if (exact.length > 0) return exact;
   const prefix = word.replaceAll('-', '').toLowerCase();
-  if (prefix.length < MIN_PREFIX || !/^[0-9a-f]+$/.test(prefix)) return [];
-  return nodes.filter((node) => node.id.startsWith(prefix));
+  const isPrefix = prefix.length >= MIN_PREFIX && /^[0-9a-f]+$/.test(prefix);
+  return nodes.filter((node) => node.name === word || (isPrefix && node.id.startsWith(prefix)));
 }
 
 function notFound(nodes: readonly Named[], word: string): FederationError {

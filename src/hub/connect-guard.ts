@@ -28,7 +28,7 @@ const connectSchema = z.looseObject({
     scopes: z.array(z.string()).max(0).optional(),
     client: z.looseObject({ mode: z.literal('node') }),
     device: z.looseObject({ id: z.string().regex(/^[0-9a-f]{64}$/) }),
-    auth: z.looseObject({ bootstrapToken: z.string().optional() }).optional(),
+    auth: z.looseObject({ bootstrapToken: z.string().min(1).optional() }).optional(),
   }),
 });
 

@@ -13,7 +13,7 @@ import type {
   PairingRequest,
   PendingLimits,
 } from '#src/core/membership.ts';
-import { approve, ask, EMPTY_MEMBERSHIP, expire, readmit, redeem, reduce, revoke } from '#src/core/membership.ts';
+import { approve, ask, EMPTY_MEMBERSHIP, expire, relink, readmit, redeem, reduce, revoke } from '#src/core/membership.ts';
 import { fingerprint } from '#src/core/node.ts';
 import { findNode } from '#src/core/selector.ts';
 import type { Applicant } from '#src/link/accept.ts';
@@ -126,8 +126,9 @@ export async function openEnrolment({
     const asking = askingOf(applicant);
     const known = state.members.get(asking.nodeId);
     if (known !== undefined && known.revokedAt === null) {
-      const member = { ...known, facts: asking.facts, lastSeenAt: now() };
+      const { member, more } = relink(known, asking, now());
       await commit([{ type: 'changed', member }], []);
+      if (more !== null) await askFor(more);
       return member;
     }
     if (applicant.secret !== null) return join(asking, applicant.secret);
@@ -137,11 +138,19 @@ export async function openEnrolment({
       });
     }
     await sweep();
-    const first = !state.requests.has(asking.nodeId);
-    const event = ask(state, asking, limits, now());
-    await commit([event], first ? [record('node.ask', asking.facts.name, identity(asking))] : []);
+    await askFor(asking);
     if (state.requests.get(asking.nodeId)?.rejected === true) throw rejected();
     return null;
+  }
+
+  /** What is new of a request is kept and said once: whoever asks again and again fills neither disk nor log. */
+  async function askFor(asking: Asking): Promise<void> {
+    const known = state.requests.get(asking.nodeId);
+    const event = ask(state, asking, limits, now());
+    if (event === null) return;
+    const news = known === undefined || (event.type === 'asked' && event.request.held !== known.held);
+    await commit([event], news ? [record('node.ask', asking.facts.name, identity(asking))] : []);
+    if (news) log.info('a node waits for approval', { name: asking.facts.name, fingerprint: fingerprint(asking.nodeId) });
   }
 
   function waitForPerson(applicant: Applicant): Promise<Member> {
@@ -169,7 +178,6 @@ export async function openEnrolment({
     async admit(applicant) {
       const member = await inTurn(() => judge(applicant));
       if (member !== null) return member;
-      log.info('a node waits for approval', { name: applicant.facts.name, fingerprint: fingerprint(applicant.nodeId) });
       return waitForPerson(applicant);
     },
     approve: (word, approval) =>

@@ -65,8 +65,9 @@ export function refuseUpgrade(socket: Duplex, status: 403 | 404): void {
 
 /** Whether a Host header names one of `names`, whatever its port. */
 export function isHostOf(header: string | undefined, names: readonly string[]): boolean {
-  const host = /^(\[[0-9a-fA-F:.]+\]|[^:]+)(?::\d{1,5})?$/.exec(header ?? '')?.[1]?.toLowerCase();
-  return host !== undefined && names.some((name) => name.toLowerCase() === host || `[${name.toLowerCase()}]` === host);
+  const match = /^(?:\[([0-9a-fA-F:.]+)\]|([^:]+))(?::\d{1,5})?$/.exec(header ?? '');
+  const host = (match?.[1] ?? match?.[2])?.toLowerCase();
+  return host !== undefined && names.some((name) => name.toLowerCase() === host);
 }
 
 function refusal(request: IncomingMessage, names: readonly string[]): FederationError | null {

@@ -75,47 +75,75 @@ export interface FrameReader {
   readonly atBoundary: boolean;
 }
 
+/** JSON frames of a worker say how one process began and ended: a longer one is not meant well. */
+export const WORKER_JSON_BYTES = 16 * 1024;
+
 /**
  * Cuts bytes into frames. Output frames are handed on in the pieces in which they arrive, so that nothing is held
  * back or copied; JSON frames come whole. `onFrame` may be called many times in one push.
- * Throws LINK_LOST on an unknown type or a frame over MAX_FRAME_BYTES.
+ * Throws LINK_LOST on an unknown type, or a JSON frame over `maxJsonBytes`, or any over MAX_FRAME_BYTES.
  */
-export function frameReader(onFrame: (frame: Frame) => void): FrameReader {
-  let pending: Buffer = Buffer.alloc(0);
+export function frameReader(onFrame: (frame: Frame) => void, maxJsonBytes = MAX_FRAME_BYTES): FrameReader {
+  const header = Buffer.alloc(FRAME_HEADER_BYTES);
+  let headerBytes = 0;
   let open: { type: FrameType; target: number; left: number } | null = null;
+  /** Parts of a JSON frame, joined once: a sender of single bytes must not cost more than what it sends. */
+  let parts: Buffer[] = [];
 
-  function takeHeader(): boolean {
-    if (pending.length < FRAME_HEADER_BYTES) return false;
-    const type = pending.readUInt8(0);
-    const left = pending.readUInt32BE(4);
-    if (!KNOWN.has(type) || pending.readUInt8(1) !== 0 || left > MAX_FRAME_BYTES) {
-      throw new FederationError('LINK_LOST', 'malformed frame');
+  function takeHeader(chunk: Buffer): Buffer {
+    const taken = chunk.copy(header, headerBytes, 0, FRAME_HEADER_BYTES - headerBytes);
+    headerBytes += taken;
+    if (headerBytes === FRAME_HEADER_BYTES) {
+      open = readHeader(header, maxJsonBytes);
+      headerBytes = 0;
+      if (open.left === 0) finish(open, Buffer.alloc(0));
     }
-    open = { type: type as FrameType, target: pending.readUInt16BE(2), left };
-    pending = pending.subarray(FRAME_HEADER_BYTES);
-    return true;
+    return chunk.subarray(taken);
   }
 
-  /** Returns false when more bytes are needed first. */
-  function takePayload(frame: { type: FrameType; target: number; left: number }): boolean {
-    const piecewise = frame.type === FRAME.stdout || frame.type === FRAME.stderr || frame.type === FRAME.stdin;
-    const size = piecewise ? Math.min(frame.left, pending.length) : frame.left;
-    if (pending.length < size || (size === 0 && frame.left > 0)) return false;
-    const payload = pending.subarray(0, size);
-    pending = pending.subarray(size);
-    frame.left -= size;
-    if (frame.left === 0) open = null;
-    onFrame({ type: frame.type, target: frame.target, payload });
-    return true;
+  function takePayload(frame: { type: FrameType; target: number; left: number }, chunk: Buffer): Buffer {
+    const piece = chunk.subarray(0, frame.left);
+    frame.left -= piece.length;
+    if (isPiecewise(frame.type)) {
+      if (frame.left === 0) open = null;
+      onFrame({ type: frame.type, target: frame.target, payload: piece });
+    } else {
+      parts.push(piece);
+      if (frame.left === 0) finish(frame, Buffer.concat(parts));
+    }
+    return chunk.subarray(piece.length);
+  }
+
+  function finish({ type, target }: { type: FrameType; target: number }, payload: Buffer): void {
+    open = null;
+    parts = [];
+    onFrame({ type, target, payload });
   }
 
   return {
     push(chunk) {
-      pending = pending.length === 0 ? chunk : Buffer.concat([pending, chunk]);
-      while (open === null ? takeHeader() : takePayload(open));
+      for (let rest = chunk; rest.length > 0; ) rest = open === null ? takeHeader(rest) : takePayload(open, rest);
     },
     get atBoundary() {
-      return open === null && pending.length === 0;
+      return open === null && headerBytes === 0;
     },
   };
+}
+
+function readHeader(header: Buffer, maxJsonBytes: number): { type: FrameType; target: number; left: number } {
+  const type = header.readUInt8(0);
+  const left = header.readUInt32BE(4);
+  if (!isFrameType(type) || header.readUInt8(1) !== 0) throw new FederationError('LINK_LOST', 'malformed frame');
+  if (left > (isPiecewise(type) ? MAX_FRAME_BYTES : maxJsonBytes)) {
+    throw new FederationError('LINK_LOST', 'a frame is too long');
+  }
+  return { type, target: header.readUInt16BE(2), left };
+}
+
+function isFrameType(type: number): type is FrameType {
+  return KNOWN.has(type);
+}
+
+function isPiecewise(type: FrameType): boolean {
+  return type === FRAME.stdout || type === FRAME.stderr || type === FRAME.stdin;
 }

@@ -23,7 +23,10 @@ const STEP_MS = REQUEST_LIFE_MS / 10;
 /** What the rules say, in the plainest form: who is in, who waits, what a token is worth. */
 interface Model {
   readonly members: Map<number, { name: string; revoked: boolean; device: boolean }>;
-  readonly waiting: Map<number, { name: string; source: number; lastAskedAt: number }>;
+  readonly waiting: Map<
+    number,
+    { name: string; source: number; lastAskedAt: number; changed: boolean; rejected: boolean; held: boolean }
+  >;
   readonly tokens: Map<number, { uses: number; expiresAt: number; name: string | null }>;
 }
 
@@ -39,9 +42,9 @@ const tokenRecord = (id: number, uses: number, expiresAt: number, name: string |
 });
 
 /** The events of a decision; the code of the error where it is refused. */
-function decided(decide: () => MembershipEvent | MembershipEvent[]): MembershipEvent[] | string {
+function decided(decide: () => MembershipEvent | MembershipEvent[] | null): MembershipEvent[] | string {
   try {
-    return [decide()].flat();
+    return [decide() ?? []].flat();
   } catch (error) {
     if (error instanceof FederationError) return error.code;
     throw error;
@@ -53,6 +56,7 @@ test('whatever happens in whatever order, who is in, who waits and what tokens a
   for (let seed = 1; seed <= 150; seed += 1) story(seed, seen);
   // The stories reach every rule: else they would prove nothing.
   expect([...seen.keys()].toSorted()).toEqual([
+    'approve HELD',
     'approve NAME_TAKEN',
     'approve ok',
     'ask PENDING_FULL',
@@ -77,7 +81,7 @@ function story(seed: number, seen: Map<string, number>): void {
   const holderOf = (name: string) => [...model.members].find(([, one]) => one.name === name && !one.revoked);
   const isTaken = (key: number, name: string) => ![undefined, key].includes(holderOf(name)?.[0]);
 
-  function take(what: string, decide: () => MembershipEvent | MembershipEvent[], expected: string): boolean {
+  function take(what: string, decide: () => MembershipEvent | MembershipEvent[] | null, expected: string): boolean {
     const before = JSON.stringify(view(state));
     const result = decided(decide);
     const word = typeof result === 'string' ? result : 'ok';
@@ -109,23 +113,38 @@ function story(seed: number, seen: Map<string, number>): void {
     function asks() {
       const [key, name, source] = [any(8), NAMES[any(3)]!, any(3)];
       if (model.members.has(key)) return;
-      const from = [...model.waiting.values()].filter((one) => one.source === source).length;
-      const full = !model.waiting.has(key) && (model.waiting.size >= LIMITS.total || from >= LIMITS.perSource);
+      const room = [...model.waiting.values()].filter((one) => !one.rejected);
+      const from = room.filter((one) => one.source === source).length;
+      const full = !model.waiting.has(key) && (room.length >= LIMITS.total || from >= LIMITS.perSource);
       const known = model.waiting.get(key);
+      const changed = known !== undefined && (known.changed || known.name !== name);
+      const held = isTaken(key, name) || changed;
       const done = take('ask', () => ask(state, asking(key, name, source), LIMITS, now), full ? 'PENDING_FULL' : 'ok');
-      if (done) model.waiting.set(key, { ...known, name, source, lastAskedAt: now });
-      if (done) expect(state.requests.get(nodeId(key))?.held === null).toBe(!isTaken(key, name));
+      if (!done) return;
+      expect(state.requests.get(nodeId(key))?.held !== null).toBe(held);
+      // The same again at once is known already: also its source stays what it was.
+      const again = known !== undefined && known.name === name && known.lastAskedAt === now && known.held === held;
+      const rejected = known?.rejected ?? false;
+      if (!again) model.waiting.set(key, { name, source, lastAskedAt: now, changed, rejected, held });
     },
     function approves() {
       const [key, replace] = [any(8), any(2) === 0];
       const request = state.requests.get(nodeId(key));
       if (request === undefined) return;
-      const { name } = model.waiting.get(key)!;
-      const expected = isTaken(key, name) && !replace ? 'NAME_TAKEN' : 'ok';
+      const { name, changed } = model.waiting.get(key)!;
+      const held = changed ? 'HELD' : isTaken(key, name) ? 'NAME_TAKEN' : 'ok';
+      const expected = replace ? 'ok' : held;
       if (!take('approve', () => approve(state, request, { by: 'me', replace }, now), expected)) return;
       evict(key, name);
       model.waiting.delete(key);
       model.members.set(key, { name, revoked: false, device: false });
+    },
+    function rejects() {
+      const key = any(8);
+      const request = model.waiting.get(key);
+      if (request === undefined) return;
+      state = reduce(state, { type: 'rejected', nodeId: nodeId(key) });
+      model.waiting.set(key, { ...request, rejected: true });
     },
     function redeems() {
       const [key, id, name] = [any(8), any(6), NAMES[any(3)]!];

@@ -154,6 +154,7 @@ function newMember(): Member {
       arch: 'x64',
       offers: ['exec', 'node-host'],
     },
+    granted: ['exec', 'node-host'],
     approvedAt: 0,
     approvedBy: 'test',
     lastSeenAt: 0,

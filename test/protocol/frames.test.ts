@@ -152,7 +152,7 @@ test('the longest frame passes and a longer one is a fault before its payload co
   const longest = encodeFrame(FRAME.exit, 0, Buffer.alloc(MAX_FRAME_BYTES));
   expect(read([longest]).frames[0]?.payload).toHaveLength(MAX_FRAME_BYTES);
   for (const length of [MAX_FRAME_BYTES + 1, 0xffff_ffff]) {
-    expect(() => read([frameHeader(FRAME.stdout, 0, length)])).toThrow('malformed frame');
+    expect(() => read([frameHeader(FRAME.stdout, 0, length)])).toThrow('a frame is too long');
   }
 });
 

@@ -9,6 +9,7 @@ export function aMember(changed: Partial<Member> = {}): Member {
     publicKey: 'k'.repeat(43),
     labels: {},
     facts: { name, role: 'worker', version: '0.1.0', platform: 'linux', arch: 'x64', offers: ['exec', 'node-host'] },
+    granted: ['exec', 'node-host'],
     approvedAt: 0,
     approvedBy: 'test',
     lastSeenAt: 0,

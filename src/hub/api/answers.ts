@@ -17,6 +17,7 @@ const STATUS: Readonly<Partial<Record<ErrorCode, ContentfulStatusCode>>> = {
   JOB_NOT_FOUND: 404,
   NODE_AMBIGUOUS: 409,
   NAME_TAKEN: 409,
+  HELD: 409,
   EPOCH_STALE: 409,
   PAYLOAD_TOO_LARGE: 413,
   PENDING_FULL: 429,

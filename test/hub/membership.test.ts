@@ -46,7 +46,7 @@ test('a name that is taken is held until --replace, which puts the former holder
   await using usurper = bareNode(federation.hub, { name: 'w1' });
   await usurper.waiting();
   const [request] = await federation.pending();
-  expect(request?.held).toContain('belongs to another node');
+  expect(request?.held).toContain('belongs to the node');
   await expect(federation.approve('w1')).rejects.toMatchObject({ code: 'NAME_TAKEN', hint: /--replace/ });
   expect(usurper.saw('welcome')).toBe(false);
 
@@ -121,6 +121,38 @@ test('nothing starts on a node after its revocation was answered', async () => {
   revoked = true;
   await Promise.all(clients);
   expect(await readFile(file, 'utf8')).toBe(before);
+});
+
+test('nothing is sent to a node after it was told that it is out, and its old credential stays dead', async () => {
+  await using federation = await startFederation();
+  const asked: string[] = [];
+  await using node = bareNode(federation.hub, {
+    token: await federation.token({}),
+    onStream(stream, headers) {
+      asked.push(String(headers[':path']));
+      stream.resume();
+      // Of its part in a job it says nothing, and takes its time to confirm the revocation.
+      stream.respond({ ':status': 200 });
+    },
+  });
+  const { credential } = await node.welcome();
+  const command = { argv: ['true'] };
+  for (let round = 0; round < 3; round += 1) {
+    await federation.untilOnline('w1');
+    asked.length = 0;
+    const clients = Array.from({ length: 40 }, async (_, at) => {
+      if (at === 20) await federation.post('/nodes/w1/revoke');
+      else await federation.runJob({ kind: 'exec', targets: ['w1'], command }).catch(() => undefined);
+    });
+    await Promise.all(clients);
+    expect(asked.filter((path) => path === '/revoke')).toHaveLength(1);
+    expect(asked.at(-1)).toBe('/revoke');
+    await federation.approve('w1');
+  }
+  await federation.untilOnline('w1');
+  const headers = { authorization: `Bearer ${credential}` };
+  const door = { host: '127.0.0.1', port: federation.hub.port, path: '/api/v1/node-host', headers };
+  expect((await ask(door)).status).toBe(401);
 });
 
 test('a revoked node comes back by an approval, as it was', async () => {

@@ -46,7 +46,7 @@ test('a name that is taken is held until --replace, which puts the former holder
   await using usurper = bareNode(federation.hub, { name: 'w1' });
   await usurper.waiting();
   const [request] = await federation.pending();
-  expect(request?.held).toContain('belongs to the node');
+  expect(request?.held).toContain('belongs to another node');
   await expect(federation.approve('w1')).rejects.toMatchObject({ code: 'NAME_TAKEN', hint: /--replace/ });
   expect(usurper.saw('welcome')).toBe(false);
 

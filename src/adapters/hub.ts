@@ -20,6 +20,9 @@ export interface HubClient {
   send(path: string, input: NodeJS.ReadableStream, signal: AbortSignal): Promise<void>;
 }
 
+/** A hub that is there answers in far less; revoking waits for a node for a moment. */
+const ANSWER_MS = 60_000;
+
 /** Finds the hub that runs with this home. Throws HUB_UNREACHABLE. */
 export async function findHub(home: string): Promise<HubClient> {
   const record = await readRecord(home);
@@ -52,7 +55,7 @@ export async function findHub(home: string): Promise<HubClient> {
     record,
     open,
     async ask<T>(method: Method, path: string, body?: object) {
-      const text = await textOf(await open(method, path, body));
+      const text = await textOf(await open(method, path, body, AbortSignal.timeout(ANSWER_MS)));
       return (text === '' ? undefined : JSON.parse(text)) as T;
     },
     async send(path, input, signal) {
@@ -89,7 +92,14 @@ function unreachable(home: string, cause: unknown): FederationError {
 
 async function textOf(response: IncomingMessage): Promise<string> {
   const chunks: Buffer[] = [];
-  for await (const chunk of response) chunks.push(chunk as Buffer);
+  try {
+    for await (const chunk of response) chunks.push(chunk as Buffer);
+  } catch (cause) {
+    throw new FederationError('HUB_UNREACHABLE', 'the hub went away in the middle of its answer', {
+      hint: 'look whether it runs: manage-federation status',
+      cause,
+    });
+  }
   return Buffer.concat(chunks).toString('utf8');
 }
 

@@ -20,7 +20,7 @@ export interface LogOptions {
   readonly write?: (line: string) => void;
 }
 
-export function createLog({ level, module, write = (line) => void process.stderr.write(line) }: LogOptions): Log {
+export function createLog({ level, module, write = writeToStderr }: LogOptions): Log {
   const logger = pino(
     {
       level,
@@ -32,6 +32,12 @@ export function createLog({ level, module, write = (line) => void process.stderr
     { write: (line: string) => write(scrub(line)) },
   );
   return wrap(logger, module);
+}
+
+/** A log that can't be written (its disk is full, its reader gone) is no reason for a daemon to end. */
+function writeToStderr(line: string): void {
+  if (process.stderr.listenerCount('error') === 0) process.stderr.on('error', () => undefined);
+  process.stderr.write(line);
 }
 
 function wrap(root: pino.Logger, module: string): Log {

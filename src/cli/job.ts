@@ -43,6 +43,8 @@ export async function runJob(hub: HubClient, job: JobCreate, view: OutputView): 
       case FRAME.open:
         opened = frameJson(frame) as JobOpened;
         view.opened(opened);
+        // Asked for before there was anything to cancel.
+        if (interrupts.count > 0) void cancel(hub, opened, results);
         if (job.stdin === true) sendStdin(hub, opened.job, AbortSignal.any([leaving.signal, over.signal]));
         return;
       case FRAME.stdout:

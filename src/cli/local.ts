@@ -109,13 +109,20 @@ async function stopLocal(directory: string): Promise<number> {
   const record = await runningLocal(directory);
   say('stopping');
   process.kill(record.pid, 'SIGTERM');
-  await until({
-    what: 'the end of it',
-    withinMs: STOP_MS,
-    look: async () => (isAlive(record) ? null : true),
-    hint: `see ${join(directory, 'local.log')}`,
-    signal: stopSignal(),
-  });
+  const signal = stopSignal();
+  try {
+    await until({
+      what: 'the end of it',
+      withinMs: STOP_MS,
+      look: async () => (isAlive(record) ? null : true),
+      hint: `see ${join(directory, 'local.log')}`,
+      signal,
+    });
+  } catch (error) {
+    if (!signal.aborted) throw error;
+    say('it goes on stopping');
+    return 130;
+  }
   say('stopped');
   return 0;
 }

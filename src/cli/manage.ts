@@ -4,6 +4,7 @@ import { reportError } from '#src/adapters/terminal.ts';
 import { VERSION } from '#src/adapters/version.ts';
 import type { GlobalFlags } from '#src/cli/context.ts';
 import type { ExecFlags } from '#src/cli/exec.ts';
+import { FederationError } from '#src/core/errors.ts';
 import { ROLES } from '#src/core/node.ts';
 
 /** `manage-federation`: the operator's commands, on the master. Returns the exit code. */
@@ -12,7 +13,9 @@ export async function main(argv: readonly string[]): Promise<number> {
   const ends = (work: Promise<number>): Promise<void> => work.then((code) => void (exitCode = code));
   // The reader of a pipe has gone: nobody is left to tell anything, as for any program that gets SIGPIPE. What goes on
   // in this process, such as a job's answer, must not keep it; the hub ends the job of a client that leaves.
-  process.stdout.on('error', (error: NodeJS.ErrnoException) => error.code === 'EPIPE' && process.exit(128 + 13));
+  process.stdout.on('error', (error: NodeJS.ErrnoException) =>
+    process.exit(error.code === 'EPIPE' ? 128 + 13 : lost(error)),
+  );
   try {
     const { own, command } = splitAtDashes(argv);
     await runCommandLine(commands(command, ends), own);
@@ -20,6 +23,12 @@ export async function main(argv: readonly string[]): Promise<number> {
   } catch (error) {
     return reportError(error, { json: splitAtDashes(argv).own.includes('--json') });
   }
+}
+
+/** Results that can't be written are no success, however well the command went. */
+function lost(cause: NodeJS.ErrnoException): number {
+  const message = `the output can’t be written (${cause.code})`;
+  return reportError(new FederationError('OUTPUT_LOST', message, { hint: 'make room, or write it elsewhere', cause }));
 }
 
 /** What stands behind `--` is somebody else's command line and not looked at. */

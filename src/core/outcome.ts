@@ -105,17 +105,23 @@ export function summarize(endings: Iterable<{ readonly outcome: Outcome }>): Sum
   return summary;
 }
 
-/** The exit codes of broadcast by falling rank: the highest that applies wins. */
-const BROADCAST_RANKS: readonly (readonly [number, readonly Outcome[]])[] = [
-  [130, ['cancelled']],
-  [6, ['denied']],
-  [5, ['skipped']],
-  [4, ['unreachable', 'unknown', 'timeout']],
-  [1, ['failed', 'signaled']],
-];
+/** What each outcome makes of a broadcast: the highest code wins. */
+const BROADCAST_CODES: Readonly<Record<Outcome, number>> = {
+  ok: 0,
+  failed: 1,
+  signaled: 1,
+  timeout: 4,
+  unreachable: 4,
+  unknown: 4,
+  skipped: 5,
+  denied: 6,
+  cancelled: 130,
+};
 
 /** Exit code of `broadcast`, and of `exec` on a selector. Nothing turns a silent node into 0. */
 export function broadcastExitCode(summary: Summary): number {
-  const rank = BROADCAST_RANKS.find(([, outcomes]) => outcomes.some((outcome) => (summary[outcome] ?? 0) > 0));
-  return rank?.[0] ?? 0;
+  return Math.max(
+    0,
+    ...OUTCOMES.filter((outcome) => (summary[outcome] ?? 0) > 0).map((outcome) => BROADCAST_CODES[outcome]),
+  );
 }

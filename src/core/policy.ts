@@ -51,17 +51,21 @@ export function consent(asker: Asker, role: Role): Verdict {
 
 export interface CommandLine {
   readonly argv: readonly string[];
+  /** Where it is to run; not given: the home of the worker's user. */
+  readonly cwd?: string | undefined;
   readonly env: Readonly<Record<string, string>>;
 }
 
 /** The verdict of a node's own settings on one command. Deny wins; an empty allow-list allows nothing. */
-export function judgeCommand(settings: ExecSettings, { argv, env }: CommandLine): Verdict {
+export function judgeCommand(settings: ExecSettings, { argv, cwd, env }: CommandLine): Verdict {
   if (settings.mode === 'off') return deny('exec is off on this node');
   const denied = settings.deny.find((rule) => ruleMatches(rule, argv));
   if (denied !== undefined) return deny(`deny rule ${JSON.stringify(denied)}`);
   if (settings.mode === 'full') return { kind: 'allow', rule: 'exec full' };
   // A variable such as LD_PRELOAD or GIT_SSH would make any listed program run another.
   if (Object.keys(env).length > 0) return deny('an allow-list takes no environment from afar');
+  // Many programs take orders from files of the folder they run in.
+  if (cwd !== undefined) return deny('an allow-list takes no folder from afar');
   const allowed = settings.allow.find((rule) => ruleMatches(rule, argv));
   return allowed === undefined
     ? deny('not on this node’s allow-list')

@@ -4,6 +4,11 @@ import { ROLES } from '#src/core/node.ts';
 const port = (fallback: number) => z.int().min(0).max(65_535).default(fallback);
 const seconds = (fallback: number) => z.number().positive().max(86_400).default(fallback);
 const rules = z.array(z.array(z.string()).min(1)).default([]);
+/** A program at a relative path would be another one in another folder. */
+const allowRules = rules.refine(
+  (list) => list.every(([program = '']) => program.startsWith('/') || !program.includes('/')),
+  'a program is a name on PATH or an absolute path',
+);
 
 /**
  * Every setting of every process: type, default and meaning. The environment name follows from the path:
@@ -40,14 +45,14 @@ export const settingsSchema = z.strictObject({
       exec: z
         .strictObject({
           mode: z.enum(['full', 'allowlist', 'off']).default('full').describe('What may run here at most'),
-          allow: rules.describe(
-            'argv patterns that allowlist mode lets run: literals, `*` one word, last `**` any rest',
+          allow: allowRules.describe(
+            'argv patterns that allowlist mode lets run: literals, `*` any one word (an option too), last `**` any rest',
           ),
-          deny: rules.describe('argv patterns that never run; deny wins'),
+          deny: rules.describe('argv patterns that never run; deny wins, but in full mode a shell gets around it'),
         })
         .prefault({}),
       hubLossSeconds: seconds(30).describe('How long a job outlives the stream that it was asked on'),
-      killAfterSeconds: seconds(5).describe('Time between TERM and KILL'),
+      killAfterSeconds: z.number().positive().max(60).default(5).describe('Time between TERM and KILL'),
       journalMaxBytes: z
         .int()
         .min(65_536)
@@ -160,6 +165,8 @@ function put(target: Record<string, unknown>, path: readonly string[], value: un
 }
 
 function merge(below: unknown, above: unknown): unknown {
+  // Something else where settings should be nested is not covered up: the schema names it.
+  if (isRecord(above) && below !== undefined && below !== null && !isRecord(below)) return below;
   if (!isRecord(below) || !isRecord(above)) return above === undefined ? below : above;
   // Without a prototype, so that a key such as __proto__ is a key and nothing more.
   const merged: Record<string, unknown> = Object.assign(Object.create(null) as Record<string, unknown>, below);

@@ -1,5 +1,5 @@
-import { readFileSync } from 'node:fs';
 import type { Home } from '#src/adapters/home.ts';
+import { isRunning, startTime } from '#src/adapters/process/start-time.ts';
 
 /** File in the folder of a local federation that says which process runs it. */
 const RECORD_FILE = 'local.json';
@@ -14,7 +14,7 @@ export interface LocalRecord {
 }
 
 export async function writeLocalRecord(home: Home, record: Omit<LocalRecord, 'pid' | 'startedTicks'>): Promise<void> {
-  const full: LocalRecord = { pid: process.pid, startedTicks: startedTicks(process.pid), ...record };
+  const full: LocalRecord = { pid: process.pid, startedTicks: startTime(process.pid), ...record };
   await home.write(RECORD_FILE, `${JSON.stringify(full)}\n`);
 }
 
@@ -30,21 +30,6 @@ export async function readLocalRecord(home: Home): Promise<{ record: LocalRecord
   return { record, alive: isAlive(record) };
 }
 
-export function isAlive({ pid, startedTicks: ticks }: LocalRecord): boolean {
-  try {
-    process.kill(pid, 0);
-  } catch {
-    return false;
-  }
-  return ticks === null || startedTicks(pid) === ticks;
-}
-
-/** Field 22 of /proc/PID/stat (proc_pid_stat(5)); null where there is no /proc. */
-function startedTicks(pid: number): string | null {
-  try {
-    const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
-    return stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19] ?? null;
-  } catch {
-    return null;
-  }
+export function isAlive({ pid, startedTicks }: LocalRecord): boolean {
+  return isRunning(pid, startedTicks);
 }

@@ -58,7 +58,12 @@ export function connectGuard({ knownDevice, onGreeted, onRefused }: ConnectGuard
 
   function judge(data: Buffer, binary: boolean): Judged {
     if (connect === null) return judgeFirst(data, binary);
-    if (mayBeConnect(data) && isConnect(parseJson(data))) return refused('a second connect');
+    if (mayBeConnect(data)) {
+      const frame = parseJson(data);
+      // What does not parse here might be read by a more lenient parser there.
+      if (frame === undefined) return refused('a frame that is no JSON');
+      if (isConnect(frame)) return refused('a second connect');
+    }
     return { ok: true, frame: data };
   }
 

@@ -13,7 +13,17 @@ import type {
   PairingRequest,
   PendingLimits,
 } from '#src/core/membership.ts';
-import { approve, ask, EMPTY_MEMBERSHIP, expire, relink, readmit, redeem, reduce, revoke } from '#src/core/membership.ts';
+import {
+  approve,
+  ask,
+  EMPTY_MEMBERSHIP,
+  expire,
+  relink,
+  readmit,
+  redeem,
+  reduce,
+  revoke,
+} from '#src/core/membership.ts';
 import { fingerprint } from '#src/core/node.ts';
 import { findNode } from '#src/core/selector.ts';
 import type { Applicant } from '#src/link/accept.ts';
@@ -32,7 +42,12 @@ export interface Enrolment {
   reject(word: string, by: string): Promise<PairingRequest>;
   revoke(word: string, by: string): Promise<Member>;
   createToken(wanted: TokenCreate, by: string): Promise<TokenCreated>;
-  seen(nodeId: string): Promise<void>;
+  /** Notes when a node was last seen; it is kept soon, and nobody waits for that. */
+  seen(nodeId: string): void;
+  /** Shuts a node out in this process, whatever the store can keep. */
+  block(nodeId: string): void;
+  /** Resolves when all that was noted is kept. */
+  settled(): Promise<void>;
   setDevice(nodeId: string, device: OpenClawDevice | null): Promise<void>;
 }
 
@@ -63,6 +78,9 @@ export async function openEnrolment({
 }: EnrolmentOptions): Promise<Enrolment> {
   let state = await load(store);
   let turn: Promise<unknown> = Promise.resolve();
+  let noted: Promise<unknown> = Promise.resolve();
+  /** Revoked while the store could not keep it. */
+  const blocked = new Set<string>();
   const waiters = new Map<string, Waiter>();
 
   /** One decision after the other: each sees what the one before made durable. */
@@ -82,6 +100,15 @@ export async function openEnrolment({
   const over = (): MembershipEvent[] =>
     expire(state, now()).filter((event) => event.type !== 'forgotten' || !waiters.has(event.nodeId));
   const sweep = (): Promise<void> => commit(over(), []);
+
+  /** A change that nobody was promised: it joins the next commit, and a link does not wait for it. */
+  function note(member: Member): void {
+    state = reduce(state, { type: 'changed', member });
+    const kept = store.commit([{ type: 'member', id: member.id, value: member }]);
+    noted = Promise.all([noted, kept]).catch((error: unknown) =>
+      log.warn('a change was not kept', { problem: String(error) }),
+    );
+  }
 
   const record = (action: string, by: string, detail: AuditDetail): Change => ({
     type: 'audit',
@@ -106,10 +133,10 @@ export async function openEnrolment({
 
   /** A revoked node that a person wants back, or one that waits. */
   function admission(word: string, approval: Approval) {
-    const revoked = revokedMember(state, word);
-    if (revoked !== undefined) {
-      const detail = { ...named(revoked), again: true };
-      return { id: revoked.id, events: readmit(state, revoked, approval, now()), detail };
+    const former = revokedMember(state, word);
+    if (former !== undefined) {
+      const detail = { ...named(former), again: true };
+      return { id: former.id, events: readmit(state, former, approval, now()), detail };
     }
     const request = findRequest(word);
     return { id: request.nodeId, events: approve(state, request, approval, now()), detail: identity(request) };
@@ -126,17 +153,14 @@ export async function openEnrolment({
     const asking = askingOf(applicant);
     const known = state.members.get(asking.nodeId);
     if (known !== undefined && known.revokedAt === null) {
+      if (blocked.has(known.id)) throw revoked(known.id);
       const { member, more } = relink(known, asking, now());
-      await commit([{ type: 'changed', member }], []);
-      if (more !== null) await askFor(more);
+      note(member);
+      if (more !== null) await askFor(more).catch(unlessFull);
       return member;
     }
     if (applicant.secret !== null) return join(asking, applicant.secret);
-    if (known !== undefined) {
-      throw new FederationError('REVOKED', 'this node was revoked', {
-        hint: `on the master: manage-federation approve ${fingerprint(known.id)}`,
-      });
-    }
+    if (known !== undefined) throw revoked(known.id);
     await sweep();
     await askFor(asking);
     if (state.requests.get(asking.nodeId)?.rejected === true) throw rejected();
@@ -150,7 +174,8 @@ export async function openEnrolment({
     if (event === null) return;
     const news = known === undefined || (event.type === 'asked' && event.request.held !== known.held);
     await commit([event], news ? [record('node.ask', asking.facts.name, identity(asking))] : []);
-    if (news) log.info('a node waits for approval', { name: asking.facts.name, fingerprint: fingerprint(asking.nodeId) });
+    if (news)
+      log.info('a node waits for approval', { name: asking.facts.name, fingerprint: fingerprint(asking.nodeId) });
   }
 
   function waitForPerson(applicant: Applicant): Promise<Member> {
@@ -191,6 +216,7 @@ export async function openEnrolment({
           record('node.approve', approval.by, { ...detail, replace: approval.replace }),
         ]);
         const member = state.members.get(id)!;
+        blocked.delete(id);
         waiters.get(id)?.admit(member);
         return { member, replaced };
       }),
@@ -232,16 +258,23 @@ export async function openEnrolment({
         );
         return { token: formatJoinToken({ hubId, secret }), expiresAt: new Date(expiresAt).toISOString(), uses };
       }),
-    seen: (nodeId) => change(nodeId, (member) => ({ ...member, lastSeenAt: now() })),
-    setDevice: (nodeId, openclaw) => change(nodeId, (member) => ({ ...member, openclaw })),
+    seen(nodeId) {
+      void inTurn(async () => {
+        const member = state.members.get(nodeId);
+        if (member !== undefined) note({ ...member, lastSeenAt: now() });
+      });
+    },
+    setDevice: (nodeId, openclaw) =>
+      inTurn(async () => {
+        const member = state.members.get(nodeId);
+        if (member !== undefined) await commit([{ type: 'changed', member: { ...member, openclaw } }], []);
+      }),
+    block: (nodeId) => void blocked.add(nodeId),
+    async settled() {
+      await turn;
+      await noted;
+    },
   };
-
-  function change(nodeId: string, edit: (member: Member) => Member): Promise<void> {
-    return inTurn(async () => {
-      const member = state.members.get(nodeId);
-      if (member !== undefined) await commit([{ type: 'changed', member: edit(member) }], []);
-    });
-  }
 }
 
 async function load(store: Store): Promise<Membership> {
@@ -292,6 +325,17 @@ function identity({ nodeId, facts, address }: Asking): AuditDetail {
 
 function named({ name, id }: Member): AuditDetail {
   return { node: name, id };
+}
+
+function revoked(nodeId: string): FederationError {
+  return new FederationError('REVOKED', 'this node was revoked', {
+    hint: `on the master: manage-federation approve ${fingerprint(nodeId)}`,
+  });
+}
+
+/** A member that wants more than the list of those who wait can take goes on with what it has. */
+function unlessFull(error: unknown): void {
+  if (!(error instanceof FederationError) || error.code !== 'PENDING_FULL') throw error;
 }
 
 function rejected(): FederationError {

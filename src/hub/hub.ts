@@ -111,7 +111,7 @@ export async function openHub({
   fleet.changes.on('down', ({ nodeId, generation }) => {
     log.info('a link is down', { node: nodeId });
     credentials.linkEnded(nodeId, generation);
-    enrolment.seen(nodeId).catch(logFault);
+    enrolment.seen(nodeId);
   });
 
   const names = ['127.0.0.1', 'localhost', '::1', settings.hub.address, ...settings.hub.names];
@@ -124,7 +124,10 @@ export async function openHub({
     async admit(applicant) {
       const { id } = await enrolment.admit(applicant);
       links += 1;
-      return { link: links, credential: credentials.issue({ nodeId: id, link: links, address: applicant.address }) };
+      const session = { nodeId: id, link: links, address: applicant.address };
+      // Also where no link comes of it: its credential ends some time after the connection, too.
+      applicant.signal.addEventListener('abort', () => credentials.linkEnded(id, session.link));
+      return { link: links, credential: credentials.issue(session) };
     },
     onLink(link) {
       // Revoked between its admission and now: the same as revoked before.
@@ -176,6 +179,7 @@ export async function openHub({
     await Promise.all(listeners.map((listener) => listener.close()));
     stopping.abort();
     await Promise.all([unresolved.done, desk.done]);
+    await enrolment.settled();
   }
 
   try {

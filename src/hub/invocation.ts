@@ -4,7 +4,14 @@ import { FederationError } from '#src/core/errors.ts';
 import { outcomeOf } from '#src/core/outcome.ts';
 import type { Link } from '#src/link/accept.ts';
 import type { Frame } from '#src/protocol/frames.ts';
-import { encodeFrame, encodeJsonFrame, FRAME, frameJson, frameReader } from '#src/protocol/frames.ts';
+import {
+  encodeFrame,
+  encodeJsonFrame,
+  FRAME,
+  frameJson,
+  frameReader,
+  WORKER_JSON_BYTES,
+} from '#src/protocol/frames.ts';
 import type { Result } from '#src/protocol/hub-api.ts';
 import type { Invocation, Started, WorkerExit } from '#src/protocol/worker-api.ts';
 import { startedSchema, workerExitSchema } from '#src/protocol/worker-api.ts';
@@ -24,8 +31,8 @@ export type Ended = Omit<Result, 'node' | 'id' | 'invocation'> & {
 /** One part of a job on one node, on its way. */
 export interface RunningInvocation {
   readonly ended: Promise<Ended>;
-  /** Asks the node to end it. What does not confirm within `confirmMs` is `unknown`. */
-  cancel(confirmMs: number): void;
+  /** Asks the node to end it. What does not confirm it in time is `unknown`. */
+  cancel(): void;
   resume(): void;
   /** Bytes for the process's stdin. Returns false when the link is full. */
   writeStdin(bytes: Buffer): boolean;
@@ -33,16 +40,21 @@ export interface RunningInvocation {
   onStdinDrain(listener: () => void): void;
 }
 
+/** What a node has from TERM to KILL as long as it has not said its own time. */
+const KILL_AFTER_MS = 5000;
+/** For the node's word to be made and to travel. */
+const TRAVEL_MS = 3000;
+
 /**
  * Sends an invocation over a link and follows it to its end. Only an `exit` frame proves an end: a stream that
  * closes without one is `unknown`, because the command may have run.
- * `deadlineMs`: time after which a node that says nothing more is given up; null for none.
+ * `timeoutMs`: when the node has to end it; one that does not confirm that is given up. Null for no such time.
  */
 export function invoke(
   link: Link,
   invocation: Invocation,
   sink: OutputSink,
-  deadlineMs: number | null,
+  timeoutMs: number | null,
 ): RunningInvocation {
   const startedAt = performance.now();
   const { promise: ended, resolve } = Promise.withResolvers<Ended>();
@@ -55,13 +67,20 @@ export function invoke(
   let dropped = false;
   let over = false;
   let status = 200;
-  let deadline = deadlineMs === null ? null : giveUpAfter(deadlineMs);
+  let begun: Started | null = null;
+  let deadline = timeoutMs === null ? null : giveUpAfter(timeoutMs + confirmMs());
+
+  /** Time that the node needs from being told to end it until its word of that is here. */
+  function confirmMs(): number {
+    return (begun?.killAfterMs ?? KILL_AFTER_MS) + TRAVEL_MS;
+  }
 
   function giveUpAfter(ms: number): NodeJS.Timeout {
-    return setTimeout(
-      () => stream.destroy(new FederationError('LINK_LOST', 'the node did not confirm the end')),
-      ms,
-    ).unref();
+    return setTimeout(() => {
+      // The node's word may stand behind output that our own client does not take: that is no silence of the node.
+      if (sinkFull && !cancelled) deadline = giveUpAfter(confirmMs());
+      else stream.destroy(new FederationError('LINK_LOST', 'the node did not confirm the end'));
+    }, ms).unref();
   }
 
   function finish(): void {
@@ -75,7 +94,7 @@ export function invoke(
     if (over) throw new FederationError('LINK_LOST', 'the node sent a frame after `exit`');
     switch (frame.type) {
       case FRAME.started:
-        sink.started(startedSchema.parse(frameJson(frame)));
+        begin(startedSchema.parse(frameJson(frame)));
         return;
       case FRAME.stdout:
       case FRAME.stderr:
@@ -93,6 +112,13 @@ export function invoke(
     }
   }
 
+  /** The node states who it is, once, and has to be the one whose link this is. */
+  function begin(started: Started): void {
+    if (begun !== null || started.node !== link.nodeId) throw new FederationError('LINK_LOST', 'the node lied');
+    begun = started;
+    sink.started(started);
+  }
+
   /** A cancelled invocation is read to its exit record even if nobody takes its output any more. */
   function output(type: typeof FRAME.stdout | typeof FRAME.stderr, bytes: Buffer): void {
     if (sinkFull && cancelled) {
@@ -103,7 +129,7 @@ export function invoke(
     if (sinkFull && !cancelled) stream.pause();
   }
 
-  const reader = frameReader(onFrame);
+  const reader = frameReader(onFrame, WORKER_JSON_BYTES);
   stream.on('response', (headers) => (status = headers[':status'] ?? 0));
   stream.on('data', (chunk: Buffer) => {
     if (status !== 200) return;
@@ -127,21 +153,21 @@ export function invoke(
     if (status !== 200) return { ...common, ...neverRan(`the node answered ${status}`) };
     if (exit === null) return { ...common, ...unknown(stream, fault), truncated: true };
     const ending = endingOf(exit);
-    return { ...common, ...ending, truncated: ending.truncated || dropped };
+    return { ...common, ...ending, truncated: ending.truncated || dropped || !hasAll(exit, bytes) };
   }
 
   return {
     ended,
-    cancel(confirmMs) {
+    cancel() {
       if (cancelled || over || stream.closed || stream.destroyed) return;
       cancelled = true;
-      // Behind input that the process does not read, the frame would wait as long as that does.
-      if (stream.writableNeedDrain) cancelAside(link, invocation.id);
+      // Behind input that the process does not read, a frame would wait as long as that does.
+      if (invocation.stdin) cancelAside(link, invocation.id);
       else stream.write(encodeFrame(FRAME.cancel, 0, Buffer.alloc(0)));
       // Output that waits for a stalled client stands before the exit record.
       stream.resume();
       if (deadline !== null) clearTimeout(deadline);
-      deadline = giveUpAfter(confirmMs);
+      deadline = giveUpAfter(confirmMs());
     },
     resume() {
       sinkFull = false;
@@ -151,6 +177,12 @@ export function invoke(
     endStdin: () => void (stream.writable && stream.write(encodeFrame(FRAME.stdinEnd, 0, Buffer.alloc(0)))),
     onStdinDrain: (listener) => void stream.on('drain', listener),
   };
+}
+
+/** Whether all that the node says the process printed has arrived. */
+function hasAll(exit: WorkerExit, got: { readonly stdoutBytes: number; readonly stderrBytes: number }): boolean {
+  if (exit.kind !== 'ended' || exit.replayed) return true;
+  return exit.exit.stdoutBytes === got.stdoutBytes && exit.exit.stderrBytes === got.stderrBytes;
 }
 
 /** Asks on a stream of its own. The answer is the `exit` frame of the invocation's stream. */

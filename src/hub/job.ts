@@ -1,3 +1,4 @@
+import type { Log } from '#src/adapters/log.ts';
 import type { Store } from '#src/adapters/store/store.ts';
 import { FederationError } from '#src/core/errors.ts';
 import type { Member } from '#src/core/membership.ts';
@@ -25,7 +26,6 @@ export interface JobAudience {
 export interface RunningJob {
   readonly id: string;
   readonly targets: readonly Member[];
-  /** Rejects where the store can't keep how it ended. */
   readonly done: Promise<JobEnded>;
   /** Ends it everywhere; `done` still says how each part ended. */
   cancel(by: string): Promise<void>;
@@ -47,16 +47,17 @@ export interface JobParts {
   readonly store: Store;
   readonly fleet: Fleet;
   readonly broadcastTimeoutMs: number;
+  readonly log: Log;
 }
-
-/** A node has killAfterSeconds from TERM to KILL; then its word has to travel. */
-const CONFIRM_MS = 8000;
 
 /** Sends a recorded job to its targets, all at once. */
 export function runJob(parts: JobParts): RunningJob {
-  const { id, request, asker, targets, record, audience, store, fleet, broadcastTimeoutMs } = parts;
+  const { id, request, asker, targets, record, audience, store, fleet, broadcastTimeoutMs, log } = parts;
   const invocations = new Map<number, RunningInvocation>();
   let ending = false;
+
+  const notKept = (error: unknown): void =>
+    log.error('what became of a job was not kept', { job: id, problem: String(error) });
 
   async function runOn(member: Member, target: number): Promise<void> {
     const blank = record.results[target]!;
@@ -84,8 +85,7 @@ export function runJob(parts: JobParts): RunningJob {
     const timeoutMs = command.timeoutMs ?? (request.kind === 'broadcast' ? broadcastTimeoutMs : null);
     const spec = { id: invocation, job: id, asker, command: { ...command, timeoutMs }, stdin };
     try {
-      const deadline = timeoutMs === null ? null : timeoutMs + CONFIRM_MS;
-      invocations.set(target, invoke(fleet.link(member.id)!, spec, sink, deadline));
+      invocations.set(target, invoke(fleet.link(member.id)!, spec, sink, timeoutMs));
     } catch (error) {
       if (error instanceof FederationError) return withoutRun('unreachable', error.message);
       throw error;
@@ -98,8 +98,11 @@ export function runJob(parts: JobParts): RunningJob {
   }
 
   async function finish(): Promise<JobEnded> {
-    await Promise.all(targets.map((member, target) => runOn(member, target)));
-    await store.commit(record.ended(Date.now()));
+    const ends = await Promise.allSettled(targets.map((member, target) => runOn(member, target)));
+    for (const end of ends)
+      if (end.status === 'rejected') log.error('a part of a job failed', { job: id, problem: String(end.reason) });
+    // Not waited for: were it lost, the job's parts would be `unknown` here, and their nodes asked again.
+    store.commit(record.ended(Date.now())).catch(notKept);
     return { job: id, summary: summarize(record.results) };
   }
 
@@ -110,8 +113,9 @@ export function runJob(parts: JobParts): RunningJob {
     async cancel(by) {
       if (ending) return;
       ending = true;
-      for (const one of invocations.values()) one.cancel(CONFIRM_MS);
-      await store.commit(record.cancelled(by));
+      for (const one of invocations.values()) one.cancel();
+      // It is ended in any case.
+      await store.commit(record.cancelled(by)).catch(notKept);
     },
     resume() {
       for (const one of invocations.values()) one.resume();

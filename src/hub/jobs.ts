@@ -51,12 +51,14 @@ export function createJobs({ store, fleet, members, broadcastTimeoutMs, onUnknow
     const id = createId();
     const record = jobRecord(id, request, asker, targets, targets.map(underWay));
     await store.commit(record.started());
+    // Nothing was sent: whoever looks at the record later asks the nodes, which never heard of it.
+    if (closing) throw new FederationError('HUB_STOPPING', 'the hub stops');
     audience.opened({
       job: id,
       targets: targets.map((member) => ({ node: member.name, id: member.id })),
       leftOut: leftOut.map((member) => ({ node: member.name, id: member.id, state: fleet.state(member) })),
     });
-    const job = runJob({ id, request, asker, targets, record, audience, store, fleet, broadcastTimeoutMs });
+    const job = runJob({ id, request, asker, targets, record, audience, store, fleet, broadcastTimeoutMs, log });
     running.set(id, job);
     void job.done
       .then(() => {

@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import { readFile } from 'node:fs/promises';
+import { readFile, rmdir } from 'node:fs/promises';
 import { userInfo } from 'node:os';
 import { join } from 'node:path';
 import { Command } from 'commander';
@@ -43,7 +43,9 @@ export async function startHub(home: Home, settings: Settings, log: Log): Promis
     cleanups.push(() => store.close());
     const gateway = gatewayOf(settings, log, stopping.signal);
     cleanups.push(async () => gateway?.close());
-    const operator = { socket: join(await runtimeDirectory(home.path), 'operator.sock'), name: userInfo().username };
+    const sockets = await runtimeDirectory(home.path);
+    cleanups.push(() => rmdir(sockets).catch(() => undefined));
+    const operator = { socket: join(sockets, 'operator.sock'), name: userInfo().username };
     const hub = await openHub({ settings, version: VERSION, key, store, gateway, operator, log });
     cleanups.push(() => hub.close());
 

@@ -5,6 +5,7 @@ import type { Credentials } from '#src/hub/credentials.ts';
 import type { Enrolment } from '#src/hub/enrolment.ts';
 import type { Fleet } from '#src/hub/fleet.ts';
 import type { GatewayDesk } from '#src/hub/gateway.ts';
+import { findNode } from '#src/core/selector.ts';
 import type { Link } from '#src/link/accept.ts';
 
 export interface RevocationParts {
@@ -41,7 +42,18 @@ export function createRevocation({ enrolment, fleet, credentials, carrier, desk 
 
   return {
     async revoke(word, by) {
-      const { id } = await enrolment.revoke(word, by);
+      const { id } = findNode(
+        [...enrolment.members()].filter(({ revokedAt }) => revokedAt === null),
+        word,
+      );
+      try {
+        await enrolment.revoke(id, by);
+      } catch (error) {
+        // It is out all the same, until this hub ends; that it is not kept is still said.
+        enrolment.block(id);
+        await putOut(id);
+        throw error;
+      }
       await putOut(id);
       return id;
     },

@@ -1,11 +1,13 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import type { Log } from '#src/adapters/log.ts';
 import type { Store } from '#src/adapters/store/store.ts';
+import { FederationError } from '#src/core/errors.ts';
 import { outcomeOf, summarize } from '#src/core/outcome.ts';
 import type { Fleet } from '#src/hub/fleet.ts';
 import type { Link } from '#src/link/accept.ts';
 import type { JobView, Result } from '#src/protocol/hub-api.ts';
 import type { InvocationState } from '#src/protocol/worker-api.ts';
+import { WORKER_JSON_BYTES } from '#src/protocol/frames.ts';
 import { invocationStateSchema } from '#src/protocol/worker-api.ts';
 
 /** Finds out what became of invocations whose end nobody saw, as soon as their node is back to be asked. */
@@ -27,6 +29,9 @@ const LOOK_BACK = 1000;
 /** Between two questions for an invocation that still runs. */
 const ASK_AGAIN_MS = 5000;
 
+/** For one answer. */
+const ANSWER_MS = 5000;
+
 /** An answer that leaves the outcome as it is: the node's own word is that it does not know either. */
 const LOST = 'the node does not know how it ended';
 
@@ -34,6 +39,14 @@ export async function createUnresolved({ store, fleet, log, signal }: Unresolved
   /** By node: the invocations to ask for, with their jobs. */
   const open = new Map<string, Map<string, string>>();
   const asking = new Map<string, Promise<void>>();
+  let turn: Promise<unknown> = Promise.resolve();
+
+  /** One after the other: two parts of one job are two changes of the same record. */
+  function settleInTurn(job: string, invocation: string, state: InvocationState): Promise<void> {
+    const mine = turn.then(() => settle(store, job, invocation, state));
+    turn = mine.catch(() => undefined);
+    return mine;
+  }
 
   function watch({ job, results }: JobView): void {
     for (const { id, invocation, outcome, reason } of results) {
@@ -48,12 +61,15 @@ export async function createUnresolved({ store, fleet, log, signal }: Unresolved
   function askSoon(link: Link): void {
     if (asking.has(link.nodeId) || !open.has(link.nodeId)) return;
     const work = ask(link)
-      .catch((error: unknown) => log.warn('a node could not be asked for lost results', { problem: String(error) }))
+      .catch(async (error: unknown) => {
+        log.warn('a node could not be asked for lost results', { problem: String(error) });
+        await pause(ASK_AGAIN_MS, undefined, { signal, ref: false }).catch(() => undefined);
+      })
       .finally(() => {
         asking.delete(link.nodeId);
-        // A link that came while the old one was still asked.
+        // What was lost meanwhile, or on a link that came meanwhile.
         const next = fleet.link(link.nodeId);
-        if (next !== undefined && next !== link) askSoon(next);
+        if (next !== undefined && !signal.aborted) askSoon(next);
       });
     asking.set(link.nodeId, work);
   }
@@ -64,7 +80,7 @@ export async function createUnresolved({ store, fleet, log, signal }: Unresolved
       for (const [invocation, job] of [...questions]) {
         const state = await stateOf(link, invocation);
         if (state.state === 'running') continue;
-        await settle(store, job, invocation, state);
+        await settleInTurn(job, invocation, state);
         questions.delete(invocation);
       }
       if (questions.size === 0) open.delete(link.nodeId);
@@ -87,8 +103,19 @@ export async function createUnresolved({ store, fleet, log, signal }: Unresolved
 
 async function stateOf(link: Link, invocation: string): Promise<InvocationState> {
   const stream = link.request({ ':method': 'GET', ':path': `/invocations/${invocation}` }, { endStream: true });
+  const late = setTimeout(() => stream.destroy(new FederationError('LINK_LOST', 'no answer')), ANSWER_MS);
   const chunks: Buffer[] = [];
-  for await (const chunk of stream) chunks.push(chunk as Buffer);
+  let bytes = 0;
+  try {
+    for await (const chunk of stream as AsyncIterable<Buffer>) {
+      bytes += chunk.length;
+      // Thrown from here, it also destroys the stream.
+      if (bytes > WORKER_JSON_BYTES) throw new FederationError('LINK_LOST', 'an answer is too long');
+      chunks.push(chunk);
+    }
+  } finally {
+    clearTimeout(late);
+  }
   return invocationStateSchema.parse(JSON.parse(Buffer.concat(chunks).toString('utf8')));
 }
 

@@ -68,7 +68,8 @@ export interface Acceptor {
 export function createAcceptor(options: AcceptOptions): Acceptor {
   const { unprovenMax = 256, handshakeMs = HANDSHAKE_MS, versions = PROTOCOL_VERSIONS } = options;
   const sockets = new Map<Socket, Link | null>();
-  let unproven = 0;
+  /** Connections that have not proved a key yet, with the address that each comes from. */
+  const unproven = new Map<Socket, string>();
   let closing = false;
 
   async function receive(socket: Socket, host: string): Promise<void> {
@@ -82,7 +83,7 @@ export function createAcceptor(options: AcceptOptions): Acceptor {
       gone.abort(new FederationError('LINK_LOST', 'the node has gone'));
     });
     try {
-      const proven = await prove(channel, host);
+      const proven = await prove(socket, channel, host);
       const admission = await options.admit({
         ...proven,
         address: addressOf(socket),
@@ -101,12 +102,12 @@ export function createAcceptor(options: AcceptOptions): Acceptor {
     }
   }
 
-  async function prove(channel: Lines, host: string) {
-    unproven += 1;
+  async function prove(socket: Socket, channel: Lines, host: string) {
+    unproven.set(socket, addressOf(socket));
     try {
       return await challengeNode(channel, { key: options.key, versions, host });
     } finally {
-      unproven -= 1;
+      unproven.delete(socket);
     }
   }
 
@@ -148,10 +149,11 @@ export function createAcceptor(options: AcceptOptions): Acceptor {
       socket.on('error', () => undefined);
       sockets.set(socket, null);
       socket.once('close', () => sockets.delete(socket));
-      if (closing || unproven >= unprovenMax) {
+      if (closing) {
         socket.destroy();
         return;
       }
+      if (unproven.size >= unprovenMax) evict(unproven);
       const refusal = refuseUpgrade(request, (host) => options.isHost(host));
       if (refusal !== null) {
         answerRefusal(socket, refusal);
@@ -185,4 +187,14 @@ function refuse(socket: Socket, channel: Lines, error: unknown): void {
 
 function addressOf(socket: Socket): string {
   return (socket.remoteAddress ?? '').replace(/^::ffff:/, '');
+}
+
+/**
+ * Makes room: ends one connection of the address that has the most. Whoever holds many idle ones open loses them to
+ * newcomers; which one is left to chance, so that nobody can arrange to lose none.
+ */
+function evict(unproven: ReadonlyMap<Socket, string>): void {
+  const byAddress = Map.groupBy(unproven.keys(), (socket) => unproven.get(socket)!);
+  const [busiest = []] = [...byAddress.values()].toSorted((a, b) => b.length - a.length);
+  busiest[Math.floor(Math.random() * busiest.length)]?.destroy();
 }

@@ -60,5 +60,7 @@ function mustBePatient({ error, reached, refused }: Ending): boolean {
   if (reached === 'waiting' && !refused) return true;
   // two daemons with one key would take the link from each other without end
   if (error.code === 'LINK_REPLACED') return true;
+  // the next attempt comes without the token
+  if (error.code.startsWith('TOKEN_')) return false;
   return refused && exitCodeOf(error.code) !== 1;
 }

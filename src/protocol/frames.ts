@@ -122,7 +122,7 @@ export function frameReader(onFrame: (frame: Frame) => void, maxJsonBytes = MAX_
 
   return {
     push(chunk) {
-      for (let rest = chunk; rest.length > 0; ) rest = open === null ? takeHeader(rest) : takePayload(open, rest);
+      for (let rest = chunk; rest.length > 0;) rest = open === null ? takeHeader(rest) : takePayload(open, rest);
     },
     get atBoundary() {
       return open === null && headerBytes === 0;

@@ -51,22 +51,31 @@ export const invocationSchema = z.object({
 export type Invocation = z.infer<typeof invocationSchema>;
 
 /** The `started` frame: the node says itself who it is. */
-export const startedSchema = z.object({ node: z.string(), name: z.string(), pid: z.int() });
+export const startedSchema = z.object({
+  node: z.string().max(64),
+  name: z.string().max(63),
+  pid: z.int().positive(),
+  /** How long it has from TERM to KILL when it is to be ended. */
+  killAfterMs: z.int().min(0).max(60_000),
+});
 export type Started = z.infer<typeof startedSchema>;
 
 /** The hub keeps it: a node that has turned must not fill its disk with words. */
 const words = z.string().transform((said) => said.slice(0, 1000));
 
 export const exitRecordSchema = z.object({
-  exitCode: z.int().nullable(),
-  signal: z.string().max(32).nullable(),
+  exitCode: z.int().min(0).max(255).nullable(),
+  signal: z
+    .string()
+    .regex(/^SIG[A-Z0-9+-]{1,12}$/)
+    .nullable(),
   ended: z.enum(['itself', 'timeout', 'cancelled', 'hub-lost', 'revoked']),
   spawnError: words.optional(),
-  durationMs: z.number(),
-  stdoutBytes: z.int(),
-  stderrBytes: z.int(),
+  durationMs: z.number().min(0),
+  stdoutBytes: z.int().min(0),
+  stderrBytes: z.int().min(0),
   truncated: z.boolean(),
-  survivors: z.int(),
+  survivors: z.int().min(0),
 });
 
 /** The `exit` frame of a worker: how it ended, or why it was never started. */

@@ -1,3 +1,4 @@
+import { once } from 'node:events';
 import { constants, type ServerHttp2Stream } from 'node:http2';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { z } from 'zod';
@@ -18,7 +19,7 @@ export interface Executor {
   state(id: string): InvocationState;
   /** Ends one invocation; false when no such one runs. Its `exit` goes out on its own stream. */
   cancel(id: string): boolean;
-  /** Ends everything that runs. Resolves when all of it is dead and in the journal. */
+  /** Ends everything that runs. Resolves when all of it is dead and in the journal, and the hub had time to hear of it. */
   endAll(reason: 'revoked' | 'cancelled'): Promise<void>;
   readonly running: number;
 }
@@ -42,6 +43,8 @@ const LAST_OUTPUT_MS = 250;
 
 export function createExecutor({ node, settings, journal, processes, log }: ExecutorOptions): Executor {
   const running = new Map<string, Running>();
+  /** Answers that are on their way to the hub. */
+  const open = new Set<ServerHttp2Stream>();
 
   function run(stream: ServerHttp2Stream): void {
     let current: RunningInvocation | null = null;
@@ -95,6 +98,7 @@ export function createExecutor({ node, settings, journal, processes, log }: Exec
       const exit = await current.run();
       journal.end(id, exit);
       answerExit(stream, { kind: 'ended', exit, replayed: false });
+      untilClosed(stream);
     } catch (error) {
       if (error instanceof FederationError && error.code === 'JOURNAL_FULL') {
         answerExit(stream, { kind: 'refused', outcome: 'unreachable', reason: error.message });
@@ -109,10 +113,18 @@ export function createExecutor({ node, settings, journal, processes, log }: Exec
     }
   }
 
+  function untilClosed(stream: ServerHttp2Stream): void {
+    if (stream.closed) return;
+    open.add(stream);
+    stream.once('close', () => open.delete(stream));
+  }
+
   function judge({ asker, command }: Invocation, exec: ExecSettings): WorkerExit | null {
     const consented = consent(asker, node.role);
     const verdict =
-      consented.kind === 'allow' ? judgeCommand(exec, { argv: argvOf(command), env: command.env }) : consented;
+      consented.kind === 'allow'
+        ? judgeCommand(exec, { argv: argvOf(command), cwd: command.cwd, env: command.env })
+        : consented;
     // Nobody can be asked from here: what wants an approval is not approved.
     return verdict.kind === 'allow' ? null : { kind: 'refused', outcome: 'denied', reason: verdict.rule };
   }
@@ -143,6 +155,10 @@ export function createExecutor({ node, settings, journal, processes, log }: Exec
     async endAll(reason) {
       // Again for those that came while the others died.
       while (running.size > 0) await Promise.all([...running.values()].map((one) => end(one, reason)));
+      const told = Promise.all([...open].map((stream) => once(stream, 'close')));
+      const waiting = new AbortController();
+      await Promise.race([told, sleep(LAST_OUTPUT_MS, null, waiting).catch(() => null)]);
+      waiting.abort();
     },
     get running() {
       return running.size;

@@ -1,6 +1,6 @@
 import { FederationError } from '#src/core/errors.ts';
 import type { NodeHostDesk } from '#src/worker/node-host.ts';
-import { ownNodeHostSchema, setupCodeSchema } from '#src/protocol/hub-api.ts';
+import { errorSchema, ownNodeHostSchema, setupCodeSchema } from '#src/protocol/hub-api.ts';
 
 /** A question to the hub must not outlast the interest in its answer. */
 const ANSWER_MS = 20_000;
@@ -16,8 +16,9 @@ export function hubClient(hub: string, credential: () => string | null, signal: 
     const response = await send(`http://${hub}/api/v1/${path}`, bearer, body);
     const answer: unknown = await response.json().catch(() => null);
     if (response.ok) return answer;
-    const { message = `the hub answered ${response.status}` } = (answer ?? {}) as { message?: string };
-    throw new FederationError('FORBIDDEN', message);
+    const refusal = errorSchema.safeParse(answer);
+    if (!refusal.success) throw new FederationError('HUB_UNREACHABLE', `the hub answered ${response.status}`);
+    throw new FederationError(refusal.data.code, refusal.data.message);
   }
 
   async function send(url: string, bearer: string, body: object | undefined): Promise<Response> {

@@ -69,7 +69,7 @@ export function createInvocation(options: InvocationOptions): RunningInvocation 
   /** Resolves with the time that the process took, when its output is delivered too. */
   async function accompany(started: Child, startedAt: number): Promise<number> {
     child = started;
-    answerStarted(stream, { node: node.id, name: node.name, pid: started.pid });
+    answerStarted(stream, { node: node.id, name: node.name, pid: started.pid, killAfterMs });
     output = relayOutput({ stream, stdout: started.stdout, stderr: started.stderr });
     input.attach(started.stdin);
     if (lost) output.discard();

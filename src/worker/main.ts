@@ -5,6 +5,7 @@ import { bootId } from '#src/adapters/boot-id.ts';
 import { runCommandLine } from '#src/adapters/command-line.ts';
 import type { Home } from '#src/adapters/home.ts';
 import { homePath, openHome } from '#src/adapters/home.ts';
+import { lockHome } from '#src/adapters/home-lock.ts';
 import type { Log } from '#src/adapters/log.ts';
 import { createLog } from '#src/adapters/log.ts';
 import { nodeHostProgram } from '#src/adapters/openclaw/node-host.ts';
@@ -16,13 +17,13 @@ import { reportError } from '#src/adapters/terminal.ts';
 import { VERSION } from '#src/adapters/version.ts';
 import { FederationError } from '#src/core/errors.ts';
 import { checkNodeName, nodeNameFrom } from '#src/core/node.ts';
-import type { NodeFacts } from '#src/core/node.ts';
+import type { NodeFacts, Role } from '#src/core/node.ts';
 import type { Settings } from '#src/core/settings.ts';
-import type { DialEvent } from '#src/link/dial.ts';
 import { keepLink } from '#src/link/dial.ts';
 import { createPrivateKey, keyPair } from '#src/link/key.ts';
 import { createWorkerApi } from '#src/worker/api.ts';
 import { startCarrier } from '#src/worker/carrier.ts';
+import type { Executor } from '#src/worker/exec.ts';
 import { createExecutor } from '#src/worker/exec.ts';
 import { parseHubAddress } from '#src/worker/hub-address.ts';
 import { hubClient } from '#src/worker/hub-client.ts';
@@ -34,27 +35,105 @@ import { openReport } from '#src/worker/report.ts';
 export interface Worker {
   readonly id: string;
   readonly name: string;
-  /** Ends what runs, the node host and the link. */
+  /** Ends what runs, the node host and the link; again, it does nothing. */
   close(): Promise<void>;
 }
 
-/** Starts the worker daemon of a home. Throws FederationError; a hub that can't be reached is no reason to. */
+/** Starts the worker daemon of a home. Throws FederationError, and nothing is left running then; a hub that can't be reached is no reason to. */
 export async function startWorker(home: Home, settings: Settings, log: Log): Promise<Worker> {
-  const { worker, nodeHost } = settings;
-  const hub = parseHubAddress(worker.hub);
-  const key = keyPair(await home.secret('node.key', createPrivateKey));
-  const name = settings.name === undefined ? nodeNameFrom(hostname()) : checkNodeName(settings.name);
-  const memory = await openMembershipMemory(home);
+  const stopping = new AbortController();
+  const cleanups: (() => Promise<unknown>)[] = [];
+  const close = async (): Promise<void> => {
+    for (const cleanup of cleanups.splice(0).toReversed()) await cleanup();
+  };
+  try {
+    return await compose();
+  } catch (error) {
+    stopping.abort();
+    await close();
+    throw error;
+  }
+
+  async function compose(): Promise<Worker> {
+    const { signal } = stopping;
+    const { worker, nodeHost } = settings;
+    const hub = parseHubAddress(worker.hub);
+    const name = settings.name === undefined ? nodeNameFrom(hostname()) : checkNodeName(settings.name);
+    // Two daemons would take each other's processes for orphans.
+    cleanups.push(await lockHome(home, 'worker'));
+    const key = keyPair(await home.secret('node.key', createPrivateKey));
+    const memory = await openMembershipMemory(home);
+    const executor = await openExecutor(home, settings, { id: key.id, name, role: settings.role }, log, cleanups);
+    const report = await openReport(home, { id: key.id, name, hub: worker.hub ?? '' }, log.child('link'));
+    cleanups.push(() => report.close());
+
+    let credential: string | null = null;
+    if (nodeHost.enabled) {
+      cleanups.push(await superviseNodeHost(home, settings, name, () => credential, log, signal));
+    }
+    const logFault = (error: unknown): void => log.error('something failed', { problem: String(error) });
+    const linked = keepLink({
+      hub,
+      key,
+      pin: () => memory.pin(),
+      facts: () => factsOf(name, settings),
+      secret: () => memory.secret(),
+      async onWelcome(welcome, hubId) {
+        await memory.welcomed(welcome, hubId);
+        credential = welcome.credential;
+      },
+      onStream: createWorkerApi({ executor, knownEpoch: () => memory.epoch() }),
+      onEvent(event) {
+        report.event(event);
+        if (event.type !== 'refused') return;
+        if (event.error.code === 'REVOKED') void executor.endAll('revoked');
+        if (event.error.code.startsWith('TOKEN_')) memory.tokenRefused().catch(logFault);
+      },
+      signal,
+    });
+    cleanups.push(async () => {
+      await executor.endAll('cancelled');
+      stopping.abort();
+      await linked;
+    });
+    log.info('the worker daemon runs', { name, node: key.id, hub: worker.hub ?? null, version: VERSION });
+    return { id: key.id, name, close };
+  }
+}
+
+function factsOf(name: string, { role, worker, nodeHost }: Settings): NodeFacts {
+  return {
+    name,
+    role,
+    version: VERSION,
+    platform: process.platform,
+    arch: process.arch,
+    offers: [...(worker.exec.mode === 'off' ? [] : ['exec']), ...(nodeHost.enabled ? ['node-host'] : [])],
+  };
+}
+
+type Cleanups = (() => Promise<unknown>)[];
+
+/** What runs commands, with its journal; what a daemon before this one left running is ended first. */
+async function openExecutor(
+  home: Home,
+  { worker }: Settings,
+  node: { id: string; name: string; role: Role },
+  log: Log,
+  cleanups: Cleanups,
+): Promise<Executor> {
   const journal = await openJournal({
     directory: home.path,
     maxBytes: worker.journalMaxBytes,
     retainMs: worker.journalDays * 86_400_000,
     bootId: await bootId(),
   });
+  cleanups.push(() => journal.close());
   const processes = createProcesses({ log: log.child('process') });
+  cleanups.push(async () => processes.close());
   await processes.endOrphans(journal.lost);
-  const executor = createExecutor({
-    node: { id: key.id, name, role: settings.role },
+  return createExecutor({
+    node,
     settings: () => ({
       exec: worker.exec,
       hubLossMs: worker.hubLossSeconds * 1000,
@@ -64,83 +143,41 @@ export async function startWorker(home: Home, settings: Settings, log: Log): Pro
     processes,
     log: log.child('exec'),
   });
-  const report = await openReport(home, { id: key.id, name, hub: worker.hub ?? '' }, log.child('link'));
+}
 
-  const stopping = new AbortController();
-  const { signal } = stopping;
-  let credential: string | null = null;
-  const facts: NodeFacts = {
-    name,
-    role: settings.role,
-    version: VERSION,
-    platform: process.platform,
-    arch: process.arch,
-    offers: [...(worker.exec.mode === 'off' ? [] : ['exec']), ...(nodeHost.enabled ? ['node-host'] : [])],
-  };
-
-  function onEvent(event: DialEvent): void {
-    report.event(event);
-    if (event.type !== 'refused') return;
-    if (event.error.code === 'REVOKED') void executor.endAll('revoked');
-    if (event.error.code.startsWith('TOKEN_')) memory.tokenRefused().catch(logFault);
-  }
-
-  const logFault = (error: unknown): void => log.error('something failed', { problem: String(error) });
-  const linked = keepLink({
+/** Runs OpenClaw's node host beside the link. Resolves, when its way to the gateway is open, with what ends both. */
+async function superviseNodeHost(
+  home: Home,
+  { worker, nodeHost }: Settings,
+  name: string,
+  credential: () => string | null,
+  log: Log,
+  signal: AbortSignal,
+): Promise<() => Promise<void>> {
+  const hub = worker.hub ?? '';
+  const carrier = await startCarrier({
+    port: nodeHost.carrierPort,
     hub,
-    key,
-    pin: () => memory.pin(),
-    facts: () => facts,
-    secret: () => memory.secret(),
-    async onWelcome(welcome, hubId) {
-      await memory.welcomed(welcome, hubId);
-      credential = welcome.credential;
-    },
-    onStream: createWorkerApi({ executor, knownEpoch: () => memory.epoch() }),
-    onEvent,
+    credential,
+    log: log.child('carrier'),
     signal,
   });
-  const supervised = nodeHost.enabled ? await superviseNodeHost() : null;
-  log.info('the worker daemon runs', { name, node: key.id, hub: worker.hub ?? null, version: VERSION });
-
-  async function superviseNodeHost() {
-    const authority = worker.hub ?? '';
-    const carrier = await startCarrier({
-      port: nodeHost.carrierPort,
-      hub: authority,
-      credential: () => credential,
-      log: log.child('carrier'),
-      signal,
-    });
-    const { done } = startNodeHost({
-      program: nodeHostProgram({
-        openclaw: nodeHost.openclaw,
-        stateDirectory: home.file('openclaw'),
-        displayName: name,
-        commands: nodeHost.commands,
-        log: log.child('node-host'),
-      }),
-      desk: hubClient(authority, () => credential, signal),
-      carrierPort: carrier.port,
+  const { done } = startNodeHost({
+    program: nodeHostProgram({
+      openclaw: nodeHost.openclaw,
+      stateDirectory: home.file('openclaw'),
+      displayName: name,
+      commands: nodeHost.commands,
       log: log.child('node-host'),
-      signal,
-    });
-    return { carrier, done };
-  }
-
-  return {
-    id: key.id,
-    name,
-    async close() {
-      await executor.endAll('cancelled');
-      stopping.abort();
-      await supervised?.done;
-      await supervised?.carrier.close();
-      await linked;
-      await journal.close();
-      processes.close();
-      await report.close();
-    },
+    }),
+    desk: hubClient(hub, credential, signal),
+    carrierPort: carrier.port,
+    log: log.child('node-host'),
+    signal,
+  });
+  return async () => {
+    await done;
+    await carrier.close();
   };
 }
 

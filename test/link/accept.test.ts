@@ -42,8 +42,8 @@ function proof(key: KeyPair, challenge: Record<string, unknown>, versions: reado
 }
 
 /** Up to the hub's challenge. */
-async function meet(hub: TestHub, key: KeyPair, versions?: readonly number[]) {
-  const peer = await knockByHand(hub.port);
+async function meet(hub: TestHub, key: KeyPair, versions?: readonly number[], localAddress?: string) {
+  const peer = await knockByHand(hub.port, {}, '', localAddress);
   expect(await peer.status()).toBe(101);
   peer.send(hello(key, versions));
   const challenge = await peer.line();
@@ -277,20 +277,28 @@ test('a refusal carries its words, and a bug of ours none', async () => {
   expect(hub.faults).toEqual([thrown]);
 });
 
-test('connections that prove nothing are capped, and a proven one makes room', async () => {
+test('connections that prove nothing are capped, and what is over the cap goes at the cost of their own source', async () => {
   const hub = await hubFor({ unprovenMax: 2 });
+  const idle = [await knockByHand(hub.port), await knockByHand(hub.port)];
+  for (const peer of idle) expect(await peer.status()).toBe(101);
   const key = newKey();
-  const first = await meet(hub, key);
-  const second = await knockByHand(hub.port);
-  expect(await second.status()).toBe(101);
-  const third = await knockByHand(hub.port);
-  await gone(third);
-  expect(third.rest()).toBe('');
-  first.peer.send(proof(key, first.challenge));
-  expect(await first.peer.line()).toMatchObject({ type: 'welcome' });
-  const fourth = await knockByHand(hub.port);
-  expect(await fourth.status()).toBe(101);
-  for (const peer of [first.peer, second, fourth]) peer.socket.destroy();
+  const newcomer = await meet(hub, key);
+  // One of the idle ones made room for it.
+  await Promise.race(idle.map(gone));
+  newcomer.peer.send(proof(key, newcomer.challenge));
+  expect(await newcomer.peer.line()).toMatchObject({ type: 'welcome' });
+  for (const peer of [newcomer.peer, ...idle]) peer.socket.destroy();
+});
+
+test('a source that holds all idle connections cannot keep a newcomer from another one out', async () => {
+  const hub = await hubFor({ unprovenMax: 8 });
+  const flood = await Promise.all(Array.from({ length: 32 }, () => knockByHand(hub.port)));
+  const key = newKey();
+  const newcomer = await meet(hub, key, undefined, '127.0.0.2');
+  const more = await Promise.all(Array.from({ length: 32 }, () => knockByHand(hub.port)));
+  newcomer.peer.send(proof(key, newcomer.challenge));
+  expect(await newcomer.peer.line()).toMatchObject({ type: 'welcome' });
+  for (const peer of [newcomer.peer, ...flood, ...more]) peer.socket.destroy();
 });
 
 test('a hello that comes with the upgrade request is not lost', async () => {

@@ -235,8 +235,9 @@ export async function knockByHand(
   port: number,
   headers: Record<string, string | undefined> = {},
   tail = '',
+  localAddress = '127.0.0.1',
 ): Promise<RawPeer> {
-  const socket = connect(port, '127.0.0.1');
+  const socket = connect({ port, host: '127.0.0.1', localAddress });
   const peer = rawPeer(socket);
   const sent = Object.entries({ ...UPGRADE, ...headers }).filter(([, value]) => value !== undefined);
   socket.write(`GET /link HTTP/1.1\r\n${sent.map(([name, value]) => `${name}: ${value}\r\n`).join('')}\r\n${tail}`);

@@ -97,6 +97,8 @@ export async function openConnection({ url, token, onEvent, signal }: ConnectOpt
     }
   }
 
+  // Aborted before it is waited for, its failure is nobody's.
+  challenged.promise.catch(() => undefined);
   const late = setTimeout(() => socket.terminate(), CONNECT_MS);
   late.unref();
   try {

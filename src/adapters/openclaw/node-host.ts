@@ -69,7 +69,13 @@ export function nodeHostProgram(options: NodeHostProgramOptions): NodeHostProgra
         if (match !== null) paused.resolve(match[1] ?? 'no reason given');
       },
     });
-    await rememberProcess(stateDirectory, running.pid);
+    try {
+      await rememberProcess(stateDirectory, running.pid);
+    } catch (error) {
+      // One that nobody remembers could not be ended after a crash, and would be there twice.
+      await running.stop(KILL_AFTER_MS);
+      throw error;
+    }
     return {
       pid: running.pid,
       hasConnected: () => connected,

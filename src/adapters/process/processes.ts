@@ -124,10 +124,12 @@ function failureOf(child: ChildProcess): Promise<Error> {
 async function explain(error: unknown, { argv: [program = ''] }: SpawnSpec, cwd: string): Promise<SpawnFailure> {
   const code = error instanceof Error && 'code' in error ? String(error.code) : 'unknown error';
   const directory = await stat(cwd).catch(() => null);
-  if (directory?.isDirectory() !== true) return { exitCode: 127, reason: `no such directory: ${cwd}` };
-  if (code === 'ENOENT' || code === 'ENOTDIR') return { exitCode: 127, reason: `no such program: ${program}` };
-  if (code === 'EACCES') return { exitCode: 126, reason: `not executable: ${program}` };
-  return { exitCode: 126, reason: `can't start ${program} (${code})` };
+  // A command may be long; a reason is for a person.
+  const named = program.slice(0, 200);
+  if (directory?.isDirectory() !== true) return { exitCode: 127, reason: `no such directory: ${cwd.slice(0, 200)}` };
+  if (code === 'ENOENT' || code === 'ENOTDIR') return { exitCode: 127, reason: `no such program: ${named}` };
+  if (code === 'EACCES') return { exitCode: 126, reason: `not executable: ${named}` };
+  return { exitCode: 126, reason: `can't start ${named} (${code})` };
 }
 
 /** Of a dead daemon's children only the marks are left: the environment and the cgroup's name. */

@@ -24,11 +24,9 @@ export function jobStream(response: ServerResponse): JobStream {
       },
       started: (target, started) => void json(FRAME.started, target, started),
       output(target, type, bytes) {
-        response.cork();
+        // Never corked: a corked response says that it has room, whatever its socket holds.
         response.write(frameHeader(type, target, bytes.length));
-        const more = response.write(bytes);
-        process.nextTick(() => response.uncork());
-        return more;
+        return response.write(bytes);
       },
       ended: (target, result) => void json(FRAME.exit, target, result),
     },

@@ -104,7 +104,7 @@ export async function openEnrolment({
   /** A change that nobody was promised: it joins the next commit, and a link does not wait for it. */
   function note(member: Member): void {
     state = reduce(state, { type: 'changed', member });
-    const kept = store.commit([{ type: 'member', id: member.id, value: member }]);
+    const kept = store.commitSoon([{ type: 'member', id: member.id, value: member }]);
     noted = Promise.all([noted, kept]).catch((error: unknown) =>
       log.warn('a change was not kept', { problem: String(error) }),
     );

@@ -102,7 +102,7 @@ export function runJob(parts: JobParts): RunningJob {
     for (const end of ends)
       if (end.status === 'rejected') log.error('a part of a job failed', { job: id, problem: String(end.reason) });
     // Not waited for: were it lost, the job's parts would be `unknown` here, and their nodes asked again.
-    store.commit(record.ended(Date.now())).catch(notKept);
+    store.commitSoon(record.ended(Date.now())).catch(notKept);
     return { job: id, summary: summarize(record.results) };
   }
 

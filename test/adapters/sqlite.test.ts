@@ -54,6 +54,20 @@ test('commits made at once are all kept, in their order, in one chain', async ()
   expect(await verify()).toBeNull();
 });
 
+test('what nobody waits for is kept in its order, is seen by whoever reads next, and outlives the close', async () => {
+  const store = openSqliteStore(path);
+  const soon = store.commitSoon([entry(1)]);
+  expect((await store.audit(0, 10)).map(({ detail }) => detail['n'])).toEqual([1]);
+  await soon;
+  const more = [store.commitSoon([entry(2)]), store.commit([entry(3)]), store.commitSoon([entry(4)])];
+  await store.close();
+  await Promise.all(more);
+  expect(await verify()).toBeNull();
+  const again = openSqliteStore(path);
+  expect((await again.audit(0, 10)).map(({ detail }) => detail['n'])).toEqual([1, 2, 3, 4]);
+  await again.close();
+});
+
 test('a change that can’t be kept is refused alone and leaves the others and the chain whole', async () => {
   const store = openSqliteStore(path);
   const bad = { type: 'audit', entry: { at: null, action: 'bad', by: 'me', detail: {} } } as unknown as Change;

@@ -22,6 +22,9 @@ const SCHEMA = `
 /** Jobs that are kept; the audit keeps all for ever. */
 const JOBS_KEPT = 10_000;
 
+/** How long a change that nobody waits for may wait for company: each fsync is one less. */
+const SOON_MS = 20;
+
 /** SQLite result codes (https://sqlite.org/rescode.html). */
 const BUSY = 5;
 const DAMAGED: ReadonlySet<number> = new Set([11, 26]);
@@ -41,10 +44,13 @@ export function openSqliteStore(path: string): Store {
   const writer = prepareWriter(db);
   let waiting: Waiting[] = [];
   let flush: NodeJS.Immediate | null = null;
+  let lateFlush: NodeJS.Timeout | null = null;
 
   /** One transaction for all that waits. One that can't be kept must not take the others with it. */
   function commitWaiting(): void {
-    flush = null;
+    if (lateFlush !== null) clearTimeout(lateFlush);
+    if (flush !== null) clearImmediate(flush);
+    [flush, lateFlush] = [null, null];
     const group = waiting;
     waiting = [];
     try {
@@ -65,7 +71,14 @@ export function openSqliteStore(path: string): Store {
     }
   }
 
+  function enqueue(changes: readonly Change[]): Promise<void> {
+    const { promise, resolve, reject } = Promise.withResolvers<void>();
+    waiting.push({ changes, resolve, reject });
+    return promise;
+  }
+
   async function reading<T>(read: () => T): Promise<T> {
+    if (waiting.length > 0) commitWaiting();
     try {
       return read();
     } catch (cause) {
@@ -78,10 +91,12 @@ export function openSqliteStore(path: string): Store {
     membership: () =>
       reading(() => ({ members: all(db, 'member'), requests: all(db, 'request'), tokens: all(db, 'token') })),
     commit(changes) {
-      const { promise, resolve, reject } = Promise.withResolvers<void>();
-      waiting.push({ changes, resolve, reject });
       flush ??= setImmediate(commitWaiting);
-      return promise;
+      return enqueue(changes);
+    },
+    commitSoon(changes) {
+      lateFlush ??= setTimeout(commitWaiting, SOON_MS);
+      return enqueue(changes);
     },
     jobs: (limit) =>
       reading(() => {
@@ -100,7 +115,6 @@ export function openSqliteStore(path: string): Store {
       }),
     auditHead: () => reading(() => writer.head()),
     async close() {
-      if (flush !== null) clearImmediate(flush);
       if (waiting.length > 0) commitWaiting();
       db.close();
     },

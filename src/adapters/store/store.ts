@@ -25,6 +25,11 @@ export interface Store {
   nextEpoch(): Promise<number>;
   membership(): Promise<StoredMembership>;
   commit(changes: readonly Change[]): Promise<void>;
+  /**
+   * The same for what nobody waits for: kept together with the next commit, or a moment later by itself. What is read
+   * afterwards shows it.
+   */
+  commitSoon(changes: readonly Change[]): Promise<void>;
   /** Jobs, the latest first. */
   jobs(limit: number): Promise<JobView[]>;
   job(id: string): Promise<JobView | null>;

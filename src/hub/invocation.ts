@@ -48,12 +48,14 @@ const TRAVEL_MS = 3000;
 /**
  * Sends an invocation over a link and follows it to its end. Only an `exit` frame proves an end: a stream that
  * closes without one is `unknown`, because the command may have run.
+ * `begun`: resolves when the job is durably recorded; nothing runs before that, and nothing at all if it rejects.
  * `timeoutMs`: when the node has to end it; one that does not confirm that is given up. Null for no such time.
  */
 export function invoke(
   link: Link,
-  invocation: Invocation,
+  invocation: Omit<Invocation, 'held'>,
   sink: OutputSink,
+  begun: Promise<void>,
   timeoutMs: number | null,
 ): RunningInvocation {
   const startedAt = performance.now();
@@ -67,12 +69,12 @@ export function invoke(
   let dropped = false;
   let over = false;
   let status = 200;
-  let begun: Started | null = null;
+  let process: Started | null = null;
   let deadline = timeoutMs === null ? null : giveUpAfter(timeoutMs + confirmMs());
 
   /** Time that the node needs from being told to end it until its word of that is here. */
   function confirmMs(): number {
-    return (begun?.killAfterMs ?? KILL_AFTER_MS) + TRAVEL_MS;
+    return (process?.killAfterMs ?? KILL_AFTER_MS) + TRAVEL_MS;
   }
 
   function giveUpAfter(ms: number): NodeJS.Timeout {
@@ -114,8 +116,8 @@ export function invoke(
 
   /** The node states who it is, once, and has to be the one whose link this is. */
   function begin(started: Started): void {
-    if (begun !== null || started.node !== link.nodeId) throw new FederationError('LINK_LOST', 'the node lied');
-    begun = started;
+    if (process !== null || started.node !== link.nodeId) throw new FederationError('LINK_LOST', 'the node lied');
+    process = started;
     sink.started(started);
   }
 
@@ -144,7 +146,11 @@ export function invoke(
   });
   stream.on('close', finish);
   stream.on('end', () => stream.end());
-  stream.write(encodeJsonFrame(FRAME.open, 0, invocation));
+  stream.write(encodeJsonFrame(FRAME.open, 0, { ...invocation, held: true }));
+  begun.then(
+    () => stream.writable && stream.write(encodeFrame(FRAME.go, 0, Buffer.alloc(0))),
+    () => stream.destroy(new FederationError('STORE_FAILED', 'the job was not recorded')),
+  );
 
   function endOf(): Ended {
     const digests = { ...hashes.stdout.digest('stdout'), ...hashes.stderr.digest('stderr') };

@@ -26,6 +26,7 @@ export interface JobAudience {
 export interface RunningJob {
   readonly id: string;
   readonly targets: readonly Member[];
+  /** Rejects where `begun` does: then nothing ran. */
   readonly done: Promise<JobEnded>;
   /** Ends it everywhere; `done` still says how each part ended. */
   cancel(by: string): Promise<void>;
@@ -41,8 +42,9 @@ export interface JobParts {
   readonly request: JobRequest;
   readonly asker: Asker;
   readonly targets: readonly Member[];
-  /** Already durable. */
   readonly record: JobRecord;
+  /** Resolves when the record is durable and the audience has heard of the job: nothing runs before. */
+  readonly begun: Promise<void>;
   readonly audience: JobAudience;
   readonly store: Store;
   readonly fleet: Fleet;
@@ -50,9 +52,9 @@ export interface JobParts {
   readonly log: Log;
 }
 
-/** Sends a recorded job to its targets, all at once. */
+/** Sends a job to its targets, all at once. */
 export function runJob(parts: JobParts): RunningJob {
-  const { id, request, asker, targets, record, audience, store, fleet, broadcastTimeoutMs, log } = parts;
+  const { id, request, asker, targets, record, begun, audience, store, fleet, broadcastTimeoutMs, log } = parts;
   const invocations = new Map<number, RunningInvocation>();
   let ending = false;
 
@@ -62,6 +64,7 @@ export function runJob(parts: JobParts): RunningJob {
   async function runOn(member: Member, target: number): Promise<void> {
     const blank = record.results[target]!;
     const { hashes, ...ended } = notSent(member) ?? (await follow(member, target, blank.invocation));
+    await begun;
     const result = { ...blank, ...ended };
     record.results[target] = result;
     record.hashes[target] = hashes;
@@ -85,7 +88,7 @@ export function runJob(parts: JobParts): RunningJob {
     const timeoutMs = command.timeoutMs ?? (request.kind === 'broadcast' ? broadcastTimeoutMs : null);
     const spec = { id: invocation, job: id, asker, command: { ...command, timeoutMs }, stdin };
     try {
-      invocations.set(target, invoke(fleet.link(member.id)!, spec, sink, timeoutMs));
+      invocations.set(target, invoke(fleet.link(member.id)!, spec, sink, begun, timeoutMs));
     } catch (error) {
       if (error instanceof FederationError) return withoutRun('unreachable', error.message);
       throw error;
@@ -99,6 +102,7 @@ export function runJob(parts: JobParts): RunningJob {
 
   async function finish(): Promise<JobEnded> {
     const ends = await Promise.allSettled(targets.map((member, target) => runOn(member, target)));
+    await begun;
     for (const end of ends)
       if (end.status === 'rejected') log.error('a part of a job failed', { job: id, problem: String(end.reason) });
     // Not waited for: were it lost, the job's parts would be `unknown` here, and their nodes asked again.

@@ -50,23 +50,26 @@ export function createJobs({ store, fleet, members, broadcastTimeoutMs, onUnknow
     }
     const id = createId();
     const record = jobRecord(id, request, asker, targets, targets.map(underWay));
-    await store.commit(record.started());
-    // Nothing was sent: whoever looks at the record later asks the nodes, which never heard of it.
-    if (closing) throw new FederationError('HUB_STOPPING', 'the hub stops');
-    audience.opened({
-      job: id,
-      targets: targets.map((member) => ({ node: member.name, id: member.id })),
-      leftOut: leftOut.map((member) => ({ node: member.name, id: member.id, state: fleet.state(member) })),
-    });
-    const job = runJob({ id, request, asker, targets, record, audience, store, fleet, broadcastTimeoutMs, log });
+    // The nodes get ready while the record becomes durable; they start nothing before it is.
+    const begun = store.commit(record.started()).then(() =>
+      audience.opened({
+        job: id,
+        targets: targets.map((member) => ({ node: member.name, id: member.id })),
+        leftOut: leftOut.map((member) => ({ node: member.name, id: member.id, state: fleet.state(member) })),
+      }),
+    );
+    const job = runJob({ id, request, asker, targets, record, begun, audience, store, fleet, broadcastTimeoutMs, log });
     running.set(id, job);
     void job.done
       .then(() => {
         const view = record.view(Date.now());
         if (view.results.some(({ outcome }) => outcome === 'unknown')) onUnknown(view);
       })
-      .catch((error: unknown) => log.error('the end of a job was not kept', { job: id, problem: String(error) }))
+      .catch((error: unknown) =>
+        log.error('a job was not recorded and did not run', { job: id, problem: String(error) }),
+      )
       .finally(() => running.delete(id));
+    await begun;
     return job;
   }
 

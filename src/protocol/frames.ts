@@ -25,6 +25,8 @@ export const FRAME = {
   stdinEnd: 8,
   /** Hub → worker: end the invocation; its `exit` still follows. */
   cancel: 9,
+  /** Hub → worker: start the process of an invocation that was opened as `held`. */
+  go: 10,
 } as const;
 
 export type FrameType = (typeof FRAME)[keyof typeof FRAME];

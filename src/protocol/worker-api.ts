@@ -5,7 +5,7 @@ import type { Asker } from '#src/core/policy.ts';
  * What the hub asks of a worker, as HTTP/2 requests on the link. Every request names the hub's epoch in
  * EPOCH_HEADER; a worker that knows a newer one answers 409 with EPOCH_STALE.
  *
- *     POST /exec                 frames in (open, stdin*, stdinEnd, cancel), frames out (started, stdout, stderr, exit)
+ *     POST /exec                 frames in (open, go, stdin*, stdinEnd, cancel), frames out (started, stdout, stderr, exit)
  *     GET  /invocations/{id}     what the worker's journal knows of it
  *     DELETE /invocations/{id}   ends it where a cancel frame would wait behind input that nobody reads
  *     POST /revoke               the node is out: everything that runs ends now
@@ -47,6 +47,11 @@ export const invocationSchema = z.object({
   asker: askerSchema,
   command: commandSchema,
   stdin: z.boolean(),
+  /**
+   * It is judged and journaled at once, and started by `go`: so the hub's own record can become durable meanwhile.
+   * Without `go` it never starts.
+   */
+  held: z.boolean().default(false),
 });
 export type Invocation = z.infer<typeof invocationSchema>;
 

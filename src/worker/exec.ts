@@ -56,6 +56,7 @@ export function createExecutor({ node, settings, journal, processes, log }: Exec
         wantsStdin = data.stdin;
         current = admit(data, stream, input);
       },
+      go: () => current?.go(),
       cancel: () => void current?.end('cancelled'),
       malformed: (error) => {
         log.warn('malformed frames', { reason: errorBody(error).message });
@@ -94,10 +95,13 @@ export function createExecutor({ node, settings, journal, processes, log }: Exec
     input: Input,
   ): Promise<void> {
     try {
-      await journal.start(id);
+      const journaled = journal.start(id);
+      // While the journal is on its way to the medium.
+      processes.prepare(id);
+      await journaled;
       const exit = await current.run();
-      journal.end(id, exit);
       answerExit(stream, { kind: 'ended', exit, replayed: false });
+      journal.end(id, exit);
       untilClosed(stream);
     } catch (error) {
       if (error instanceof FederationError && error.code === 'JOURNAL_FULL') {
@@ -109,6 +113,7 @@ export function createExecutor({ node, settings, journal, processes, log }: Exec
       }
     } finally {
       running.delete(id);
+      processes.forget(id);
       input.attach(null);
     }
   }

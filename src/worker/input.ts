@@ -6,6 +6,7 @@ import { FRAME, type Frame, frameJson, frameReader } from '#src/protocol/frames.
 export interface InputHandlers {
   /** The first frame; stdin waits until `attach`. */
   open(value: unknown): void;
+  go(): void;
   cancel(): void;
   /** What came is no sequence of frames that a hub sends. */
   malformed(error: unknown): void;
@@ -29,6 +30,7 @@ export function readInput(stream: ServerHttp2Stream, handlers: InputHandlers): I
 
   function take(frame: Frame): void {
     if (frame.type === FRAME.cancel && opened) return handlers.cancel();
+    if (frame.type === FRAME.go && opened) return handlers.go();
     if (!opened) return open(frame);
     if (attached) return feed(frame);
     held.push(frame);

@@ -11,6 +11,8 @@ export type EndReason = Exclude<ExitRecord['ended'], 'itself'>;
 
 /** One command, from its start to its exit record. */
 export interface RunningInvocation {
+  /** Lets one that is held start. */
+  go(): void;
   /** Starts the process and resolves when it has ended and its output is delivered. Never rejects for its sake. */
   run(): Promise<ExitRecord>;
   /** Ends the process and all that came of it; the first reason stands. Resolves when none of it is alive. */
@@ -44,6 +46,8 @@ export function createInvocation(options: InvocationOptions): RunningInvocation 
   let exit: ChildExit | null = null;
   let ending: Promise<void> | null = null;
   let survivors = 0;
+  const gate = Promise.withResolvers<void>();
+  if (!invocation.held) gate.resolve();
 
   async function run(): Promise<ExitRecord> {
     try {
@@ -56,7 +60,8 @@ export function createInvocation(options: InvocationOptions): RunningInvocation 
   }
 
   async function start(): Promise<ExitRecord> {
-    // Cancelled or left alone while the journal was written: it is never started.
+    await gate.promise;
+    // Cancelled or left alone before it could start: it never does.
     if (ended !== 'itself') return record(0);
     const startedAt = performance.now();
     const { id, command, stdin } = invocation;
@@ -89,6 +94,7 @@ export function createInvocation(options: InvocationOptions): RunningInvocation 
 
   async function end(reason: EndReason): Promise<void> {
     if (over) return;
+    gate.resolve();
     // Of a process that has exited only children in the background are left: how it ended does not change.
     if (ended === 'itself' && exit === null) ended = reason;
     // A revocation does not wait for an ending that takes its time.
@@ -131,7 +137,7 @@ export function createInvocation(options: InvocationOptions): RunningInvocation 
     };
   }
 
-  return { run, end, loseStream };
+  return { go: gate.resolve, run, end, loseStream };
 }
 
 /** The program and its arguments, also of a shell's string: what policies judge and what is started. */

@@ -78,6 +78,7 @@ test('the numbers of the types never change', () => {
     stdin: 7,
     stdinEnd: 8,
     cancel: 9,
+    go: 10,
   });
 });
 

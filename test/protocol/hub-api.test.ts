@@ -47,7 +47,7 @@ test.each<[string, unknown]>([
 test('an invocation that passes the hub passes the worker as it is', () => {
   const { command, stdin } = jobCreateSchema.parse({ kind: 'exec', targets: 'all', command: { argv: ['a'] } });
   const id = '0'.repeat(26);
-  const sent = { id, job: id, asker: { kind: 'operator', name: 'ann' }, command, stdin };
+  const sent = { id, job: id, asker: { kind: 'operator', name: 'ann' }, command, stdin, held: true };
   expect(invocationSchema.parse(JSON.parse(JSON.stringify(sent)))).toEqual(sent);
 });
 

@@ -49,6 +49,10 @@ export type Spawned =
   | { readonly ok: false; readonly failure: SpawnFailure };
 
 export interface Processes {
+  /** Makes what the invocation's process will need, to save that time at its start. */
+  prepare(id: string): void;
+  /** Gives back what was prepared and not used. */
+  forget(id: string): void;
   spawn(spec: SpawnSpec): Promise<Spawned>;
   /** Kills what is left of invocations of a worker daemon that died. Resolves with the number that live on. */
   endOrphans(ids: readonly string[]): Promise<number>;
@@ -67,10 +71,12 @@ export interface ProcessesOptions {
 export function createProcesses({ log, cgroups = openCgroups(log) }: ProcessesOptions): Processes {
   const environment = { ...process.env };
   const home = existsSync(homedir()) ? homedir() : process.cwd();
+  const prepared = new Map<string, Cgroup>();
 
   async function start(spec: SpawnSpec): Promise<Spawned> {
     const cwd = spec.cwd ?? home;
-    const cgroup = cgroups?.create(spec.id) ?? null;
+    const cgroup = prepared.get(spec.id) ?? cgroups?.create(spec.id) ?? null;
+    prepared.delete(spec.id);
     try {
       const child = cgroup === null ? launch(spec, cwd) : cgroup.inside(() => launch(spec, cwd));
       if (child.pid !== undefined) return { ok: true, child: track(child, child.pid, spec.id, cgroup) };
@@ -91,6 +97,14 @@ export function createProcesses({ log, cgroups = openCgroups(log) }: ProcessesOp
   }
 
   return {
+    prepare(id) {
+      const cgroup = cgroups?.create(id) ?? null;
+      if (cgroup !== null) prepared.set(id, cgroup);
+    },
+    forget(id) {
+      prepared.get(id)?.release();
+      prepared.delete(id);
+    },
     spawn: start,
     endOrphans: (ids) => endOrphans(ids, (id) => cgroups?.find(id) ?? null),
     contained: cgroups !== null,

@@ -15,7 +15,8 @@ export async function loadSettings(home: Home, flags: object, environment = proc
     parseValue: (text) => parseYaml(text) ?? text,
   });
   if (result.ok) return result.settings;
-  throw invalid(home.file(SETTINGS_FILE), result.problems.join('; '));
+  const path = home.file(SETTINGS_FILE);
+  throw invalid(`the flag, the environment or ${path}`, result.problems.join('; '));
 }
 
 function parseSettings(path: string, text: string): unknown {
@@ -39,6 +40,6 @@ function parseYaml(text: string): unknown {
   return parse(text, { maxAliasCount: 0, prettyErrors: true, strict: true }) as unknown;
 }
 
-function invalid(path: string, problem: string): FederationError {
-  return new FederationError('SETTINGS_INVALID', `settings: ${problem}`, { hint: `mend ${path} or the environment` });
+function invalid(place: string, problem: string): FederationError {
+  return new FederationError('SETTINGS_INVALID', `settings: ${problem}`, { hint: `mend ${place}` });
 }

@@ -163,7 +163,7 @@ export async function openEnrolment({
     if (known !== undefined) throw revoked(known.id);
     await sweep();
     await askFor(asking);
-    if (state.requests.get(asking.nodeId)?.rejected === true) throw rejected();
+    if (state.requests.get(asking.nodeId)?.rejected === true) throw rejected(asking.nodeId);
     return null;
   }
 
@@ -225,7 +225,7 @@ export async function openEnrolment({
         await sweep();
         const request = findRequest(word);
         await commit([{ type: 'rejected', nodeId: request.nodeId }], [record('node.reject', by, identity(request))]);
-        waiters.get(request.nodeId)?.refuse(rejected());
+        waiters.get(request.nodeId)?.refuse(rejected(request.nodeId));
         return request;
       }),
     revoke: (word, by) =>
@@ -338,9 +338,9 @@ function unlessFull(error: unknown): void {
   if (!(error instanceof FederationError) || error.code !== 'PENDING_FULL') throw error;
 }
 
-function rejected(): FederationError {
+function rejected(nodeId: string): FederationError {
   return new FederationError('FORBIDDEN', 'this node was rejected', {
-    hint: 'on the master: manage-federation approve, if that was a mistake',
+    hint: `on the master, if that was a mistake: manage-federation approve ${fingerprint(nodeId)}`,
   });
 }
 

@@ -77,6 +77,7 @@ export async function openHub({
     store,
     fleet,
     members,
+    requests: () => enrolment.requests(),
     broadcastTimeoutMs: settings.hub.broadcastTimeoutSeconds * 1000,
     onUnknown: (job) => unresolved.watch(job),
     log: log.child('jobs'),

@@ -2,7 +2,7 @@ import type { z } from 'zod';
 import type { Log } from '#src/adapters/log.ts';
 import type { Store } from '#src/adapters/store/store.ts';
 import { FederationError } from '#src/core/errors.ts';
-import type { Member } from '#src/core/membership.ts';
+import type { Member, PairingRequest } from '#src/core/membership.ts';
 import type { Asker } from '#src/core/policy.ts';
 import type { Fleet } from '#src/hub/fleet.ts';
 import { withoutRun } from '#src/hub/invocation.ts';
@@ -32,19 +32,20 @@ export interface JobsOptions {
   readonly store: Store;
   readonly fleet: Fleet;
   readonly members: () => Iterable<Member>;
+  readonly requests: () => readonly PairingRequest[];
   readonly broadcastTimeoutMs: number;
   /** Takes a job that ended with parts whose end nobody saw. */
   readonly onUnknown: (job: JobView) => void;
   readonly log: Log;
 }
 
-export function createJobs({ store, fleet, members, broadcastTimeoutMs, onUnknown, log }: JobsOptions): Jobs {
+export function createJobs({ store, fleet, members, requests, broadcastTimeoutMs, onUnknown, log }: JobsOptions): Jobs {
   const running = new Map<string, RunningJob>();
   let closing = false;
 
   async function start(request: JobRequest, asker: Asker, audience: JobAudience): Promise<RunningJob> {
     if (closing) throw new FederationError('HUB_STOPPING', 'the hub stops');
-    const { targets, leftOut } = chooseTargets([...members()], request.targets, fleet);
+    const { targets, leftOut } = chooseTargets([...members()], request.targets, fleet, requests());
     if (request.stdin && targets.length !== 1) {
       throw new FederationError('USAGE', 'stdin goes to one node only', { hint: 'name one node, or drop the input' });
     }

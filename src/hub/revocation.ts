@@ -5,7 +5,7 @@ import type { Credentials } from '#src/hub/credentials.ts';
 import type { Enrolment } from '#src/hub/enrolment.ts';
 import type { Fleet } from '#src/hub/fleet.ts';
 import type { GatewayDesk } from '#src/hub/gateway.ts';
-import { findNode } from '#src/core/selector.ts';
+import { findMember } from '#src/hub/targets.ts';
 import type { Link } from '#src/link/accept.ts';
 
 export interface RevocationParts {
@@ -21,7 +21,7 @@ const CONFIRM_MS = 700;
 
 /** How a member leaves: by a word of its own, or because another node was let in under its name. */
 export interface Revocation {
-  /** Resolves with the node's id when nothing new can start there and what ran has been told to end. */
+  /** Resolves with the node's id when nothing new can start there and what ran has been told to end. Throws FORBIDDEN for the master's own. */
   revoke(word: string, by: string): Promise<string>;
   /** Admits a node; the member that it replaces is out when this resolves. */
   approve(word: string, approval: Approval): Promise<Member>;
@@ -42,10 +42,12 @@ export function createRevocation({ enrolment, fleet, credentials, carrier, desk 
 
   return {
     async revoke(word, by) {
-      const { id } = findNode(
-        [...enrolment.members()].filter(({ revokedAt }) => revokedAt === null),
-        word,
-      );
+      const { id, name, role } = findMember([...enrolment.members()], enrolment.requests(), word);
+      if (role === 'master') {
+        throw new FederationError('FORBIDDEN', `${name} is the master’s own node`, {
+          hint: 'revoke another node; stopping the hub ends the federation',
+        });
+      }
       try {
         await enrolment.revoke(id, by);
       } catch (error) {

@@ -1,5 +1,5 @@
 import { FederationError } from '#src/core/errors.ts';
-import type { Member } from '#src/core/membership.ts';
+import type { Member, PairingRequest } from '#src/core/membership.ts';
 import { findNode } from '#src/core/selector.ts';
 import type { Fleet } from '#src/hub/fleet.ts';
 
@@ -13,16 +13,57 @@ export interface Targets {
  * The members that a person's words mean; `all`: every online worker and hybrid.
  * Throws NODE_NOT_FOUND, NODE_AMBIGUOUS, or NOTHING_MATCHED.
  */
-export function chooseTargets(members: readonly Member[], wanted: readonly string[] | 'all', fleet: Fleet): Targets {
-  const admitted = members.filter(({ revokedAt }) => revokedAt === null);
+export function chooseTargets(
+  members: readonly Member[],
+  wanted: readonly string[] | 'all',
+  fleet: Fleet,
+  requests: readonly PairingRequest[],
+): Targets {
   if (wanted !== 'all') {
-    const named = wanted.map((word) => findNode(admitted, word));
+    const named = wanted.map((word) => findMember(members, requests, word));
     return { targets: [...new Set(named)], leftOut: [] };
   }
-  const candidates = admitted.filter(({ role }) => role !== 'master').toSorted(byName);
+  const candidates = members.filter(({ role, revokedAt }) => revokedAt === null && role !== 'master').toSorted(byName);
   const targets = candidates.filter(({ id }) => fleet.link(id) !== undefined);
   if (targets.length > 0) return { targets, leftOut: candidates.filter((member) => !targets.includes(member)) };
   throw new FederationError('NOTHING_MATCHED', 'no worker or hybrid is online', { hint: 'manage-federation list' });
+}
+
+/**
+ * The one member that a word means. Throws NODE_AMBIGUOUS, or NODE_NOT_FOUND, which tells of a node of that name that
+ * is no member.
+ */
+export function findMember(members: readonly Member[], requests: readonly PairingRequest[], word: string): Member {
+  try {
+    return findNode(members.filter(({ revokedAt }) => revokedAt === null).toSorted(byName), word);
+  } catch (error) {
+    if (!(error instanceof FederationError) || error.code !== 'NODE_NOT_FOUND') throw error;
+    throw notAdmitted(members, requests, word) ?? error;
+  }
+}
+
+function notAdmitted(
+  members: readonly Member[],
+  requests: readonly PairingRequest[],
+  word: string,
+): FederationError | null {
+  const request = requests.find(({ nodeId, facts }) => isMeant({ id: nodeId, name: facts.name }, word));
+  const how = request?.rejected === true ? 'was rejected' : 'waits for approval';
+  const revoked = members.find((member) => member.revokedAt !== null && isMeant(member, word));
+  const name = request?.facts.name ?? revoked?.name;
+  if (name === undefined) return null;
+  return new FederationError('NODE_NOT_FOUND', `${name} ${request === undefined ? 'was revoked' : how}`, {
+    hint: `manage-federation approve ${word}`,
+  });
+}
+
+/** Whether findNode would take `word` for this node. */
+export function isMeant(node: { readonly id: string; readonly name: string }, word: string): boolean {
+  try {
+    return findNode([node], word) === node;
+  } catch {
+    return false;
+  }
 }
 
 function byName(a: Member, b: Member): number {

@@ -1,5 +1,4 @@
 import { createRoute, OpenAPIHono, z } from '@hono/zod-openapi';
-import { FederationError } from '#src/core/errors.ts';
 import type { Member } from '#src/core/membership.ts';
 import { findNode } from '#src/core/selector.ts';
 import { failure, json, jsonBody, refuseInvalid } from '#src/hub/api/answers.ts';
@@ -7,6 +6,7 @@ import type { ApiEnvironment } from '#src/hub/api/principal.ts';
 import { operatorName } from '#src/hub/api/principal.ts';
 import type { Enrolment } from '#src/hub/enrolment.ts';
 import type { Revocation } from '#src/hub/revocation.ts';
+import { findMember, isMeant } from '#src/hub/targets.ts';
 import type { ViewSources } from '#src/hub/views.ts';
 import { nodeDetail, nodeView, requestView } from '#src/hub/views.ts';
 import {
@@ -93,7 +93,7 @@ export function nodeRoutes({ enrolment, views, revocation }: NodeRoutes): OpenAP
     );
   });
   app.openapi(showNode, (context) => {
-    const member = memberOf([...enrolment.members()], context.req.valid('param').word);
+    const member = memberOf(enrolment, context.req.valid('param').word);
     return context.json(nodeDetail(member, views), 200);
   });
   app.openapi(revokeNode, async (context) => {
@@ -122,16 +122,11 @@ export function nodeRoutes({ enrolment, views, revocation }: NodeRoutes): OpenAP
 }
 
 /** A name means the member that has it now; one that had it and was revoked is found by its id. */
-function memberOf(members: readonly Member[], word: string): Member {
-  try {
-    return findNode(
-      members.filter(({ revokedAt }) => revokedAt === null),
-      word,
-    );
-  } catch (error) {
-    if (error instanceof FederationError && error.code === 'NODE_NOT_FOUND') return findNode(members, word);
-    throw error;
-  }
+function memberOf(enrolment: Enrolment, word: string): Member {
+  const members = [...enrolment.members()];
+  const known = members.filter((member) => isMeant(member, word));
+  if (known.length > 0 && known.every(({ revokedAt }) => revokedAt !== null)) return findNode(known, word);
+  return findMember(members, enrolment.requests(), word);
 }
 
 const RANK = { master: 0, hybrid: 1, worker: 2 } as const;

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import type { Change } from '#src/adapters/store/store.ts';
 import type { Member } from '#src/core/membership.ts';
 import { summarize } from '#src/core/outcome.ts';
@@ -29,7 +30,8 @@ export function jobRecord(
   results: Result[],
 ): JobRecord {
   const startedAt = Date.now();
-  const command = scrub(commandText(request.command));
+  const text = commandText(request.command);
+  const command = scrub(text);
   const hashes: Ended['hashes'][] = [];
 
   const audit = (action: string, at: number, detail: Readonly<Record<string, unknown>>): Change => ({
@@ -59,6 +61,8 @@ export function jobRecord(
       audit('job.start', startedAt, {
         kind: request.kind,
         command,
+        // Of the text before anything was cut from it: what ran can be proved, and a secret can't be read from it.
+        sha256: createHash('sha256').update(text).digest('hex'),
         cwd: request.command.cwd ?? null,
         // Names only: a value may well be a secret.
         env: Object.keys(request.command.env),

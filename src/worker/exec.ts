@@ -114,6 +114,7 @@ export function createExecutor({ node, settings, journal, processes, log }: Exec
     } finally {
       running.delete(id);
       processes.forget(id);
+      current.release();
       input.attach(null);
     }
   }

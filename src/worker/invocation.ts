@@ -19,6 +19,8 @@ export interface RunningInvocation {
   end(reason: EndReason): Promise<void>;
   /** Nobody takes the output any more: the process has `hubLossMs` left. */
   loseStream(): void;
+  /** Gives back what the system held for its process, when the answer is out. */
+  release(): void;
 }
 
 export interface InvocationOptions {
@@ -55,7 +57,6 @@ export function createInvocation(options: InvocationOptions): RunningInvocation 
     } finally {
       over = true;
       for (const timer of timers) clearTimeout(timer);
-      child?.release();
     }
   }
 
@@ -137,7 +138,7 @@ export function createInvocation(options: InvocationOptions): RunningInvocation 
     };
   }
 
-  return { go: gate.resolve, run, end, loseStream };
+  return { go: gate.resolve, run, end, loseStream, release: () => child?.release() };
 }
 
 /** The program and its arguments, also of a shell's string: what policies judge and what is started. */

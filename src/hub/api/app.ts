@@ -1,5 +1,4 @@
 import { createRoute, OpenAPIHono } from '@hono/zod-openapi';
-import { except } from 'hono/combine';
 import type { Log } from '#src/adapters/log.ts';
 import { FederationError } from '#src/core/errors.ts';
 import { answerError, failure, json } from '#src/hub/api/answers.ts';
@@ -55,7 +54,7 @@ export function createApp(options: AppOptions): OpenAPIHono<ApiEnvironment> {
   });
   app.use('*', authorize(findSession));
   // The input of a process has no end that is known.
-  app.use('*', except('/api/v1/jobs/:job/stdin', limitBody(MAX_BODY_BYTES)));
+  app.use('*', limitBody(MAX_BODY_BYTES, /^\/api\/v1\/jobs\/[^/]+\/stdin$/));
 
   app.openapi(showHealth, (context) => {
     const { version, epoch } = status();

@@ -1,13 +1,17 @@
+import type { IncomingMessage } from 'node:http';
 import type { MiddlewareHandler } from 'hono';
+import type { z } from 'zod';
 import { FederationError } from '#src/core/errors.ts';
+import { refuseInvalid } from '#src/hub/api/answers.ts';
 import type { ApiEnvironment } from '#src/hub/api/principal.ts';
 
 /**
  * Refuses a body that is too long before any of it is read. It must say its length: Node's server then reads no more
- * than that.
+ * than that. `streamed`: paths whose bodies are as long as they are.
  */
-export function limitBody(maxBytes: number): MiddlewareHandler<ApiEnvironment> {
+export function limitBody(maxBytes: number, streamed: RegExp): MiddlewareHandler<ApiEnvironment> {
   return async (context, next) => {
+    if (streamed.test(context.req.path)) return next();
     if (context.req.header('transfer-encoding') !== undefined) {
       throw new FederationError('USAGE', 'the request does not say how long it is', {
         hint: 'send it with its Content-Length',
@@ -16,6 +20,33 @@ export function limitBody(maxBytes: number): MiddlewareHandler<ApiEnvironment> {
     if (Number(context.req.header('content-length') ?? 0) > maxBytes) {
       throw new FederationError('PAYLOAD_TOO_LARGE', `the request is longer than ${maxBytes >> 20} MiB`);
     }
-    await next();
+    return next();
   };
+}
+
+/** The JSON body of a request, straight from its socket. Throws USAGE for what is no JSON or does not fit. */
+export async function readJson<T extends z.ZodType>(request: IncomingMessage, schema: T): Promise<z.output<T>> {
+  if (!/^application\/json\b/.test(request.headers['content-type'] ?? '')) {
+    throw new FederationError('USAGE', 'the request is no JSON', { hint: 'send it as application/json' });
+  }
+  const parsed = schema.safeParse(parseJson(await textOf(request)));
+  refuseInvalid(parsed);
+  return parsed.data as z.output<T>;
+}
+
+function textOf(request: IncomingMessage): Promise<string> {
+  const { promise, resolve, reject } = Promise.withResolvers<string>();
+  const chunks: Buffer[] = [];
+  request.on('data', (chunk: Buffer) => chunks.push(chunk));
+  request.on('end', () => resolve(Buffer.concat(chunks).toString('utf8')));
+  request.on('error', reject);
+  return promise;
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch (cause) {
+    throw new FederationError('USAGE', 'the request is no JSON', { cause });
+  }
 }

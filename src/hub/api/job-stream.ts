@@ -13,8 +13,19 @@ export interface JobStream {
 
 /** A job as frames in the body of a response: output as it comes, and never more of it than the client takes. */
 export function jobStream(response: ServerResponse): JobStream {
-  const json = (type: FrameType, target: number, value: unknown) =>
-    response.write(encodeJsonFrame(type, target, value));
+  /** A frame that goes out together with the next, or at the end of this turn: each write wakes the client. */
+  let last: Buffer | null = null;
+
+  function flush(): void {
+    if (last !== null) response.write(last);
+    last = null;
+  }
+
+  function json(type: FrameType, target: number, value: unknown): void {
+    flush();
+    last = encodeJsonFrame(type, target, value);
+    setImmediate(flush);
+  }
 
   return {
     audience: {
@@ -22,13 +33,14 @@ export function jobStream(response: ServerResponse): JobStream {
         response.writeHead(200, { 'content-type': FRAMES_MEDIA_TYPE, 'cache-control': 'no-store' });
         json(FRAME.open, 0, job);
       },
-      started: (target, started) => void json(FRAME.started, target, started),
+      started: (target, started) => json(FRAME.started, target, started),
       output(target, type, bytes) {
+        flush();
         // Never corked: a corked response says that it has room, whatever its socket holds.
         response.write(frameHeader(type, target, bytes.length));
         return response.write(bytes);
       },
-      ended: (target, result) => void json(FRAME.exit, target, result),
+      ended: (target, result) => json(FRAME.exit, target, result),
     },
     async follow(job) {
       const onDrain = () => job.resume();
@@ -39,7 +51,9 @@ export function jobStream(response: ServerResponse): JobStream {
       try {
         const ended = await job.done;
         response.off('close', onClose);
-        response.end(encodeJsonFrame(FRAME.summary, 0, ended));
+        const summary = encodeJsonFrame(FRAME.summary, 0, ended);
+        response.end(last === null ? summary : Buffer.concat([last, summary]));
+        last = null;
       } catch (error) {
         // Without its summary the stream is seen to be cut.
         response.destroy(new Error(errorBody(error).code));

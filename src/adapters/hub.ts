@@ -1,7 +1,8 @@
+import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import type { IncomingMessage } from 'node:http';
 import { request } from 'node:http';
-import { join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import type { ErrorBody } from '#src/core/errors.ts';
 import { FederationError } from '#src/core/errors.ts';
 import type { HubRecord } from '#src/core/hub-record.ts';
@@ -9,7 +10,7 @@ import { HUB_RECORD_FILE } from '#src/core/hub-record.ts';
 
 export type Method = 'GET' | 'POST' | 'PUT';
 
-/** The hub of a home, over its operator's socket. All methods throw HUB_UNREACHABLE, and what the hub answers. */
+/** The hub of a home, over its operator's socket. All methods throw HUB_UNREACHABLE, HOME_UNUSABLE, and what the hub answers. */
 export interface HubClient {
   readonly record: HubRecord;
   /** One question, one JSON answer. The hub's word is believed: it is the same package. */
@@ -23,7 +24,7 @@ export interface HubClient {
 /** A hub that is there answers in far less; revoking waits for a node for a moment. */
 const ANSWER_MS = 60_000;
 
-/** Finds the hub that runs with this home. Throws HUB_UNREACHABLE. */
+/** Finds the hub that runs with this home. Throws HUB_UNREACHABLE, or HOME_UNUSABLE where it is another user's. */
 export async function findHub(home: string): Promise<HubClient> {
   const record = await readRecord(home);
 
@@ -84,10 +85,23 @@ function answerOf(asking: ReturnType<typeof request>, home: string): Promise<Inc
 }
 
 function unreachable(home: string, cause: unknown): FederationError {
+  if ((cause as NodeJS.ErrnoException).code === 'EACCES') {
+    return new FederationError('HOME_UNUSABLE', `${home} belongs to another user`, {
+      hint: 'run this as that user',
+      cause,
+    });
+  }
   return new FederationError('HUB_UNREACHABLE', `no hub answers for ${home}`, {
-    hint: 'start it (deploy-federation local), or name its home with --home',
+    hint: `start it (${startOf(home)}), or name its home with --home`,
     cause,
   });
+}
+
+/** What starts the hub of this home: `local` where it made it. */
+function startOf(home: string): string {
+  const folder = dirname(home);
+  const isLocal = basename(home) === 'master' && ['local.json', 'w1'].some((name) => existsSync(join(folder, name)));
+  return isLocal ? `deploy-federation local --dir ${folder}` : `federation-hub --home ${home}`;
 }
 
 async function textOf(response: IncomingMessage): Promise<string> {

@@ -2,9 +2,17 @@ import { homedir } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { join } from 'node:path';
 import { execa } from 'execa';
-import { stopSignal } from '#src/adapters/signals.ts';
 import { say } from '#src/adapters/terminal.ts';
-import { localDirectory, readyLines, runUntil, startFederation } from '#src/cli/local.ts';
+import { quoted } from '#src/cli/launcher.ts';
+import {
+  announcedStop,
+  interrupted,
+  localDirectory,
+  manageText,
+  readyLines,
+  runUntil,
+  startFederation,
+} from '#src/cli/local.ts';
 import { FederationError } from '#src/core/errors.ts';
 
 export interface DemoFlags {
@@ -26,7 +34,7 @@ const TOUR: readonly (readonly string[])[] = [
 /** `deploy-federation demo`: a whole federation on this machine, and a tour of it. */
 export async function demo(flags: DemoFlags): Promise<number> {
   const directory = localDirectory(flags.dir ?? join(homedir(), '.openclaw-federation-demo'));
-  const signal = stopSignal();
+  const signal = announcedStop();
   try {
     const federation = await startFederation(directory, { workers: 3, ...flags }, say, signal);
     let shown = false;
@@ -34,10 +42,11 @@ export async function demo(flags: DemoFlags): Promise<number> {
       await tour(federation.home, signal);
       shown = true;
     } finally {
+      if (shown && flags.once === true && !signal.aborted) say('\nstopping');
       if (!shown || flags.once === true) await federation.stop();
     }
     if (flags.once === true) {
-      say('\nthe demo is over; everything is stopped');
+      say('the demo is over; everything is stopped');
       return 0;
     }
     say('');
@@ -46,7 +55,7 @@ export async function demo(flags: DemoFlags): Promise<number> {
     say('stopped');
     return 0;
   } catch (error) {
-    if (signal.aborted) return 130;
+    if (signal.aborted) return interrupted();
     throw error;
   }
 }
@@ -54,7 +63,7 @@ export async function demo(flags: DemoFlags): Promise<number> {
 async function tour(home: string, signal: AbortSignal): Promise<void> {
   const script = fileURLToPath(new URL('../../bin/manage-federation.js', import.meta.url));
   for (const words of TOUR) {
-    say(`\n$ manage-federation ${words.map(shown).join(' ')}`);
+    say(`\n$ ${manageText(home)} ${words.map(quoted).join(' ')}`);
     const { exitCode, isCanceled } = await execa(
       process.execPath,
       [...process.execArgv, script, '--home', home, ...words],
@@ -75,8 +84,4 @@ async function tour(home: string, signal: AbortSignal): Promise<void> {
       });
     }
   }
-}
-
-function shown(word: string): string {
-  return /^[\w./-]+$/.test(word) ? word : `'${word}'`;
 }

@@ -39,12 +39,15 @@ function findingText({ check, state, found, why, mend }: Finding): string {
 }
 
 async function homeFindings(home: string): Promise<Finding[]> {
-  const found = await stat(home).catch(() => null);
-  if (found === null) {
+  const found = await stat(home).catch((error: unknown) => error as NodeJS.ErrnoException);
+  if (found instanceof Error) {
+    if (found.code === 'EACCES') return [othersHome(home)];
     return [
       { check: 'home', state: 'fail', found: `${home} does not exist`, mend: 'deploy-federation local, or --home' },
     ];
   }
+  const me = process.getuid?.() ?? found.uid;
+  if (me !== 0 && me !== found.uid) return [othersHome(home)];
   const { bavail, bsize } = await statfs(home);
   const free = bavail * bsize;
   const closed = (found.mode & 0o077) === 0;
@@ -61,15 +64,24 @@ async function homeFindings(home: string): Promise<Finding[]> {
           mend: `chmod -R go-rwx ${home}`,
         },
     free >= MIN_FREE_BYTES
-      ? { check: 'disk', state: 'ok', found: `${Math.round(free / (1 << 20))} MiB free` }
+      ? { check: 'disk', state: 'ok', found: freeText(free) }
       : {
           check: 'disk',
           state: 'warn',
-          found: `${Math.round(free / (1 << 20))} MiB free`,
+          found: freeText(free),
           why: 'a job that can’t be recorded is not run',
           mend: 'make room',
         },
   ];
+}
+
+function othersHome(home: string): Finding {
+  return { check: 'home', state: 'fail', found: `${home} belongs to another user`, mend: 'run this as that user' };
+}
+
+/** `512 MiB free`, `76.8 GiB free`. */
+function freeText(bytes: number): string {
+  return bytes < 1 << 30 ? `${Math.round(bytes / (1 << 20))} MiB free` : `${(bytes / (1 << 30)).toFixed(1)} GiB free`;
 }
 
 async function hubFindings(home: string): Promise<Finding[]> {
@@ -147,7 +159,7 @@ async function pendingFindings(hub: HubClient): Promise<Finding[]> {
     {
       check: 'pending',
       state: 'warn',
-      found: `${waiting.map(({ name }) => name).join(', ')} wait for approval`,
+      found: `${waiting.map(({ name }) => name).join(', ')} ${waiting.length === 1 ? 'waits' : 'wait'} for approval`,
       mend: 'manage-federation pending',
     },
   ];

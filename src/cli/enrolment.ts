@@ -1,11 +1,11 @@
 import { isIPv6 } from 'node:net';
-import ms from 'ms';
-import type { StringValue } from 'ms';
 import { say } from '#src/adapters/terminal.ts';
 import type { GlobalFlags } from '#src/cli/context.ts';
 import { hubOf } from '#src/cli/context.ts';
+import { parseDuration } from '#src/cli/duration.ts';
 import { ago, printJson, printTable } from '#src/cli/print.ts';
 import { FederationError } from '#src/core/errors.ts';
+import { checkNodeName } from '#src/core/node.ts';
 import type { Role } from '#src/core/node.ts';
 import type { NodeDetail, PairingRequestView, TokenCreate, TokenCreated } from '#src/protocol/hub-api.ts';
 
@@ -27,7 +27,9 @@ export async function listPending(flags: GlobalFlags): Promise<number> {
         stateOf(request),
       ]),
     );
-    say('compare the fingerprint with what the node shows, then: manage-federation approve NAME');
+    if (requests.some(({ rejected }) => !rejected)) {
+      say('compare the fingerprint with what the node shows, then: manage-federation approve NAME');
+    } else say('no node waits for approval; a rejected one stays out until it is approved');
   }
   return 0;
 }
@@ -73,14 +75,14 @@ export interface TokenFlags extends GlobalFlags {
 
 /** `manage-federation token create`: the token is alone on standard output, so that a script can take it. */
 export async function createToken(flags: TokenFlags): Promise<number> {
-  const hub = await hubOf(flags);
   const wanted: TokenCreate = {
-    ...(flags.name === undefined ? {} : { name: flags.name }),
+    ...(flags.name === undefined ? {} : { name: checkNodeName(flags.name) }),
     ...(flags.role === undefined ? {} : { role: flags.role }),
     labels: parseLabels(flags.labels),
     ttlSeconds: parseDuration(flags.ttl, '--ttl') / 1000,
     uses: flags.uses,
   };
+  const hub = await hubOf(flags);
   const created = await hub.ask<TokenCreated>('POST', '/tokens', wanted);
   if (flags.json) {
     printJson(created);
@@ -90,8 +92,10 @@ export async function createToken(flags: TokenFlags): Promise<number> {
   const { address, port } = hub.record;
   const uses = created.uses === 1 ? 'once' : `${created.uses} times`;
   say(`good ${uses}, expires ${ago(created.expiresAt)}; it is not shown again`);
-  say('on the other machine, with this line in the file join-token of its home:');
-  say(`  federation-worker --hub ${isIPv6(address) ? `[${address}]` : address}:${port}`);
+  const home = flags.name === undefined ? '~/.openclaw-federation' : `~/${flags.name}`;
+  const name = flags.name === undefined ? '' : ` --name ${flags.name}`;
+  say(`on the other machine, with this line in the file ${home}/join-token:`);
+  say(`  federation-worker --home ${home}${name} --hub ${isIPv6(address) ? `[${address}]` : address}:${port}`);
   return 0;
 }
 
@@ -106,12 +110,4 @@ function parseLabels(text: string | undefined): Record<string, string> {
       });
     }),
   );
-}
-
-/** Milliseconds of `90s`, `15m`, `2h`; a bare number is seconds. Throws USAGE. */
-export function parseDuration(text: string, flag: string): number {
-  const [, count, unit] = /^(\d{1,9}(?:\.\d{1,3})?)\s*([a-z]{0,12})$/i.exec(text) ?? [];
-  const value = unit === '' ? Number(count) * 1000 : ms(`${count}${unit}` as StringValue);
-  if (value !== undefined && value >= 1000) return Math.round(value / 1000) * 1000;
-  throw new FederationError('USAGE', `${flag}: ${JSON.stringify(text)} is not a time`, { hint: `${flag} 15m` });
 }

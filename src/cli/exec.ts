@@ -1,9 +1,10 @@
 import { fstatSync } from 'node:fs';
-import { createInterface } from 'node:readline/promises';
 import { say } from '#src/adapters/terminal.ts';
 import type { GlobalFlags } from '#src/cli/context.ts';
 import { hubOf } from '#src/cli/context.ts';
-import { parseDuration } from '#src/cli/enrolment.ts';
+import { canAsk, confirm } from '#src/cli/confirm.ts';
+import { parseDuration } from '#src/cli/duration.ts';
+import { quoted } from '#src/cli/launcher.ts';
 import type { HubClient } from '#src/adapters/hub.ts';
 import { runJob, sayResults } from '#src/cli/job.ts';
 import { collectedOutput, linedOutput, plainOutput } from '#src/cli/output.ts';
@@ -34,7 +35,8 @@ export async function exec(
 ): Promise<number> {
   const [node, ...rest] = flags.all === true ? ['', ...words] : words;
   if (node === undefined) throw usage('no node named', 'manage-federation exec NODE -- uname -a');
-  const command = commandOf(rest, argv, flags);
+  const verb = flags.all === true ? 'exec --all' : `exec ${quoted(node)}`;
+  const command = commandOf(verb, rest, argv, flags);
   const hub = await hubOf(flags);
   if (flags.all === true) return manyNodes(hub, { kind: 'exec', targets: 'all', command }, flags);
   return oneNode(hub, { kind: 'exec', targets: [node], command, stdin: takesStdin(flags) }, flags);
@@ -46,14 +48,19 @@ export async function broadcast(
   argv: readonly string[] | null,
   flags: ExecFlags,
 ): Promise<number> {
-  const command = commandOf(words, argv, flags);
+  const command = commandOf('broadcast', words, argv, flags);
   return manyNodes(await hubOf(flags), { kind: 'broadcast', targets: 'all', command }, flags);
 }
 
 /** What follows `--` is an argv; a single word before it is a line for the shell, as the older scripts had it. */
-function commandOf(words: readonly string[], argv: readonly string[] | null, flags: ExecFlags): JobCreate['command'] {
+function commandOf(
+  verb: string,
+  words: readonly string[],
+  argv: readonly string[] | null,
+  flags: ExecFlags,
+): JobCreate['command'] {
   return {
-    ...programOf(words, argv, flags),
+    ...programOf(verb, words, argv, flags),
     ...(flags.cwd === undefined ? {} : { cwd: flags.cwd }),
     env: Object.fromEntries((flags.env ?? []).map(parseVariable)),
     timeoutMs: flags.timeout === undefined ? null : parseDuration(flags.timeout, '--timeout'),
@@ -61,18 +68,23 @@ function commandOf(words: readonly string[], argv: readonly string[] | null, fla
 }
 
 function programOf(
+  verb: string,
   words: readonly string[],
   argv: readonly string[] | null,
   { shell }: ExecFlags,
 ): { shell: string } | { argv: string[] } {
   const [line, ...more] = words;
+  const example = `manage-federation ${verb} -- uname -a`;
   if (argv === null) {
-    if (line === undefined) throw usage('no command given', 'manage-federation exec NODE -- uname -a');
+    if (line === undefined) throw usage('no command given', example);
     if (more.length === 0) return { shell: line };
-    throw usage('a command of several words needs -- before it', `-- ${words.join(' ')}`);
+    throw usage(
+      'a command of several words needs -- before it',
+      `manage-federation ${verb} -- ${words.map(quoted).join(' ')}`,
+    );
   }
   if (line !== undefined) throw usage(`${JSON.stringify(line)} stands before --`, 'put the whole command behind --');
-  if (argv.length === 0) throw usage('no command given behind --', '-- uname -a');
+  if (argv.length === 0) throw usage('no command given behind --', example);
   return shell === true ? { shell: argv.join(' ') } : { argv: [...argv] };
 }
 
@@ -113,7 +125,7 @@ function needsWords({ outcome, reason }: Result): boolean {
 }
 
 async function manyNodes(hub: HubClient, job: JobCreate, flags: ExecFlags): Promise<number> {
-  await confirm(hub, flags);
+  await confirmMany(hub, flags);
   const collected = flags.json === true ? collectedOutput() : null;
   const finished = await runJob(hub, job, collected ?? linedOutput());
   if (collected !== null) printJson(jobJson(finished.opened.job, finished.results, collected));
@@ -121,20 +133,15 @@ async function manyNodes(hub: HubClient, job: JobCreate, flags: ExecFlags): Prom
   return finished.interrupted ? 130 : broadcastExitCode(summarize(finished.results));
 }
 
-async function confirm(hub: HubClient, { yes }: GlobalFlags): Promise<void> {
+async function confirmMany(hub: HubClient, { yes }: GlobalFlags): Promise<void> {
   if (yes === true) return;
   const nodes = await hub.ask<NodeView[]>('GET', '/nodes');
   const count = nodes.filter(
     ({ role, state }) => role !== 'master' && (state === 'online' || state === 'suspect'),
   ).length;
   if (count <= MANY) return;
-  if (!process.stdin.isTTY || !process.stderr.isTTY) {
-    throw new FederationError('CONFIRMATION_NEEDED', `this runs on ${count} nodes`, { hint: 'add --yes' });
-  }
-  const asking = createInterface({ input: process.stdin, output: process.stderr });
-  const answer = await asking.question(`run this on ${count} nodes? [y/N] `);
-  asking.close();
-  if (!/^y(es)?$/i.test(answer.trim())) throw new FederationError('CONFIRMATION_NEEDED', 'not confirmed; nothing ran');
+  if (canAsk()) return confirm(`run this on ${count} nodes?`);
+  throw new FederationError('CONFIRMATION_NEEDED', `this runs on ${count} nodes`, { hint: 'add --yes' });
 }
 
 function jobJson(job: string, results: readonly Result[], output: ReturnType<typeof collectedOutput>) {

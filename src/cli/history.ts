@@ -1,7 +1,7 @@
 import { say } from '#src/adapters/terminal.ts';
 import type { GlobalFlags } from '#src/cli/context.ts';
 import { hubOf } from '#src/cli/context.ts';
-import { ago, printJson, printTable } from '#src/cli/print.ts';
+import { ago, localTime, printJson, printTable, shortId } from '#src/cli/print.ts';
 import { summaryText } from '#src/cli/summary.ts';
 import type { AuditVerdict, AuditView, JobView } from '#src/protocol/hub-api.ts';
 
@@ -18,10 +18,10 @@ export async function listJobs(flags: HistoryFlags): Promise<number> {
     printTable(
       ['JOB', 'STARTED', 'BY', 'COMMAND', 'RESULT'],
       jobs.map((job) => [
-        job.job,
+        shortId(job.job),
         ago(job.startedAt),
         job.by,
-        shortened(job.command),
+        job.command,
         job.endedAt === null ? 'running' : summaryText(job.summary),
       ]),
     );
@@ -38,10 +38,10 @@ export async function listAudit(flags: HistoryFlags): Promise<number> {
       ['SEQ', 'TIME', 'ACTION', 'BY', 'DETAIL'],
       records.map(({ seq, at, action, by, detail }) => [
         String(seq),
-        at,
+        localTime(at),
         action,
         by,
-        shortened(JSON.stringify(detail)),
+        JSON.stringify(detail).replace(/\b[0-9a-f]{64}\b/g, shortId),
       ]),
     );
   }
@@ -52,12 +52,11 @@ export async function listAudit(flags: HistoryFlags): Promise<number> {
 export async function verifyAudit(flags: GlobalFlags): Promise<number> {
   const verdict = await (await hubOf(flags)).ask<AuditVerdict>('GET', '/audit/verdict');
   if (flags.json) printJson(verdict);
-  else if (verdict.fault === null) say(`the audit is whole: ${verdict.records} records`);
-  else say(`the audit is broken: record ${verdict.fault.seq} ${verdict.fault.problem}`);
+  else process.stdout.write(`${verdictText(verdict)}\n`);
   return verdict.whole ? 0 : 1;
 }
 
-function shortened(text: string): string {
-  const line = text.replace(/\s+/g, ' ');
-  return line.length <= 100 ? line : `${line.slice(0, 99)}…`;
+function verdictText({ records, fault }: AuditVerdict): string {
+  if (fault === null) return `the audit is whole: ${records} records`;
+  return `the audit is broken: record ${fault.seq} ${fault.problem}`;
 }

@@ -4,7 +4,9 @@ import { homedir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { openHome } from '#src/adapters/home.ts';
 import { stopSignal } from '#src/adapters/signals.ts';
+import { findHub } from '#src/adapters/hub.ts';
 import { say } from '#src/adapters/terminal.ts';
+import { launcher, quoted } from '#src/cli/launcher.ts';
 import { printJson } from '#src/cli/print.ts';
 import { FederationError } from '#src/core/errors.ts';
 import { until } from '#src/deploy/condition.ts';
@@ -45,7 +47,7 @@ async function runLocal(directory: string, flags: LocalFlags): Promise<number> {
     say(line);
     news?.progress(line);
   };
-  const signal = stopSignal();
+  const signal = announcedStop();
   try {
     const federation = await startFederation(directory, flags, progress, signal);
     news?.ready();
@@ -54,10 +56,23 @@ async function runLocal(directory: string, flags: LocalFlags): Promise<number> {
     say('stopped');
     return 0;
   } catch (error) {
-    if (signal.aborted) return 130;
+    if (signal.aborted) return interrupted();
     news?.failed(error);
     throw error;
   }
+}
+
+/** Aborts at Ctrl-C, and says so at once: ending everything takes a while. */
+export function announcedStop(): AbortSignal {
+  const signal = stopSignal();
+  signal.addEventListener('abort', () => say('stopping'), { once: true });
+  return signal;
+}
+
+/** What was started is ended by then. Returns the exit code. */
+export function interrupted(): number {
+  say('stopped');
+  return 130;
 }
 
 export async function startFederation(
@@ -67,7 +82,7 @@ export async function startFederation(
   signal: AbortSignal,
 ): Promise<LocalFederation> {
   const program = openclaw === false ? null : await findOpenClaw(openclaw);
-  progress(`starting a federation of ${workers} workers in ${directory}`);
+  progress(`starting a federation of ${workersText(workers)} in ${directory}`);
   return startLocal({ directory, workers, openclaw: program, progress, signal });
 }
 
@@ -75,14 +90,14 @@ export async function startFederation(
 export async function runUntil(federation: LocalFederation, signal: AbortSignal): Promise<void> {
   try {
     if (!signal.aborted) await Promise.race([federation.failed, once(signal, 'abort')]);
-    say('stopping');
   } finally {
+    if (!signal.aborted) say('stopping');
     await federation.stop();
   }
 }
 
 export function readyLines(home: string): string[] {
-  const manage = `manage-federation --home ${home}`;
+  const manage = manageText(home);
   return [
     'ready; in another terminal:',
     `  ${manage} list`,
@@ -92,12 +107,22 @@ export function readyLines(home: string): string[] {
   ];
 }
 
+/** How to call manage-federation for this home, from here. */
+export function manageText(home: string): string {
+  return `${launcher('manage-federation')} --home ${quoted(home)}`;
+}
+
+function workersText(workers: number): string {
+  return workers === 1 ? '1 worker' : `${workers} workers`;
+}
+
 async function detach(directory: string, flags: LocalFlags): Promise<number> {
   const home = await openHome(directory);
   const openclaw = flags.openclaw === false ? ['--no-openclaw'] : ['--openclaw', await findOpenClaw(flags.openclaw)];
   const args = ['local', '--dir', directory, '--workers', String(flags.workers), ...openclaw];
   await startDetached(args, home.file('local.log'), say);
-  say(`it runs in the background; stop it with: deploy-federation local --dir ${directory} --stop`);
+  const stop = `${launcher('deploy-federation')} local --dir ${quoted(directory)} --stop`;
+  say(`it runs in the background; stop it with: ${stop}`);
   for (const line of readyLines(join(directory, 'master')).slice(0, -1)) say(line);
   return 0;
 }
@@ -128,10 +153,24 @@ async function stopLocal(directory: string): Promise<number> {
 }
 
 async function showLocal(directory: string, json: boolean): Promise<number> {
-  const { pid, state, workers, openclaw } = await runningLocal(directory);
-  if (json) printJson({ pid, state, workers, openclaw, home: join(directory, 'master') });
-  else say(`process ${pid}: ${state}, ${workers} workers, ${openclaw ? 'with' : 'without'} OpenClaw`);
-  return 0;
+  const { pid, state: recorded, workers, openclaw } = await runningLocal(directory);
+  const home = join(directory, 'master');
+  const answers = await hubAnswers(home);
+  const state = recorded === 'ready' && !answers ? 'ready, but the hub does not answer' : recorded;
+  const withOpenClaw = `${openclaw ? 'with' : 'without'} OpenClaw`;
+  if (json) printJson({ pid, state, workers, openclaw, home });
+  else process.stdout.write(`process ${pid}: ${state}, ${workersText(workers)}, ${withOpenClaw}\n`);
+  return answers ? 0 : 1;
+}
+
+async function hubAnswers(home: string): Promise<boolean> {
+  try {
+    await (await findHub(home)).ask('GET', '/status');
+    return true;
+  } catch (error) {
+    if (error instanceof FederationError) return false;
+    throw error;
+  }
 }
 
 /** Looking for a federation must not make the folder that it would live in. */

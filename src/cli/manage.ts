@@ -4,6 +4,8 @@ import { reportError } from '#src/adapters/terminal.ts';
 import { VERSION } from '#src/adapters/version.ts';
 import type { GlobalFlags } from '#src/cli/context.ts';
 import type { ExecFlags } from '#src/cli/exec.ts';
+import { splitAtDashes, withDashesHint } from '#src/cli/dashes.ts';
+import { TIMES } from '#src/cli/duration.ts';
 import { FederationError } from '#src/core/errors.ts';
 import { ROLES } from '#src/core/node.ts';
 
@@ -21,7 +23,7 @@ export async function main(argv: readonly string[]): Promise<number> {
     await runCommandLine(commands(command, ends), own);
     return exitCode;
   } catch (error) {
-    return reportError(error, { json: splitAtDashes(argv).own.includes('--json') });
+    return reportError(withDashesHint(error, argv), { json: splitAtDashes(argv).own.includes('--json') });
   }
 }
 
@@ -29,12 +31,6 @@ export async function main(argv: readonly string[]): Promise<number> {
 function lost(cause: NodeJS.ErrnoException): number {
   const message = `the output can’t be written (${cause.code})`;
   return reportError(new FederationError('OUTPUT_LOST', message, { hint: 'make room, or write it elsewhere', cause }));
-}
-
-/** What stands behind `--` is somebody else's command line and not looked at. */
-function splitAtDashes(argv: readonly string[]): { own: readonly string[]; command: readonly string[] | null } {
-  const at = argv.indexOf('--');
-  return at < 0 ? { own: argv, command: null } : { own: argv.slice(0, at), command: argv.slice(at + 1) };
 }
 
 type Ends = (work: Promise<number>) => Promise<void>;
@@ -46,7 +42,8 @@ function commands(dashed: readonly string[] | null, ends: Ends): Command {
     .version(VERSION)
     .option('--home <folder>', 'home of the master (default: ~/.openclaw-federation)')
     .option('--json', 'answer as JSON on standard output')
-    .option('--yes', 'do not ask')
+    .option('--yes', 'do not ask, where a command on many nodes or revoke would')
+    .configureHelp({ showGlobalOptions: true, subcommandTerm })
     .addHelpText('after', EXAMPLES);
   const command = (usage: string, description: string, ...examples: string[]) =>
     program.command(usage).description(description).addHelpText('after', examplesText(examples));
@@ -89,8 +86,8 @@ function commands(dashed: readonly string[] | null, ends: Ends): Command {
     .option('--name <name>', 'good for a node of this name only')
     .addOption(new Option('--role <role>', 'what the node becomes').choices(ROLES).default('worker'))
     .option('--labels <k=v,...>', 'labels that the node gets')
-    .option('--ttl <time>', 'how long it is good', '15m')
-    .option('--uses <n>', 'how many nodes may use it', wholeNumber, 1)
+    .option('--ttl <time>', `how long it is good (${TIMES})`, '15m')
+    .option('--uses <n>', 'how many nodes may use it', upTo1000, 1)
     .action(async (own: object) =>
       ends((await import('#src/cli/enrolment.ts')).createToken(all(own as { ttl: string; uses: number }))),
     );
@@ -99,8 +96,8 @@ function commands(dashed: readonly string[] | null, ends: Ends): Command {
     command(usage, description)
       .option('--shell', 'the words are one line for the shell')
       .option('--cwd <folder>', 'where to run it (default: the home of the worker’s user)')
-      .option('--env <name=value>', 'set a variable; NAME alone takes it from here', collect, [])
-      .option('--timeout <time>', 'end it on the node after this time')
+      .option('--env <name=value>', 'set a variable; NAME alone takes it from here', collect)
+      .option('--timeout <time>', `end it on the node after this time (${TIMES})`)
       .addArgument(new Argument('[words...]', 'the command'));
   runs('exec', 'run a command on one node; the exit code is the command’s')
     .usage('[options] <node> -- <program> [arguments...]  |  <node> "<line for the shell>"')
@@ -120,10 +117,10 @@ function commands(dashed: readonly string[] | null, ends: Ends): Command {
     );
 
   command('jobs', 'what ran, the latest first', 'jobs --limit 5')
-    .option('--limit <n>', 'how many', wholeNumber, 20)
+    .option('--limit <n>', 'how many', upTo1000, 20)
     .action(async (own: { limit: number }) => ends((await import('#src/cli/history.ts')).listJobs(all(own))));
   const audit = command('audit', 'who did what', 'audit --limit 100', 'audit verify')
-    .option('--limit <n>', 'how many records', wholeNumber, 50)
+    .option('--limit <n>', 'how many records', upTo1000, 50)
     .action(async (own: { limit: number }) => ends((await import('#src/cli/history.ts')).listAudit(all(own))));
   audit
     .command('verify')
@@ -135,13 +132,20 @@ function commands(dashed: readonly string[] | null, ends: Ends): Command {
   return program;
 }
 
-function wholeNumber(text: string): number {
-  const value = Number(text);
-  if (Number.isInteger(value) && value > 0) return value;
-  throw new InvalidArgumentError('not a whole number above 0');
+/** In the list of commands: what to type, without what every command takes. */
+function subcommandTerm(command: Command): string {
+  const [usage = ''] = command.usage().replace('[options]', '').split('  |  ');
+  return `${command.name()} ${usage.trim()}`.trim();
 }
 
-function collect(value: string, before: string[]): string[] {
+/** The hub takes no larger number, so that no answer is without bounds. */
+function upTo1000(text: string): number {
+  const value = Number(text);
+  if (Number.isInteger(value) && value >= 1 && value <= 1000) return value;
+  throw new InvalidArgumentError('not a whole number from 1 to 1000');
+}
+
+function collect(value: string, before: string[] = []): string[] {
   return [...before, value];
 }
 
@@ -170,8 +174,8 @@ Examples:
   manage-federation exec pi --timeout 30s -- apt-get update
   tar c photos | manage-federation exec home-server -- tar x -C /backup
 
-Exit codes: the command's own; 124 timed out, 126 not executable, 127 no such program, 128+n signal n,
-130 interrupted, 254 unknown, 255 never ran; 3 no such node, 2 wrong use, 1 a fault of this machine.
+Exit codes: the command's own; 124 timed out, 126 not executable, 127 no such program or folder,
+128+n signal n, 130 interrupted, 254 unknown, 255 never ran; 3 no such node, 2 wrong use, 1 a fault of this machine.
 `;
 
 const BROADCAST_EXAMPLES = `

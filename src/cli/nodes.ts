@@ -1,6 +1,7 @@
 import type { GlobalFlags } from '#src/cli/context.ts';
 import { hubOf } from '#src/cli/context.ts';
-import { ago, printFacts, printJson, printTable } from '#src/cli/print.ts';
+import { canAsk, confirm } from '#src/cli/confirm.ts';
+import { ago, printFacts, printJson, printTable, shortId } from '#src/cli/print.ts';
 import { say } from '#src/adapters/terminal.ts';
 import type { NodeDetail, NodeHostState, NodeView } from '#src/protocol/hub-api.ts';
 
@@ -18,8 +19,8 @@ export async function listNodes(flags: GlobalFlags): Promise<number> {
         node.state,
         NODE_HOST_WORDS[node.openclaw.nodeHost],
         node.version,
-        node.state === 'online' ? 'now' : ago(node.lastSeenAt),
-        node.id.slice(0, 12),
+        ago(node.lastSeenAt),
+        shortId(node.id),
       ]),
     );
   }
@@ -59,14 +60,25 @@ function nodeFacts(node: NodeDetail): [string, string][] {
     ['commands', node.openclaw.commands.join(', ') || '-'],
     ['running', String(node.running)],
     ['approved', `${ago(node.approvedAt)} by ${node.approvedBy}`],
-    ['seen', node.state === 'online' ? 'now' : ago(node.lastSeenAt)],
+    ['seen', ago(node.lastSeenAt)],
   ];
 }
 
-/** `manage-federation revoke NODE` */
+/** `manage-federation revoke NODE`: a person is asked first; a script has said what it wants. */
 export async function revokeNode(word: string, flags: GlobalFlags): Promise<number> {
-  const node = await (await hubOf(flags)).ask<NodeDetail>('POST', `/nodes/${encodeURIComponent(word)}/revoke`);
+  const hub = await hubOf(flags);
+  const path = `/nodes/${encodeURIComponent(word)}`;
+  const before = await hub.ask<NodeDetail>('GET', path);
+  const isMember = before.state !== 'revoked' && before.role !== 'master';
+  if (isMember && flags.yes !== true && canAsk()) await confirm(`revoke ${before.name} (${before.fingerprint})?`);
+  const node = await hub.ask<NodeDetail>('POST', `${path}/revoke`);
   if (flags.json) printJson(node);
-  else say(`revoked ${node.name}: its link is closed and its jobs were ended`);
+  else say(`revoked ${node.name}: ${endedText(before)}`);
   return 0;
+}
+
+/** Only what was so: nothing was closed or ended on a node that was not there. */
+function endedText({ address, running }: NodeDetail): string {
+  if (address === null) return 'it was not connected, and is let in no more';
+  return running === 0 ? 'its link is closed' : 'its link is closed and its jobs were ended';
 }

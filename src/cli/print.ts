@@ -19,19 +19,49 @@ const PLAIN = {
   middle: '  ',
 };
 
-/** Results for a person: columns under their heads, on standard output. */
+/**
+ * Results for a person: columns under their heads, on standard output, a line each. On a terminal they fit its width;
+ * elsewhere nothing is shortened.
+ */
 export function printTable(head: readonly string[], rows: readonly (readonly string[])[]): void {
+  const texts = rows.map((row) => row.map((cell) => harmless(cell.replace(/\s+/g, ' '))));
+  const room = process.stdout.isTTY ? process.stdout.columns : Infinity;
+  const colWidths = fittingWidths([head, ...texts], room);
+  const shown = (row: readonly string[]): string[] => row.slice(0, colWidths.length);
   const table = new Table({
-    head: [...head],
+    head: shown(head),
+    colWidths,
     chars: PLAIN,
     style: { head: [], border: [], 'padding-left': 0, 'padding-right': 0 },
   });
-  table.push(...rows.map((row) => row.map(harmless)));
+  table.push(...texts.map(shown));
   const lines = table
     .toString()
     .split('\n')
     .map((line) => line.trimEnd());
   process.stdout.write(`${lines.join('\n')}\n`);
+}
+
+/** Text of this width still says something when the rest of it is cut. */
+const MIN_CUT = 20;
+
+/** How wide each column may be: the widest text gives way first, then the last column goes. Null: as wide as it is. */
+function fittingWidths(rows: readonly (readonly string[])[], room: number): (number | null)[] {
+  const widths = rows[0]!.map((_, at) => Math.max(...rows.map((row) => row[at]!.length)));
+  const cut: (number | null)[] = widths.map(() => null);
+  const over = (): number =>
+    widths.reduce((sum, width) => sum + width + PLAIN.middle.length, -PLAIN.middle.length) - room;
+  while (over() > 0 && widths.length > 1) {
+    const widest = widths.indexOf(Math.max(...widths));
+    if (widths[widest]! > MIN_CUT) widths[widest] = cut[widest] = Math.max(MIN_CUT, widths[widest]! - over());
+    else widths.pop();
+  }
+  return cut.slice(0, widths.length);
+}
+
+/** An id as a person compares it; whole where a program reads it. */
+export function shortId(id: string): string {
+  return process.stdout.isTTY ? id.slice(0, 12) : id;
 }
 
 export function printJson(value: unknown): void {
@@ -42,6 +72,12 @@ export function printJson(value: unknown): void {
 export function printFacts(facts: readonly (readonly [string, string])[]): void {
   const width = Math.max(...facts.map(([name]) => name.length)) + 2;
   for (const [name, value] of facts) process.stdout.write(`${name.padEnd(width)}${harmless(value)}\n`);
+}
+
+/** A time of the clock here, ISO 8601 to the second. */
+export function localTime(iso: string): string {
+  const at = new Date(iso);
+  return new Date(at.getTime() - at.getTimezoneOffset() * 60_000).toISOString().slice(0, 19);
 }
 
 /** A time as a distance from now: `just now`, `3 min ago`, `in 14 min`. */

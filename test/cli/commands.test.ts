@@ -1,8 +1,8 @@
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test, vi } from 'vitest';
-import { parseDuration } from '#src/cli/enrolment.ts';
+import { parseDuration } from '#src/cli/duration.ts';
 import { main as deploy } from '#src/cli/deploy.ts';
 import { main as manage } from '#src/cli/manage.ts';
 
@@ -37,8 +37,12 @@ test.each<[readonly string[], RegExp]>([
   [['exec', 'w1', '--timeout', 'soon', '--', 'x'], /"soon" is not a time/],
   [['exec', 'w1', '--env', '=x', '--', 'x'], /is not NAME=VALUE/],
   [['broadcast'], /no command given/],
-  [['jobs', '--limit', '0'], /not a whole number above 0/],
+  [['jobs', '--limit', '0'], /not a whole number from 1 to 1000/],
+  [['jobs', '--limit', '1001'], /not a whole number from 1 to 1000/],
+  [['audit', 'verfy'], /unknown command 'verfy'/],
   [['token', 'create', '--role', 'boss'], /Allowed choices/],
+  [['token', 'create', '--ttl', '99y'], /--ttl: 99y is over 30 days/],
+  [['exec', 'w1', '--timeout', '25d', '--', 'x'], /--timeout: 25d is over 24 days/],
 ])('manage-federation %j is a wrong use, said in two lines', async (argv, message) => {
   expect(await manage(['--home', home, ...argv])).toBe(2);
   const lines = stderr.split('\n');
@@ -47,6 +51,43 @@ test.each<[readonly string[], RegExp]>([
   expect(lines[1]).toMatch(/^ {2}try: /);
   expect(lines.slice(2)).toEqual(['']);
   expect(stdout).toBe('');
+});
+
+test.each<[readonly string[], string]>([
+  [['exec', 'w1', 'uname', '-a'], 'put -- before the program (manage-federation exec w1 -- uname -a)'],
+  [['exec', 'w1', 'ls', '--al', 'a b'], "put -- before the program (manage-federation exec w1 -- ls --al 'a b')"],
+  [['broadcast', 'uname', '-a'], 'put -- before the program (manage-federation broadcast -- uname -a)'],
+  [['exec', 'w1', '--tiemout', '5s', 'x'], 'did you mean --timeout? (manage-federation exec --help)'],
+  [['exec', 'w1', 'x', '-a', '--', 'x'], 'manage-federation exec --help'],
+  [['exec', 'w1', 'ls', 'a b'], "manage-federation exec w1 -- ls 'a b'"],
+  [['exec', 'w1'], 'manage-federation exec w1 -- uname -a'],
+  [['broadcast'], 'manage-federation broadcast -- uname -a'],
+  [['token'], 'manage-federation token --help'],
+  [['token', 'create', '--nam', 'x'], 'did you mean --name? (manage-federation token create --help)'],
+  [['audit', 'verfy'], 'did you mean verify? (manage-federation audit --help)'],
+  [['token', 'create', '--name', 'A B'], 'use a-b'],
+])('manage-federation %j is told what to type instead', async (argv, hint) => {
+  expect(await manage(['--home', home, ...argv])).toBe(2);
+  expect(stderr.split('\n')[1]).toBe(`  try: ${hint}`);
+});
+
+test('a hub that is not there is started by what made its home', async () => {
+  await manage(['--home', join(home, 'alone'), 'list']);
+  expect(stderr).toContain(`  try: start it (federation-hub --home ${join(home, 'alone')})`);
+  await mkdir(join(home, 'local', 'w1'), { recursive: true });
+  await manage(['--home', join(home, 'local', 'master'), 'list']);
+  expect(stderr).toContain(`  try: start it (deploy-federation local --dir ${join(home, 'local')})`);
+});
+
+test('the list of commands shows what to type, and the help of a command what all of them take', async () => {
+  await manage(['--help']);
+  expect(stdout).toMatch(/^ {2}exec <node> -- <program> \[arguments\.\.\.\] /m);
+  expect(stdout).toMatch(/^ {2}list {2,}every node/m);
+  stdout = '';
+  await manage(['token', 'create', '--help']);
+  expect(stdout).toMatch(/--home <folder>/);
+  expect(stdout).toMatch(/a bare number is\s+seconds/);
+  expect(stdout).not.toContain('default: []');
 });
 
 test.each([

@@ -3,7 +3,7 @@ import { harmless, reportError, say } from '#src/adapters/terminal.ts';
 import { FederationError } from '#src/core/errors.ts';
 import { sayResults } from '#src/cli/job.ts';
 import { collectedOutput, linedOutput } from '#src/cli/output.ts';
-import { ago, printFacts, printTable } from '#src/cli/print.ts';
+import { ago, printFacts, printTable, shortId } from '#src/cli/print.ts';
 import { resultText, summaryText } from '#src/cli/summary.ts';
 import { OUTCOMES } from '#src/core/outcome.ts';
 import type { Result } from '#src/protocol/hub-api.ts';
@@ -80,6 +80,42 @@ test('tables, facts and errors steer no terminal', () => {
   reportError(new FederationError('NODE_NOT_FOUND', HOSTILE, { hint: HOSTILE }));
   expectHarmless();
 });
+
+test('a table has a line for each row, whatever stands in it, and cuts nothing in a pipe', () => {
+  printTable(['NAME', 'COMMAND'], [['w1', `echo\n\n${'x'.repeat(300)}`]]);
+  expect(screen.stdout).toBe(`NAME  COMMAND\nw1    echo ${'x'.repeat(300)}\n`);
+});
+
+test.each<[number, string]>([
+  [
+    100,
+    'NAME  COMMAND                                 ID\nw1    echo a long text that is much too wide  abcdefghijkl\n',
+  ],
+  [46, 'NAME  COMMAND                     ID\nw1    echo a long text that is…  abcdefghijkl\n'],
+  [36, 'NAME  COMMAND\nw1    echo a long text th…\n'],
+  [30, 'NAME  COMMAND\nw1    echo a long text th…\n'],
+  [10, 'NAME\nw1\n'],
+])('on a terminal of %i columns a table fits: text is cut, and no id', (columns, text) => {
+  onTerminal(columns, () =>
+    printTable(['NAME', 'COMMAND', 'ID'], [['w1', 'echo a long text that is much too wide', 'abcdefghijkl']]),
+  );
+  expect(screen.stdout).toBe(text);
+});
+
+test('an id is short on a terminal and whole for a program', () => {
+  expect(shortId('a'.repeat(64))).toBe('a'.repeat(64));
+  onTerminal(80, () => expect(shortId('a'.repeat(64))).toBe('a'.repeat(12)));
+});
+
+function onTerminal(columns: number, work: () => void): void {
+  const before = { isTTY: process.stdout.isTTY, columns: process.stdout.columns };
+  Object.assign(process.stdout, { isTTY: true, columns });
+  try {
+    work();
+  } finally {
+    Object.assign(process.stdout, before);
+  }
+}
 
 test('an error is two lines, whatever it repeats, and no stack', () => {
   const error = new FederationError('NODE_NOT_FOUND', 'no node\nerror: all is lost', { hint: 'a\nb' });

@@ -1,0 +1,22 @@
+import ms from 'ms';
+import type { StringValue } from 'ms';
+import { FederationError } from '#src/core/errors.ts';
+
+/** What the help of a flag that takes a time says of it. */
+export const TIMES = '30s, 15m, 1h; a bare number is seconds';
+
+/** The hub's bound on the life of a token, and near its bound on a timeout: timers count 31 bits of milliseconds. */
+const MAX_DAYS = { '--ttl': 30, '--timeout': 24 } as const;
+
+/** Milliseconds of `90s`, `15m`, `2h`; a bare number is seconds. Throws USAGE. */
+export function parseDuration(text: string, flag: keyof typeof MAX_DAYS): number {
+  const [, count, unit] = /^(\d{1,9}(?:\.\d{1,3})?)\s*([a-z]{0,12})$/i.exec(text) ?? [];
+  const value = unit === '' ? Number(count) * 1000 : ms(`${count}${unit}` as StringValue);
+  if (value === undefined || !(value >= 1000)) {
+    throw new FederationError('USAGE', `${flag}: ${JSON.stringify(text)} is not a time`, { hint: `${flag} 15m` });
+  }
+  if (value <= MAX_DAYS[flag] * 86_400_000) return Math.round(value / 1000) * 1000;
+  throw new FederationError('USAGE', `${flag}: ${text} is over ${MAX_DAYS[flag]} days`, {
+    hint: `${flag} ${MAX_DAYS[flag]}d`,
+  });
+}

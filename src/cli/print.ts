@@ -42,21 +42,25 @@ export function printTable(head: readonly string[], rows: readonly (readonly str
   process.stdout.write(`${lines.join('\n')}\n`);
 }
 
-/** Text of this width still says something when the rest of it is cut. */
-const MIN_CUT = 20;
+/** What is wider than an id, a time or a fingerprint is text, and its beginning still says something. */
+const MIN_TEXT = 20;
+const MIN_CUT = 10;
 
 /** How wide each column may be: the widest text gives way first, then the last column goes. Null: as wide as it is. */
 function fittingWidths(rows: readonly (readonly string[])[], room: number): (number | null)[] {
-  const widths = rows[0]!.map((_, at) => Math.max(...rows.map((row) => row[at]!.length)));
-  const cut: (number | null)[] = widths.map(() => null);
-  const over = (): number =>
-    widths.reduce((sum, width) => sum + width + PLAIN.middle.length, -PLAIN.middle.length) - room;
+  const full = rows[0]!.map((_, at) => Math.max(...rows.map((row) => row[at]!.length)));
+  let widths = full;
+  const gap = PLAIN.middle.length;
+  const over = (): number => widths.reduce((sum, width) => sum + width + gap, -gap) - room;
   while (over() > 0 && widths.length > 1) {
-    const widest = widths.indexOf(Math.max(...widths));
-    if (widths[widest]! > MIN_CUT) widths[widest] = cut[widest] = Math.max(MIN_CUT, widths[widest]! - over());
-    else widths.pop();
+    const texts = widths.map((width, at) => (full[at]! > MIN_TEXT && width > MIN_CUT ? width : 0));
+    const widest = texts.indexOf(Math.max(...texts));
+    widths =
+      texts[widest] === 0
+        ? full.slice(0, widths.length - 1)
+        : widths.with(widest, Math.max(MIN_CUT, widths[widest]! - over()));
   }
-  return cut.slice(0, widths.length);
+  return widths.map((width, at) => (width === full[at] ? null : width));
 }
 
 /** An id as a person compares it; whole where a program reads it. */

@@ -91,9 +91,9 @@ test.each<[number, string]>([
     100,
     'NAME  COMMAND                                 ID\nw1    echo a long text that is much too wide  abcdefghijkl\n',
   ],
-  [46, 'NAME  COMMAND                     ID\nw1    echo a long text that is…  abcdefghijkl\n'],
-  [36, 'NAME  COMMAND\nw1    echo a long text th…\n'],
-  [30, 'NAME  COMMAND\nw1    echo a long text th…\n'],
+  [46, 'NAME  COMMAND                     ID\nw1    echo a long text that is …  abcdefghijkl\n'],
+  [30, 'NAME  COMMAND     ID\nw1    echo a lo…  abcdefghijkl\n'],
+  [29, 'NAME  COMMAND\nw1    echo a long text that …\n'],
   [10, 'NAME\nw1\n'],
 ])('on a terminal of %i columns a table fits: text is cut, and no id', (columns, text) => {
   onTerminal(columns, () =>

@@ -1,6 +1,7 @@
 import { spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
-import { delimiter, dirname } from 'node:path';
+import { accessSync, constants, existsSync } from 'node:fs';
+import { delimiter, dirname, join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { FederationError } from '#src/core/errors.ts';
 import { onLines } from '#src/adapters/openclaw/output-lines.ts';
@@ -25,11 +26,11 @@ export interface RunOptions {
 
 /** Starts it. Throws OPENCLAW_MISSING. */
 export async function runOpenClaw({ openclaw, args, environment, onLine }: RunOptions): Promise<RunningOpenClaw> {
-  const child = spawn(openclaw, args, {
-    detached: true,
-    stdio: ['ignore', 'pipe', 'pipe'],
-    env: { ...inheritedEnvironment(), ...environment },
-  });
+  const inherited = inheritedEnvironment();
+  const env = { ...inherited, ...environment };
+  const program = findProgram(openclaw, inherited.PATH);
+  const [command = program, ...words] = [...mortal(), program, ...args];
+  const child = spawn(command, words, { detached: true, stdio: ['ignore', 'pipe', 'pipe'], env });
   const spawned = Promise.withResolvers<number>();
   const ended = Promise.withResolvers<string>();
   child.once('spawn', () => spawned.resolve(child.pid ?? 0));
@@ -39,6 +40,29 @@ export async function runOpenClaw({ openclaw, args, environment, onLine }: RunOp
   onLines(child.stderr, onLine);
   const pid = await spawned.promise;
   return { pid, exited: ended.promise, stop: (killAfterMs) => stop(child, pid, ended.promise, killAfterMs) };
+}
+
+function findProgram(openclaw: string, path: string): string {
+  const places = openclaw.includes('/') ? [openclaw] : path.split(delimiter).map((folder) => join(folder, openclaw));
+  for (const place of places) {
+    try {
+      accessSync(place, constants.X_OK);
+      return place;
+    } catch {
+      // Not there; perhaps in the next folder.
+    }
+  }
+  throw missing(openclaw);
+}
+
+const SETPRIV = '/usr/bin/setpriv';
+
+/**
+ * What makes a program end when we are killed: on Linux the kernel sends it TERM then (PR_SET_PDEATHSIG, by
+ * setpriv(1)). Elsewhere one that we leave behind is ended at the next start.
+ */
+function mortal(): [string, ...string[]] | [] {
+  return existsSync(SETPRIV) ? [SETPRIV, '--pdeathsig', 'SIGTERM'] : [];
 }
 
 async function stop(child: ChildProcess, pid: number, exited: Promise<string>, killAfterMs: number): Promise<void> {
@@ -71,13 +95,13 @@ export function signalGroup(pid: number, signal: NodeJS.Signals): void {
  * Ours without what is OpenClaw's or ours by name, which may be secret or point to another installation. The Node
  * that runs us comes first on PATH: OpenClaw's own line `env node` would find one that is too old for it.
  */
-function inheritedEnvironment(): Record<string, string | undefined> {
+function inheritedEnvironment(): Record<string, string | undefined> & { PATH: string } {
   const kept = Object.entries(process.env).filter(([name]) => !name.startsWith('OPENCLAW_') && name !== 'NODE_OPTIONS');
   const path = [dirname(process.execPath), process.env['PATH']].filter(Boolean).join(delimiter);
   return { ...Object.fromEntries(kept), PATH: path, NO_COLOR: '1', OPENCLAW_NO_AUTO_UPDATE: '1' };
 }
 
-function missing(openclaw: string, cause: Error): FederationError {
+function missing(openclaw: string, cause?: Error): FederationError {
   return new FederationError('OPENCLAW_MISSING', `${openclaw} can't be started`, {
     hint: 'npm install --global openclaw, or name the program in nodeHost.openclaw',
     cause,

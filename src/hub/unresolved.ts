@@ -74,12 +74,18 @@ export async function createUnresolved({ store, fleet, log, signal }: Unresolved
     asking.set(link.nodeId, work);
   }
 
+  /** One question that is not answered must not keep the others from being asked. */
+  function noAnswer(error: unknown): null {
+    log.warn('a node did not say how an invocation ended', { problem: String(error) });
+    return null;
+  }
+
   async function ask(link: Link): Promise<void> {
     const questions = open.get(link.nodeId);
     while (questions !== undefined && questions.size > 0 && fleet.link(link.nodeId) === link && !signal.aborted) {
       for (const [invocation, job] of [...questions]) {
-        const state = await stateOf(link, invocation);
-        if (state.state === 'running') continue;
+        const state = await stateOf(link, invocation).catch(noAnswer);
+        if (state === null || state.state === 'running') continue;
         await settleInTurn(job, invocation, state);
         questions.delete(invocation);
       }

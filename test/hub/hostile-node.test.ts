@@ -5,6 +5,7 @@ import type { JobView } from '#src/protocol/hub-api.ts';
 import type { BareNode } from '../support/bare-node.ts';
 import { bareNode } from '../support/bare-node.ts';
 import type { Federation } from '../support/federation.ts';
+import { eventually } from '../support/eventually.ts';
 import { startFederation } from '../support/federation.ts';
 
 let federation: Federation;
@@ -38,11 +39,17 @@ const OK = {
 };
 const ended = (changed: object = {}) =>
   encodeJsonFrame(FRAME.exit, 0, { kind: 'ended', exit: { ...OK, ...changed }, replayed: false });
-const started = encodeJsonFrame(FRAME.started, 0, { node: 'f'.repeat(64), name: 'w1', pid: 1 });
+const startedBy = (id: string) =>
+  encodeJsonFrame(FRAME.started, 0, { node: id, name: 'w1', pid: 1, killAfterMs: 5000 });
 
 test.each<[string, (stream: ServerHttp2Stream) => void]>([
   ['says nothing and ends', (stream) => stream.end()],
-  ['says that it started, and ends', (stream) => stream.end(started)],
+  ['says that it started, and ends', (stream) => stream.end(startedBy(node.key.id))],
+  ['starts in the name of another', (stream) => stream.end(Buffer.concat([startedBy('f'.repeat(64)), ended()]))],
+  ['starts twice', (stream) => stream.end(Buffer.concat([startedBy(node.key.id), startedBy(node.key.id), ended()]))],
+  ['says the end at length', (stream) => stream.end(ended({ spawnError: 'x'.repeat(20_000) }))],
+  ['says a code that no process has', (stream) => stream.write(ended({ exitCode: -256 }))],
+  ['says a signal that is none', (stream) => stream.write(ended({ signal: 'constructor' }))],
   ['cuts the record of the end', (stream) => stream.end(ended().subarray(0, -1))],
   ['resets the stream', (stream) => stream.close(8)],
   ['sends no frames', (stream) => stream.end('HTTP/1.1 200 OK\r\n\r\nok')],
@@ -64,7 +71,7 @@ test.each<[string, (stream: ServerHttp2Stream) => void]>([
 
 test('a node speaks for itself alone, whatever name and target it says', async () => {
   behave = (stream) => {
-    stream.write(started);
+    stream.write(startedBy(node.key.id));
     stream.write(encodeFrame(FRAME.stdout, 0, Buffer.from('mine')));
     stream.write(encodeFrame(FRAME.stdout, 1, Buffer.from('not mine')));
     stream.end(encodeJsonFrame(FRAME.exit, 1, { kind: 'ended', exit: OK, replayed: false }));
@@ -74,6 +81,43 @@ test('a node speaks for itself alone, whatever name and target it says', async (
   expect(results[at]).toMatchObject({ node: 'w1', id: federation.worker('w1').id, stdoutBytes: 3 });
   expect(outputs[at]?.stdout).toBe('w1\n');
   expect(results[1 - at]).toMatchObject({ node: 'turned', id: node.key.id });
+});
+
+test('a record of the end that claims output which did not come is shown as cut', async () => {
+  behave = (stream) => stream.end(ended({ stdoutBytes: 1_000_000 }));
+  const { results } = await federation.run(['turned'], 'true');
+  expect(results[0]).toMatchObject({ outcome: 'ok', truncated: true });
+});
+
+test('a node that says its end byte by byte costs the hub no more than its bytes', async () => {
+  const frame = ended({ spawnError: 'x'.repeat(900), exitCode: 1 });
+  behave = (stream) => {
+    for (const byte of frame) stream.write(Buffer.from([byte]));
+    stream.end();
+  };
+  const { results } = await federation.run(['turned'], 'true');
+  expect(results[0]).toMatchObject({ outcome: 'failed', exitCode: 1 });
+});
+
+test('an answer without end about a lost invocation is not taken in', async () => {
+  let asked = 0;
+  let most = 0;
+  behave = (stream) => stream.close(8);
+  const { ended: end } = await federation.run(['turned'], 'true');
+  expect(end?.summary).toEqual({ unknown: 1 });
+  behave = (stream) => {
+    let sent = 0;
+    asked += 1;
+    const flood = (): void => {
+      while (!stream.destroyed && stream.write(Buffer.alloc(65_536))) sent += 65_536;
+      most = Math.max(most, sent);
+    };
+    stream.on('drain', flood);
+    flood();
+  };
+  await eventually('the hub asks what became of it', () => asked > 0);
+  await eventually('the hub has enough of it', () => federation.logs.some((line) => line.includes('too long')));
+  expect(most).toBeLessThan(2 << 20);
 });
 
 test('what follows the record of the end changes nothing of it', async () => {

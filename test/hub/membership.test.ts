@@ -9,7 +9,7 @@ import { eventually } from '../support/eventually.ts';
 import type { Federation } from '../support/federation.ts';
 import { startFederation } from '../support/federation.ts';
 import { ask } from '../support/http.ts';
-import { startHub as startBareHub, startProxy } from '../support/link.ts';
+import { newKey, startHub as startBareHub, startProxy } from '../support/link.ts';
 
 test('an approval lets a node in on the line that it holds', async () => {
   await using federation = await startFederation();
@@ -343,3 +343,34 @@ function nonEmpty<T>(list: readonly T[]): readonly T[] | null {
 function count(node: { events: readonly { type: string }[] }, type: string): number {
   return node.events.filter((event) => event.type === type).length;
 }
+
+test('a member that offers more than it was granted goes on with what it has until a person approves more', async () => {
+  await using federation = await startFederation();
+  const key = newKey();
+  {
+    await using light = bareNode(federation.hub, { key, token: await federation.token({}), offers: ['exec'] });
+    await light.welcome();
+  }
+  await using more = bareNode(federation.hub, { key, offers: ['exec', 'node-host'] });
+  await more.welcome();
+  const offers = async () => (await federation.show('w1')).offers;
+  expect(await offers()).toEqual(['exec']);
+  expect(await federation.pending()).toEqual([expect.objectContaining({ name: 'w1', offers: ['exec', 'node-host'] })]);
+  await federation.approve('w1');
+  expect(await offers()).toEqual(['exec', 'node-host']);
+  expect(await federation.pending()).toEqual([]);
+});
+
+test('a request that changes while it waits is not approved as what it has become', async () => {
+  await using federation = await startFederation();
+  const key = newKey();
+  {
+    await using seen = bareNode(federation.hub, { key });
+    await seen.waiting();
+  }
+  await using now = bareNode(federation.hub, { key, role: 'master' });
+  await now.waiting();
+  const [request] = await federation.pending();
+  expect(request?.held).toContain('it asked as worker w1');
+  await expect(federation.approve('w1')).rejects.toMatchObject({ code: 'HELD' });
+});

@@ -48,7 +48,7 @@ describe('wrong input to a federation that runs', () => {
     ['a missing word', ['show'], 'USAGE', 2, /missing required argument 'node'/, /--help/],
     ['too many words', ['show', 'w1', 'w2'], 'USAGE', 2, /too many arguments/, /--help/],
     ['a number that is none', ['jobs', '--limit', 'many'], 'USAGE', 2, /--limit/, /--help/],
-    ['a number out of range', ['jobs', '--limit', '1001'], 'USAGE', 2, /limit/, /./],
+    ['a number out of range', ['jobs', '--limit', '1001'], 'USAGE', 2, /limit.* 1 to 1000/, /jobs --help/],
     [
       'an unknown node',
       ['exec', 'nosuchnode', '--', 'true'],
@@ -77,7 +77,8 @@ describe('wrong input to a federation that runs', () => {
       /manage-federation pending/,
     ],
     ['no node', ['exec', '--', 'true'], 'USAGE', 2, /no node named/, /exec NODE/],
-    ['no program', ['exec', 'w1'], 'USAGE', 2, /no command given/, /exec NODE -- /],
+    ['no program', ['exec', 'w1'], 'USAGE', 2, /no command given/, /manage-federation exec w1 -- /],
+    ['no program for many', ['broadcast'], 'USAGE', 2, /no command given/, /manage-federation broadcast -- /],
     ['nothing behind --', ['exec', 'w1', '--'], 'USAGE', 2, /no command given behind --/, /--/],
     ['several words without --', ['exec', 'w1', 'ls', 'folder'], 'USAGE', 2, /needs -- before it/, /-- ls folder/],
     ['an empty program', ['exec', 'w1', '--', ''], 'USAGE', 2, /program has no name/, /./],
@@ -100,7 +101,14 @@ describe('wrong input to a federation that runs', () => {
     ],
     ['a negative duration', ['exec', 'w1', '--timeout=-5s', '--', 'true'], 'USAGE', 2, /--timeout: "-5s"/, /--timeout/],
     ['a duration without end', ['exec', 'w1', '--timeout', '1e400', '--', 'true'], 'USAGE', 2, /timeout/, /./],
-    ['a duration of years', ['exec', 'w1', '--timeout', '9999d', '--', 'true'], 'USAGE', 2, /timeout/, /./],
+    [
+      'a duration of years',
+      ['exec', 'w1', '--timeout', '9999d', '--', 'true'],
+      'USAGE',
+      2,
+      /--timeout: 9999d is over 24 days/,
+      /--timeout 24d/,
+    ],
     [
       'a variable without a name',
       ['exec', 'w1', '--env', '=x', '--', 'true'],
@@ -136,9 +144,23 @@ describe('wrong input to a federation that runs', () => {
       /--labels/,
     ],
     ['a role that is none', ['token', 'create', '--role', 'boss'], 'USAGE', 2, /--role/, /--help/],
-    ['a name that is none', ['token', 'create', '--name', 'Not A Name'], 'USAGE', 2, /name/, /./],
+    [
+      'a name that is none',
+      ['token', 'create', '--name', 'Not A Name'],
+      'NODE_NAME_INVALID',
+      2,
+      /name/,
+      /use not-a-name/,
+    ],
     ['a life that is none', ['token', 'create', '--ttl', 'ever'], 'USAGE', 2, /--ttl: "ever"/, /--ttl/],
-    ['a life that is too long', ['token', 'create', '--ttl', '365d'], 'USAGE', 2, /ttl/, /./],
+    [
+      'a life that is too long',
+      ['token', 'create', '--ttl', '365d'],
+      'USAGE',
+      2,
+      /--ttl: 365d is over 30 days/,
+      /--ttl 30d/,
+    ],
   ])('%s: two lines, the right code, and the same as JSON', async (_, words, code, exitCode, error, hint) => {
     const [ended, json] = await Promise.all([federation.manage(words), federation.manage(['--json', ...words])]);
     expect(ended).toMatchObject({ exitCode, signal: null });
@@ -292,7 +314,10 @@ describe('a home that can’t be used', () => {
     const env = { OPENCLAW_FEDERATION_HUB_PORT: '123456' };
     const ended = await place.run('federation-hub', ['--home', place.file('home')], { env });
     expect(ended.exitCode).toBe(2);
-    expect(expectTwoLines(ended).error).toMatch(/hub\.port/);
+    expect(expectTwoLines(ended)).toMatchObject({
+      error: expect.stringMatching(/hub\.port/),
+      hint: expect.stringMatching(/^mend the flag, the environment or .*settings\.yaml$/),
+    });
   });
 
   it.each<['federation-hub' | 'federation-worker' | 'deploy-federation', string[], RegExp]>([

@@ -1,4 +1,4 @@
-import { readFile, readdir, stat } from 'node:fs/promises';
+import { readFile, readdir, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { NodeView, Status } from '#src/protocol/hub-api.ts';
@@ -49,7 +49,8 @@ describe('deploy-federation local', () => {
     ]);
     expect(await local('--status')).toMatchObject({
       exitCode: 0,
-      stderr: expect.stringMatching(/^process \d+: ready, 1 workers, without OpenClaw\n$/),
+      stdout: expect.stringMatching(/^process \d+: ready, 1 worker, without OpenClaw\n$/),
+      stderr: '',
     });
     const status = await local('--status', '--json');
     expect(JSON.parse(status.stdout)).toEqual({
@@ -62,6 +63,22 @@ describe('deploy-federation local', () => {
     expect(await local('--stop')).toEqual({ exitCode: 0, signal: null, stdout: '', stderr: 'stopping\nstopped\n' });
     expect(place.processes()).toEqual([]);
     expect(await local('--status')).toMatchObject({ exitCode: 1 });
+  });
+
+  it('does not call a federation ready whose hub does not answer', async () => {
+    await place.run('deploy-federation', words('--detach'));
+    const record = join(directory, 'master', 'hub.json');
+    const text = await readFile(record, 'utf8');
+    await rm(record);
+    expect(await local('--status')).toMatchObject({
+      exitCode: 1,
+      stdout: expect.stringMatching(/^process \d+: ready, but the hub does not answer, 1 worker, /),
+    });
+    await writeFile(record, text, { mode: 0o600 });
+    expect(await local('--status')).toMatchObject({ exitCode: 0 });
+    await local('--stop');
+    const ended = await place.run('manage-federation', ['--home', join(directory, 'master'), 'list']);
+    expect(ended.stderr).toContain(`  try: start it (deploy-federation local --dir ${directory})`);
   });
 
   it('keeps what it writes from others, and its secrets out of the logs', async () => {
@@ -126,7 +143,10 @@ describe('deploy-federation local', () => {
     const running = place.start('deploy-federation', words());
     await until('it has begun', () => running.said().includes('starting a federation'));
     running.kill('SIGINT');
-    expect((await running.ended).exitCode).toBe(130);
+    expect(await running.ended).toMatchObject({
+      exitCode: 130,
+      stderr: expect.stringMatching(/\nstopping\nstopped\n$/),
+    });
     expect(place.processes()).toEqual([]);
   });
 
@@ -167,7 +187,7 @@ describe('deploy-federation demo', () => {
 
   it('ends everything at Ctrl-C in the middle of its tour', async () => {
     const running = place.start('deploy-federation', ['demo', '--no-openclaw', '--dir', place.file('demo')]);
-    await until('the tour has begun', () => running.said().includes('$ manage-federation exec'));
+    await until('the tour has begun', () => /\$ \S*manage-federation --home \S+ exec/.test(running.said()));
     running.kill('SIGINT');
     expect((await running.ended).exitCode).toBe(130);
     expect(place.processes()).toEqual([]);

@@ -133,6 +133,7 @@ describe('the operator of a federation', () => {
     const words = await federation.manage(['token', 'create', '--name', 'pi', '--labels', 'place=shed,gpu=no']);
     expect(words).toMatchObject({ exitCode: 0, stdout: expect.stringMatching(/^\S+\n$/) });
     expect(words.stderr).toContain('it is not shown again');
+    expect(words.stderr).toMatch(/^ {2}federation-worker --home ~\/pi --name pi --hub \S+:\d+$/m);
     const token = words.stdout.trim();
     const joining = await startWorker('pi', 'pi', token);
     await joining.untilLink('member');
@@ -160,7 +161,15 @@ describe('the operator of a federation', () => {
     const pending = await federation.manage(['pending']);
     expect(pending).toMatchObject({ exitCode: 0, stderr: expect.stringContaining('compare the fingerprint') });
     expect(pending.stdout).toMatch(new RegExp(`^shed +worker +${fingerprint} `, 'm'));
-    expect(await federation.manage(['exec', 'shed', '--', 'true'])).toMatchObject({ exitCode: 3 });
+    for (const command of [
+      ['exec', 'shed', '--', 'true'],
+      ['revoke', 'shed'],
+    ]) {
+      expect(await federation.manage(command)).toMatchObject({
+        exitCode: 3,
+        stderr: 'error: shed waits for approval\n  try: manage-federation approve shed\n',
+      });
+    }
     const approved = await federation.manage(['approve', fingerprint]);
     expect(approved).toMatchObject({ exitCode: 0, stderr: `approved shed (${fingerprint}) as worker\n` });
     await asking.untilLink('member');
@@ -200,6 +209,7 @@ describe('the operator of a federation', () => {
     });
     const request = (await federation.ask<PairingRequestView[]>('pending')).find((one) => one.id === id);
     expect(request).toMatchObject({ rejected: true });
+    expect((await federation.manage(['exec', 'stranger', '--', 'true'])).stderr).toContain('stranger was rejected');
     expect(await federation.stateOf('stranger')).toBe('no member');
   });
 
@@ -225,7 +235,10 @@ describe('the operator of a federation', () => {
     });
     expect(job).toBe(true);
     const revoked = await federation.manage(['revoke', 'leaving']);
-    expect(revoked).toMatchObject({ exitCode: 0, stderr: expect.stringMatching(/^revoked leaving/) });
+    expect(revoked).toMatchObject({
+      exitCode: 0,
+      stderr: expect.stringMatching(/^revoked leaving: its link is closed and its jobs were ended$/m),
+    });
     const ended = await running.ended;
     const answer = JSON.parse(ended.stdout) as { results: { stdout: string; outcome: string }[] };
     expect(['cancelled', 'unknown']).toContain(answer.results[0]!.outcome);
@@ -233,7 +246,29 @@ describe('the operator of a federation', () => {
     await until('its process is gone', () => !isAlive(Number(answer.results[0]!.stdout)));
     await joining.untilLink('refused');
     expect(await federation.stateOf('leaving')).toBe('revoked');
-    expect(await federation.manage(['exec', 'leaving', '--', 'true'])).toMatchObject({ exitCode: 3 });
+    expect(await federation.manage(['exec', 'leaving', '--', 'true'])).toMatchObject({
+      exitCode: 3,
+      stderr: 'error: leaving was revoked\n  try: manage-federation approve leaving\n',
+    });
+  });
+
+  it('says of a member that was not there only that it is out', async () => {
+    const { token } = await federation.ask<TokenCreated>('token', 'create');
+    const joining = await startWorker('away', 'away', token);
+    await joining.untilLink('member');
+    joining.running.kill('SIGTERM');
+    await until('it is offline', async () => (await federation.stateOf('away')) === 'offline');
+    expect((await federation.manage(['revoke', 'away'])).stderr).toBe(
+      'revoked away: it was not connected, and is let in no more\n',
+    );
+  });
+
+  it('can’t put out the master’s own node', async () => {
+    expect(await federation.manage(['--yes', 'revoke', 'master'])).toMatchObject({
+      exitCode: 2,
+      stderr: expect.stringMatching(/^error: master is the master’s own node\n {2}try: .+\n$/),
+    });
+    expect(await federation.stateOf('master')).toBe('online');
   });
 
   it('sees what ran, the latest first', async () => {
@@ -258,7 +293,8 @@ describe('the operator of a federation', () => {
     expect(records.map(({ action }) => action)).toEqual(expect.arrayContaining(['node.approve']));
     expect(await federation.manage(['audit', 'verify'])).toMatchObject({
       exitCode: 0,
-      stderr: expect.stringMatching(/^the audit is whole: \d+ records\n$/),
+      stdout: expect.stringMatching(/^the audit is whole: \d+ records\n$/),
+      stderr: '',
     });
     expect(await federation.ask('audit', 'verify')).toMatchObject({ whole: true, fault: null });
   });
@@ -300,7 +336,8 @@ describe('the operator of a federation', () => {
     const verified = await federation.manage(['audit', 'verify']);
     expect(verified).toMatchObject({
       exitCode: 1,
-      stderr: expect.stringMatching(/^the audit is broken: record \d+ was changed\n$/),
+      stdout: expect.stringMatching(/^the audit is broken: record \d+ was changed\n$/),
+      stderr: '',
     });
     const json = await federation.manage(['--json', 'audit', 'verify']);
     expect(json.exitCode).toBe(1);

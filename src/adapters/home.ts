@@ -1,6 +1,6 @@
 import { chmod, lstat, mkdir, open, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { homedir } from 'node:os';
-import { join, resolve } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import { FederationError } from '#src/core/errors.ts';
 
 /** The folder of one process's settings, secrets and state: 0700, its files 0600. */
@@ -38,10 +38,31 @@ export async function openHome(path: string): Promise<Home> {
 }
 
 async function prepare(path: string): Promise<void> {
-  await mkdir(path, { recursive: true, mode: 0o700 });
+  await makeFolder(path);
   const { mode, uid } = await lstat(path);
   if (process.getuid !== undefined && uid !== process.getuid()) throw new Error('belongs to another user');
   if ((mode & 0o077) !== 0) await chmod(path, 0o700);
+}
+
+/** Like a recursive mkdir, which never comes back where the folder above takes none (/proc). */
+async function makeFolder(path: string): Promise<void> {
+  try {
+    await mkdir(path, { mode: 0o700 });
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === 'EEXIST') return;
+    const above = dirname(path);
+    if (code !== 'ENOENT' || above === path || (await isThere(above))) throw error;
+    await makeFolder(above);
+    await makeFolder(path);
+  }
+}
+
+function isThere(path: string): Promise<boolean> {
+  return lstat(path).then(
+    () => true,
+    () => false,
+  );
 }
 
 async function readIfThere(path: string): Promise<string | null> {

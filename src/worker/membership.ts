@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import type { Home } from '#src/adapters/home.ts';
 import { FederationError } from '#src/core/errors.ts';
 import type { JoinToken } from '#src/core/join-token.ts';
@@ -26,17 +27,22 @@ export const TOKEN_FILE = 'join-token';
 export async function openMembershipMemory(home: Home): Promise<MembershipMemory> {
   let hub = (await home.read(HUB_FILE))?.trim() ?? null;
   let epoch = Number(await home.read(EPOCH_FILE)) || 0;
-  const text = await home.read(TOKEN_FILE);
-  let token: JoinToken | null = text === null ? null : parseJoinToken(text);
+  // One that is none is said at the start, where somebody looks.
+  const first = await home.read(TOKEN_FILE);
+  if (first !== null) parseJoinToken(first);
 
-  async function forgetToken(): Promise<void> {
-    token = null;
-    await home.remove(TOKEN_FILE);
+  /** Looked for at each attempt: a person may put a fresh one there while the daemon runs. */
+  function token(): JoinToken | null {
+    try {
+      return parseJoinToken(readFileSync(home.file(TOKEN_FILE), 'utf8'));
+    } catch {
+      return null;
+    }
   }
 
   return {
-    pin: () => token?.hubId ?? hub,
-    secret: () => token?.secret ?? null,
+    pin: () => token()?.hubId ?? hub,
+    secret: () => token()?.secret ?? null,
     epoch: () => epoch,
     async welcomed(welcome, hubId) {
       if (hubId === hub && welcome.epoch < epoch) {
@@ -50,10 +56,8 @@ export async function openMembershipMemory(home: Home): Promise<MembershipMemory
         epoch = welcome.epoch;
         hub = hubId;
       }
-      if (token !== null) await forgetToken();
+      await home.remove(TOKEN_FILE);
     },
-    tokenRefused: async () => {
-      if (token !== null) await forgetToken();
-    },
+    tokenRefused: () => home.remove(TOKEN_FILE),
   };
 }

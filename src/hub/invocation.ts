@@ -48,14 +48,14 @@ const TRAVEL_MS = 3000;
 /**
  * Sends an invocation over a link and follows it to its end. Only an `exit` frame proves an end: a stream that
  * closes without one is `unknown`, because the command may have run.
- * `begun`: resolves when the job is durably recorded; nothing runs before that, and nothing at all if it rejects.
+ * `recorded`: resolves when the job is durably recorded; nothing runs before that, and nothing at all if it rejects.
  * `timeoutMs`: when the node has to end it; one that does not confirm that is given up. Null for no such time.
  */
 export function invoke(
   link: Link,
   invocation: Omit<Invocation, 'held'>,
   sink: OutputSink,
-  begun: Promise<void>,
+  recorded: Promise<void>,
   timeoutMs: number | null,
 ): RunningInvocation {
   const startedAt = performance.now();
@@ -147,7 +147,7 @@ export function invoke(
   stream.on('close', finish);
   stream.on('end', () => stream.end());
   stream.write(encodeJsonFrame(FRAME.open, 0, { ...invocation, held: true }));
-  begun.then(
+  recorded.then(
     () => stream.writable && stream.write(encodeFrame(FRAME.go, 0, Buffer.alloc(0))),
     () => stream.destroy(new FederationError('STORE_FAILED', 'the job was not recorded')),
   );

@@ -43,7 +43,9 @@ export interface JobParts {
   readonly asker: Asker;
   readonly targets: readonly Member[];
   readonly record: JobRecord;
-  /** Resolves when the record is durable and the audience has heard of the job: nothing runs before. */
+  /** Resolves when the record is durable: nothing runs before that. */
+  readonly recorded: Promise<void>;
+  /** Resolves when the audience has heard of the job, too: nothing is told of its parts before that. */
   readonly begun: Promise<void>;
   readonly audience: JobAudience;
   readonly store: Store;
@@ -54,7 +56,8 @@ export interface JobParts {
 
 /** Sends a job to its targets, all at once. */
 export function runJob(parts: JobParts): RunningJob {
-  const { id, request, asker, targets, record, begun, audience, store, fleet, broadcastTimeoutMs, log } = parts;
+  const { id, request, asker, targets, record, recorded, begun, audience, store, fleet, broadcastTimeoutMs, log } =
+    parts;
   const invocations = new Map<number, RunningInvocation>();
   let ending = false;
 
@@ -88,7 +91,7 @@ export function runJob(parts: JobParts): RunningJob {
     const timeoutMs = command.timeoutMs ?? (request.kind === 'broadcast' ? broadcastTimeoutMs : null);
     const spec = { id: invocation, job: id, asker, command: { ...command, timeoutMs }, stdin };
     try {
-      invocations.set(target, invoke(fleet.link(member.id)!, spec, sink, begun, timeoutMs));
+      invocations.set(target, invoke(fleet.link(member.id)!, spec, sink, recorded, timeoutMs));
     } catch (error) {
       if (error instanceof FederationError) return withoutRun('unreachable', error.message);
       throw error;

@@ -11,7 +11,7 @@ import { runJob } from '#src/hub/job.ts';
 import { createId } from '#src/hub/job-id.ts';
 import { jobRecord } from '#src/hub/job-record.ts';
 import { chooseTargets } from '#src/hub/targets.ts';
-import type { jobCreateSchema, JobView, Result } from '#src/protocol/hub-api.ts';
+import type { jobCreateSchema, JobOpened, JobView, Result } from '#src/protocol/hub-api.ts';
 
 export type JobRequest = z.output<typeof jobCreateSchema>;
 
@@ -52,14 +52,17 @@ export function createJobs({ store, fleet, members, requests, broadcastTimeoutMs
     const id = createId();
     const record = jobRecord(id, request, asker, targets, targets.map(underWay));
     // The nodes get ready while the record becomes durable; they start nothing before it is.
-    const begun = store.commit(record.started()).then(() =>
-      audience.opened({
-        job: id,
-        targets: targets.map((member) => ({ node: member.name, id: member.id })),
-        leftOut: leftOut.map((member) => ({ node: member.name, id: member.id, state: fleet.state(member) })),
-      }),
-    );
-    const job = runJob({ id, request, asker, targets, record, begun, audience, store, fleet, broadcastTimeoutMs, log });
+    const recorded = store.commit(record.started());
+    const begun = Promise.withResolvers<void>();
+    const job = runJob({
+      ...{ id, request, asker, targets, record, recorded, begun: begun.promise },
+      ...{ audience, store, fleet, broadcastTimeoutMs, log },
+    });
+    // After the nodes were told to go: the client's turn costs them no time.
+    recorded.then(() => {
+      audience.opened(openedJob(id, targets, leftOut));
+      begun.resolve();
+    }, begun.reject);
     running.set(id, job);
     void job.done
       .then(() => {
@@ -70,8 +73,16 @@ export function createJobs({ store, fleet, members, requests, broadcastTimeoutMs
         log.error('a job was not recorded and did not run', { job: id, problem: String(error) }),
       )
       .finally(() => running.delete(id));
-    await begun;
+    await begun.promise;
     return job;
+  }
+
+  function openedJob(id: string, targets: readonly Member[], leftOut: readonly Member[]): JobOpened {
+    return {
+      job: id,
+      targets: targets.map((member) => ({ node: member.name, id: member.id })),
+      leftOut: leftOut.map((member) => ({ node: member.name, id: member.id, state: fleet.state(member) })),
+    };
   }
 
   return {

@@ -37,7 +37,7 @@ test('a living process keeps others of its kind out, and nobody else', async () 
 
 test.each(['', 'nonsense', '999999999 1', `${process.pid} 1`])('a lock that says %j is a dead one’s', async (text) => {
   await writeFile(join(home.path, 'worker.lock'), text);
-  await (
-    await lockHome(home, 'worker')
-  )();
+  const unlock = await lockHome(home, 'worker');
+  expect(await readdir(home.path)).toEqual(['worker.lock']);
+  await unlock();
 });

@@ -61,7 +61,7 @@ const SETPRIV = '/usr/bin/setpriv';
  * What makes a program end when we are killed: on Linux the kernel sends it TERM then (PR_SET_PDEATHSIG, by
  * setpriv(1)). Elsewhere one that we leave behind is ended at the next start.
  */
-function mortal(): [string, ...string[]] | [] {
+function mortal(): readonly string[] {
   return existsSync(SETPRIV) ? [SETPRIV, '--pdeathsig', 'SIGTERM'] : [];
 }
 

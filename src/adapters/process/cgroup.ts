@@ -78,7 +78,8 @@ function manage(base: string, home: number, log: Log): Cgroups {
     const path = join(base, id);
     try {
       makeThreaded(path);
-      return cgroup(path);
+      // Open from here on: at the start of a process every system call counts.
+      return cgroup(path, openSync(join(path, 'cgroup.threads'), 'w'));
     } catch (error) {
       log.warn('no cgroup for an invocation', { reason: reasonOf(error) });
       remove(path);
@@ -87,18 +88,25 @@ function manage(base: string, home: number, log: Log): Cgroups {
   }
 
   /** False where it can't: the process then starts outside and is found by its group and environment alone. */
-  function enter(path: string): boolean {
-    for (const again of [false, true]) {
-      try {
-        // Another daemon that sweeps the folder they share may take an empty cgroup for a leftover.
-        if (again) makeThreaded(path);
-        writeFileSync(join(path, 'cgroup.threads'), '0');
-        return true;
-      } catch (error) {
-        if (again) log.warn('no cgroup for an invocation', { reason: reasonOf(error) });
-      }
+  function enter(path: string, threads: number | null): boolean {
+    try {
+      if (threads !== null) writeSync(threads, '0');
+      return threads !== null;
+    } catch {
+      return enterAnew(path);
     }
-    return false;
+  }
+
+  /** Another daemon that sweeps the folder they share may take an empty cgroup for a leftover. */
+  function enterAnew(path: string): boolean {
+    try {
+      makeThreaded(path);
+      writeFileSync(join(path, 'cgroup.threads'), '0');
+      return true;
+    } catch (error) {
+      log.warn('no cgroup for an invocation', { reason: reasonOf(error) });
+      return false;
+    }
   }
 
   /** A process that was started must not look as if it was not, so this throws nothing. */
@@ -110,10 +118,12 @@ function manage(base: string, home: number, log: Log): Cgroups {
     }
   }
 
-  function cgroup(path: string): Cgroup {
+  /** `threads`: its `cgroup.threads`, open for writing; null for one that nothing is started in any more. */
+  function cgroup(path: string, threads: number | null): Cgroup {
+    let open = threads;
     return {
       inside: (start) => {
-        if (!enter(path)) return start();
+        if (!enter(path, open)) return start();
         try {
           return start();
         } finally {
@@ -125,6 +135,8 @@ function manage(base: string, home: number, log: Log): Cgroups {
         if (!threadsBelow(path).includes(process.pid)) writeQuietly(join(path, 'cgroup.freeze'), '1');
       },
       release: () => {
+        if (open !== null) closeSync(open);
+        open = null;
         lingering.add(path);
         for (const one of lingering) if (remove(one)) lingering.delete(one);
       },
@@ -134,7 +146,7 @@ function manage(base: string, home: number, log: Log): Cgroups {
   sweep(base);
   return {
     create,
-    find: (id) => (readText(join(base, id, 'cgroup.type')) === '' ? null : cgroup(join(base, id))),
+    find: (id) => (readText(join(base, id, 'cgroup.type')) === '' ? null : cgroup(join(base, id), null)),
     close: () => {
       for (const path of lingering) remove(path);
       closeSync(home);

@@ -9,8 +9,8 @@ export const exec: Figure = {
   unit: 'ms',
   what: '/bin/true through the hub’s API; floor: child_process.spawn with pipes in the worker’s own process',
   // A daemon runs for weeks: its code is to be compiled before we look.
-  warmUps: 300,
-  samples: 500,
+  warmUps: 1500,
+  samples: 1000,
   lines: [
     { name: 'p50', of: median, bar: atMostTimes(2) },
     { name: 'p99', of: percentile(0.99), bar: atMost(10, 'ms') },

@@ -120,7 +120,13 @@ async function detach(directory: string, flags: LocalFlags): Promise<number> {
   const home = await openHome(directory);
   const openclaw = flags.openclaw === false ? ['--no-openclaw'] : ['--openclaw', await findOpenClaw(flags.openclaw)];
   const args = ['local', '--dir', directory, '--workers', String(flags.workers), ...openclaw];
-  await startDetached(args, home.file('local.log'), say);
+  const signal = stopSignal();
+  try {
+    await startDetached(args, home.file('local.log'), say, signal);
+  } catch (error) {
+    if (signal.aborted) return 130;
+    throw error;
+  }
   const stop = `${launcher('deploy-federation')} local --dir ${quoted(directory)} --stop`;
   say(`it runs in the background; stop it with: ${stop}`);
   for (const line of readyLines(join(directory, 'master')).slice(0, -1)) say(line);

@@ -15,6 +15,7 @@ export async function startDetached(
   args: readonly string[],
   log: string,
   progress: (line: string) => void,
+  signal: AbortSignal,
 ): Promise<void> {
   const script = fileURLToPath(new URL('../../bin/deploy-federation.js', import.meta.url));
   const child = fork(script, args, {
@@ -43,6 +44,9 @@ export async function startDetached(
     const how = code === null ? `by ${signal}` : `with exit code ${code}`;
     reject(new FederationError('START_FAILED', `it ended ${how}`, { hint: `see the end of ${log}` }));
   });
+  // Whoever gives up waiting does not want it in the background either.
+  const stop = (): void => void child.kill('SIGTERM');
+  signal.addEventListener('abort', stop);
   // While the two are connected neither of them can end.
   const leave = (): void => void (child.connected && child.disconnect());
   try {
@@ -51,6 +55,8 @@ export async function startDetached(
     leave();
     await ended.promise;
     throw error;
+  } finally {
+    signal.removeEventListener('abort', stop);
   }
   leave();
   child.unref();

@@ -39,6 +39,15 @@ describe('deploy-federation local', () => {
     await until('nothing of it runs', () => place.processes().length === 0);
   }
 
+  it('starts nothing in the background when it is interrupted while it waits for that', async () => {
+    const running = place.start('deploy-federation', words('--detach'));
+    await until('the hub runs', () => running.said().includes('the hub runs'));
+    running.kill('SIGINT');
+    expect((await running.ended).exitCode).toBe(130);
+    await untilNothingRuns();
+    expect((await local('--status')).stderr).toContain('no federation runs');
+  });
+
   it('leaves it running with --detach, tells of it with --status, and ends it all with --stop', async () => {
     const started = await place.run('deploy-federation', words('--detach'));
     expect(started).toMatchObject({ exitCode: 0, stdout: '' });

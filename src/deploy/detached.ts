@@ -45,7 +45,10 @@ export async function startDetached(
     reject(new FederationError('START_FAILED', `it ended ${how}`, { hint: `see the end of ${log}` }));
   });
   // Whoever gives up waiting does not want it in the background either.
-  const stop = (): void => void child.kill('SIGTERM');
+  const stop = (): void => {
+    child.kill('SIGTERM');
+    reject(new FederationError('START_FAILED', 'it was not waited for'));
+  };
   signal.addEventListener('abort', stop);
   // While the two are connected neither of them can end.
   const leave = (): void => void (child.connected && child.disconnect());

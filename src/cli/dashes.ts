@@ -1,4 +1,4 @@
-import { quoted } from '#src/cli/launcher.ts';
+import { shellWord } from '#src/core/shell-word.ts';
 import { FederationError } from '#src/core/errors.ts';
 
 /** What stands behind `--` is somebody else's command line and not looked at. */
@@ -16,7 +16,7 @@ export function withDashesHint(error: unknown, argv: readonly string[]): unknown
   const [, option = ''] = /^unknown option '(.+)'$/.exec(error.message) ?? [];
   const [verb, words] = behindVerb(argv, option);
   if (words.length === 0) return error;
-  const program = words.slice(verb === 'exec' ? 1 : 0).map(quoted);
+  const program = words.slice(verb === 'exec' ? 1 : 0).map(shellWord);
   const head = `manage-federation ${verb}${verb === 'exec' ? ` ${words[0]}` : ''}`;
   return new FederationError(error.code, error.message, {
     hint: `put -- before the program (${head} -- ${program.join(' ')})`,

@@ -3,16 +3,8 @@ import { fileURLToPath } from 'node:url';
 import { join } from 'node:path';
 import { execa } from 'execa';
 import { say } from '#src/adapters/terminal.ts';
-import { quoted } from '#src/cli/launcher.ts';
-import {
-  announcedStop,
-  interrupted,
-  localDirectory,
-  manageText,
-  readyLines,
-  runUntil,
-  startFederation,
-} from '#src/cli/local.ts';
+import { shellWord } from '#src/core/shell-word.ts';
+import { announcedStop, interrupted, localDirectory, manageText, stay, startFederation } from '#src/cli/local.ts';
 import { FederationError } from '#src/core/errors.ts';
 
 export interface DemoFlags {
@@ -50,9 +42,7 @@ export async function demo(flags: DemoFlags): Promise<number> {
       return 0;
     }
     say('');
-    for (const line of readyLines(federation.home)) say(line);
-    await runUntil(federation, signal);
-    say('stopped');
+    await stay(federation, signal);
     return 0;
   } catch (error) {
     if (signal.aborted) return interrupted();
@@ -63,7 +53,7 @@ export async function demo(flags: DemoFlags): Promise<number> {
 async function tour(home: string, signal: AbortSignal): Promise<void> {
   const script = fileURLToPath(new URL('../../bin/manage-federation.js', import.meta.url));
   for (const words of TOUR) {
-    say(`\n$ ${manageText(home)} ${words.map(quoted).join(' ')}`);
+    say(`\n$ ${manageText(home)} ${words.map(shellWord).join(' ')}`);
     const { exitCode, isCanceled } = await execa(
       process.execPath,
       [...process.execArgv, script, '--home', home, ...words],

@@ -4,7 +4,7 @@ import type { GlobalFlags } from '#src/cli/context.ts';
 import { hubOf } from '#src/cli/context.ts';
 import { canAsk, confirm } from '#src/cli/confirm.ts';
 import { parseDuration } from '#src/cli/duration.ts';
-import { quoted } from '#src/cli/launcher.ts';
+import { shellWord } from '#src/core/shell-word.ts';
 import type { HubClient } from '#src/adapters/hub.ts';
 import { runJob, sayResults } from '#src/cli/job.ts';
 import { collectedOutput, linedOutput, plainOutput } from '#src/cli/output.ts';
@@ -35,7 +35,7 @@ export async function exec(
 ): Promise<number> {
   const [node, ...rest] = flags.all === true ? ['', ...words] : words;
   if (node === undefined) throw usage('no node named', 'manage-federation exec NODE -- uname -a');
-  const verb = flags.all === true ? 'exec --all' : `exec ${quoted(node)}`;
+  const verb = flags.all === true ? 'exec --all' : `exec ${shellWord(node)}`;
   const command = commandOf(verb, rest, argv, flags);
   const hub = await hubOf(flags);
   if (flags.all === true) return manyNodes(hub, { kind: 'exec', targets: 'all', command }, flags);
@@ -80,7 +80,7 @@ function programOf(
     if (more.length === 0) return { shell: line };
     throw usage(
       'a command of several words needs -- before it',
-      `manage-federation ${verb} -- ${words.map(quoted).join(' ')}`,
+      `manage-federation ${verb} -- ${words.map(shellWord).join(' ')}`,
     );
   }
   if (line !== undefined) throw usage(`${JSON.stringify(line)} stands before --`, 'put the whole command behind --');

@@ -1,6 +1,7 @@
 import { existsSync, realpathSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { shellWord } from '#src/core/shell-word.ts';
 
 export type Launcher = 'deploy-federation' | 'manage-federation' | 'federation-worker' | 'federation-hub';
 
@@ -11,10 +12,5 @@ export function launcher(name: Launcher): string {
     .split(delimiter)
     .map((folder) => join(folder, name))
     .find((path) => existsSync(path));
-  return onPath !== undefined && realpathSync(onPath) === realpathSync(own) ? name : quoted(own);
-}
-
-/** A word as a person would type it in a shell. */
-export function quoted(word: string): string {
-  return /^[\w./:=@%+,-]+$/.test(word) ? word : `'${word.replaceAll("'", String.raw`'\''`)}'`;
+  return onPath !== undefined && realpathSync(onPath) === realpathSync(own) ? name : shellWord(own);
 }

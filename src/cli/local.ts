@@ -6,7 +6,8 @@ import { openHome } from '#src/adapters/home.ts';
 import { stopSignal } from '#src/adapters/signals.ts';
 import { findHub } from '#src/adapters/hub.ts';
 import { say } from '#src/adapters/terminal.ts';
-import { launcher, quoted } from '#src/cli/launcher.ts';
+import { launcher } from '#src/cli/launcher.ts';
+import { shellWord } from '#src/core/shell-word.ts';
 import { printJson } from '#src/cli/print.ts';
 import { FederationError } from '#src/core/errors.ts';
 import { until } from '#src/deploy/condition.ts';
@@ -51,9 +52,7 @@ async function runLocal(directory: string, flags: LocalFlags): Promise<number> {
   try {
     const federation = await startFederation(directory, flags, progress, signal);
     news?.ready();
-    for (const line of readyLines(federation.home)) say(line);
-    await runUntil(federation, signal);
-    say('stopped');
+    await stay(federation, signal);
     return 0;
   } catch (error) {
     if (signal.aborted) return interrupted();
@@ -86,17 +85,19 @@ export async function startFederation(
   return startLocal({ directory, workers, openclaw: program, progress, signal });
 }
 
-/** Stays until the signal or a part's failure, then stops everything. */
-export async function runUntil(federation: LocalFederation, signal: AbortSignal): Promise<void> {
+/** Says what can be done with it, stays until the signal or a part's failure, then stops everything. */
+export async function stay(federation: LocalFederation, signal: AbortSignal): Promise<void> {
+  for (const line of readyLines(federation.home)) say(line);
   try {
     if (!signal.aborted) await Promise.race([federation.failed, once(signal, 'abort')]);
   } finally {
     if (!signal.aborted) say('stopping');
     await federation.stop();
   }
+  say('stopped');
 }
 
-export function readyLines(home: string): string[] {
+function readyLines(home: string): string[] {
   const manage = manageText(home);
   return [
     'ready; in another terminal:',
@@ -109,7 +110,7 @@ export function readyLines(home: string): string[] {
 
 /** How to call manage-federation for this home, from here. */
 export function manageText(home: string): string {
-  return `${launcher('manage-federation')} --home ${quoted(home)}`;
+  return `${launcher('manage-federation')} --home ${shellWord(home)}`;
 }
 
 function workersText(workers: number): string {
@@ -127,7 +128,7 @@ async function detach(directory: string, flags: LocalFlags): Promise<number> {
     if (signal.aborted) return 130;
     throw error;
   }
-  const stop = `${launcher('deploy-federation')} local --dir ${quoted(directory)} --stop`;
+  const stop = `${launcher('deploy-federation')} local --dir ${shellWord(directory)} --stop`;
   say(`it runs in the background; stop it with: ${stop}`);
   for (const line of readyLines(join(directory, 'master')).slice(0, -1)) say(line);
   return 0;

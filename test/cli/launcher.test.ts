@@ -2,7 +2,8 @@ import { mkdtemp, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
-import { launcher, quoted } from '#src/cli/launcher.ts';
+import { launcher } from '#src/cli/launcher.ts';
+import { shellWord } from '#src/core/shell-word.ts';
 
 const OWN = resolve(import.meta.dirname, '../../bin/manage-federation');
 
@@ -17,7 +18,7 @@ afterEach(async () => {
 
 test('a command that is not on PATH is called by its path', () => {
   vi.stubEnv('PATH', folder);
-  expect(launcher('manage-federation')).toBe(quoted(OWN));
+  expect(launcher('manage-federation')).toBe(shellWord(OWN));
 });
 
 test('a command that is on PATH is called by its name, by a link of npm too', async () => {
@@ -29,7 +30,7 @@ test('a command that is on PATH is called by its name, by a link of npm too', as
 test('the command of another package does not stand for ours', async () => {
   await writeFile(join(folder, 'manage-federation'), '');
   vi.stubEnv('PATH', `${folder}:${resolve(OWN, '..')}`);
-  expect(launcher('manage-federation')).toBe(quoted(OWN));
+  expect(launcher('manage-federation')).toBe(shellWord(OWN));
 });
 
 test.each([
@@ -38,5 +39,5 @@ test.each([
   ["it's", String.raw`'it'\''s'`],
   ['', "''"],
 ])('%j is typed as %s', (word, text) => {
-  expect(quoted(word)).toBe(text);
+  expect(shellWord(word)).toBe(text);
 });

@@ -7,7 +7,7 @@ import type { Store } from '#src/adapters/store/store.ts';
 import { FederationError } from '#src/core/errors.ts';
 import { resolveSettings } from '#src/core/settings.ts';
 import { openHub } from '#src/hub/hub.ts';
-import { FRAME } from '#src/protocol/frames.ts';
+import { FRAME, frameReader } from '#src/protocol/frames.ts';
 import { createPrivateKey, keyPair } from '#src/link/key.ts';
 import type { NodeView, TokenCreated } from '#src/protocol/hub-api.ts';
 import { bareNode } from '../support/bare-node.ts';
@@ -77,7 +77,8 @@ test('while the disk is full nothing runs unrecorded, and a node that is revoked
     token,
     onStream(stream) {
       stream.on('error', () => undefined);
-      stream.on('data', (chunk: Buffer) => (started += chunk.includes(FRAME.go) ? 1 : 0));
+      const reader = frameReader(({ type }) => (started += type === FRAME.go ? 1 : 0));
+      stream.on('data', (chunk: Buffer) => reader.push(chunk));
       stream.respond({ ':status': 200 });
     },
   });

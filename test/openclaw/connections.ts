@@ -1,5 +1,3 @@
-import type { WebSocket } from 'ws';
-
 /** The first frame of one who wants to steer the gateway. */
 export function operatorConnect(token: string): object {
   return {
@@ -16,27 +14,4 @@ export function operatorConnect(token: string): object {
       auth: { token },
     },
   };
-}
-
-export function firstFrame(socket: WebSocket): Promise<string> {
-  return new Promise((resolve, reject) => {
-    socket.once('message', (data: Buffer) => resolve(data.toString()));
-    socket.once('error', reject);
-  });
-}
-
-export function closeCode(socket: WebSocket): Promise<number> {
-  return new Promise((resolve) => socket.once('close', resolve));
-}
-
-/** The HTTP status with which a WebSocket is refused. */
-export function refusal(socket: WebSocket): Promise<number> {
-  return new Promise((resolve, reject) => {
-    socket.once('unexpected-response', (request, response) => {
-      resolve(response.statusCode ?? 0);
-      request.destroy();
-    });
-    socket.once('open', () => reject(new Error('it was let through')));
-    socket.on('error', () => undefined);
-  });
 }

@@ -8,7 +8,8 @@ import type { Running } from '../e2e/place.ts';
 import type { ProcessSeen } from '../e2e/processes.ts';
 import { isAlive, processesOf } from '../e2e/processes.ts';
 import { until } from '../e2e/until.ts';
-import { closeCode, firstFrame, operatorConnect, refusal } from './connections.ts';
+import { closeCode, nextFrame, refusal } from '../support/socket.ts';
+import { operatorConnect } from './connections.ts';
 import { LOOPBACK, socketsOf } from './sockets.ts';
 import type { System } from './system.ts';
 import { startSystem } from './system.ts';
@@ -97,7 +98,7 @@ describe('through the carrier', () => {
   it('an operator gets nothing, even with the token of the gateway', async () => {
     const [port] = socketsOf([worker.pid]).filter(({ listening }) => listening);
     const socket = new WebSocket(`ws://127.0.0.1:${port?.localPort}/`);
-    expect(await firstFrame(socket)).toContain('connect.challenge');
+    expect(await nextFrame(socket)).toContain('connect.challenge');
     socket.send(JSON.stringify(operatorConnect(system.token)));
     expect(await closeCode(socket)).toBe(1008);
   });

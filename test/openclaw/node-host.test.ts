@@ -1,7 +1,8 @@
 import { afterAll, beforeAll, describe, expect, onTestFailed, beforeEach, test } from 'vitest';
 import { WebSocket } from 'ws';
 import { CARRIER_PATH } from '#src/protocol/hub-api.ts';
-import { closeCode, firstFrame, operatorConnect, refusal } from './connections.ts';
+import { closeCode, nextFrame, refusal } from '../support/socket.ts';
+import { operatorConnect } from './connections.ts';
 import { COMMANDS, familyOf, smallFederation, until } from './small-federation.ts';
 import type { SmallFederation } from './small-federation.ts';
 
@@ -73,7 +74,7 @@ describe('through the carrier', () => {
   test('an operator gets nothing, and the gateway hears nothing of it', async () => {
     const before = federation.toGateway().length;
     const socket = dial(federation.hubPort, federation.credential);
-    expect(await firstFrame(socket)).toContain('connect.challenge');
+    expect(await nextFrame(socket)).toContain('connect.challenge');
     socket.send(JSON.stringify(operatorConnect('guessed')));
     expect(await closeCode(socket)).toBe(1008);
     expect(framesOf(federation.toGateway()[before])).toHaveLength(0);
@@ -82,7 +83,7 @@ describe('through the carrier', () => {
   test('neither does one who comes by the port of the worker', async () => {
     const before = federation.toGateway().length;
     const socket = new WebSocket(`ws://127.0.0.1:${federation.carrierPort}/`);
-    expect(await firstFrame(socket)).toContain('connect.challenge');
+    expect(await nextFrame(socket)).toContain('connect.challenge');
     socket.send(JSON.stringify(operatorConnect('guessed')));
     expect(await closeCode(socket)).toBe(1008);
     expect(framesOf(federation.toGateway()[before])).toHaveLength(0);

@@ -1,4 +1,4 @@
-import { randomBytes, randomUUID } from 'node:crypto';
+import { randomBytes } from 'node:crypto';
 import { mkdtemp, readFile, readdir, rm } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import { connect, createServer as createTcpServer } from 'node:net';
@@ -12,6 +12,7 @@ import { startGateway } from '#src/adapters/openclaw/gateway-process.ts';
 import { connectGateway } from '#src/adapters/openclaw/gateway.ts';
 import type { Gateway } from '#src/adapters/openclaw/gateway.ts';
 import { nodeHostProgram } from '#src/adapters/openclaw/node-host.ts';
+import { aMember } from '../support/member.ts';
 import type { Member } from '#src/core/membership.ts';
 import { createCarrier } from '#src/hub/carrier.ts';
 import type { Carrier } from '#src/hub/carrier.ts';
@@ -140,27 +141,7 @@ export async function smallFederation(): Promise<SmallFederation> {
 }
 
 function newMember(): Member {
-  return {
-    id: randomBytes(32).toString('hex'),
-    name: 'home-server',
-    role: 'worker',
-    publicKey: randomUUID(),
-    labels: {},
-    facts: {
-      name: 'home-server',
-      role: 'worker',
-      version: '0.1.0',
-      platform: 'linux',
-      arch: 'x64',
-      offers: ['exec', 'node-host'],
-    },
-    granted: ['exec', 'node-host'],
-    approvedAt: 0,
-    approvedBy: 'test',
-    lastSeenAt: 0,
-    revokedAt: null,
-    openclaw: null,
-  };
+  return aMember({ id: randomBytes(32).toString('hex') });
 }
 
 /** Passes everything on and keeps what was sent towards the gateway. */

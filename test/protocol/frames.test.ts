@@ -11,6 +11,7 @@ import {
   frameJson,
   frameReader,
 } from '#src/protocol/frames.ts';
+import { randomNumbers } from '../support/random.ts';
 
 const PIECEWISE: ReadonlySet<number> = new Set([FRAME.stdout, FRAME.stderr, FRAME.stdin]);
 
@@ -184,15 +185,4 @@ function boundaries(stream: Buffer): Set<number> {
     ends.add(at);
   }
   return ends;
-}
-
-/** Numbers in [0, 1) that are the same at every run (mulberry32). */
-function randomNumbers(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-  };
 }

@@ -95,6 +95,8 @@ describe('a part of the federation that dies while a command runs', () => {
   });
 
   it('ends a command whose hub stays away, and calls it cancelled, not ok', async () => {
+    // The hub was killed a moment ago, and each node finds its way back in its own time.
+    await federation.untilState('w2', 'online');
     const tree = stubbornTree();
     const running = federation.startManage(['--json', 'exec', 'w2', '--', 'sh', '-c', tree.script]);
     await tree.untilGrown();

@@ -1,0 +1,55 @@
+import { join } from 'node:path/posix';
+import type { Person } from '#src/adapters/machine/machine.ts';
+
+/** Whether units and programs are the whole machine's, or one person's. */
+export type Scope = 'system' | 'user';
+
+/** Where everything of a deployment is on a machine. */
+export interface Place {
+  readonly scope: Scope;
+  /** Our programs, and what deploy remembers. */
+  readonly prefix: string;
+  /** Points to the release that runs. */
+  readonly current: string;
+  /** Where the commands are put on PATH. */
+  readonly commands: string;
+  /** The launchers of the release that runs. */
+  readonly bin: string;
+  /** OpenClaw, where deploy installs it: an npm prefix. */
+  readonly openclaw: string;
+  /** What was done and how it was before. */
+  readonly record: string;
+  readonly backups: string;
+  readonly units: string;
+  /** The user that the hub runs as; null: the person. */
+  readonly hubUser: string | null;
+  readonly hubHome: string;
+  readonly workerHome: string;
+  /** The person's OpenClaw: settings and state. */
+  readonly openclawState: string;
+}
+
+/** Package name: the folder of a release that holds it. */
+const PACKAGE = 'openclaw-federation';
+
+export function placeOf(scope: Scope, person: Person): Place {
+  const { home } = person;
+  const system = scope === 'system';
+  const prefix = system ? `/opt/${PACKAGE}` : join(home, '.local/share', PACKAGE);
+  const current = join(prefix, 'current');
+  return {
+    scope,
+    prefix,
+    current,
+    commands: system ? '/usr/local/bin' : join(home, '.local/bin'),
+    bin: join(current, 'node_modules', PACKAGE, 'bin'),
+    openclaw: join(prefix, 'openclaw'),
+    record: join(prefix, 'deployment/record.json'),
+    backups: join(prefix, 'deployment/backups'),
+    units: system ? '/etc/systemd/system' : join(home, '.config/systemd/user'),
+    hubUser: system ? PACKAGE : null,
+    hubHome: system ? `/var/lib/${PACKAGE}` : join(home, `.${PACKAGE}`),
+    workerHome: join(home, '.openclaw-worker'),
+    openclawState: join(home, '.openclaw'),
+  };
+}

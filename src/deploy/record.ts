@@ -1,0 +1,25 @@
+import type { Action } from '#src/deploy/action.ts';
+import type { Wanted } from '#src/deploy/wanted.ts';
+
+/**
+ * What was done to a machine, kept there and written before each change: a deployment that was cut off is taken up by
+ * it, and uninstall takes back what it says, last first.
+ */
+export interface DeploymentRecord {
+  readonly version: 1;
+  readonly wanted: Wanted;
+  /** `applying` until the last step is done. */
+  readonly state: 'applying' | 'deployed' | 'removing';
+  readonly entries: readonly RecordEntry[];
+}
+
+export interface RecordEntry {
+  /** One thing of the machine: `write /etc/systemd/system/openclaw-worker.service`. First change first. */
+  readonly key: string;
+  readonly step: string;
+  /** Without texts that are secret. */
+  readonly action: Action;
+  /** How it was before the first change, as the kind of action keeps it. */
+  readonly before: unknown;
+  readonly state: 'begun' | 'done';
+}

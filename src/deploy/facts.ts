@@ -1,5 +1,6 @@
 import type { Person } from '#src/adapters/machine/machine.ts';
 import type { UnitState } from '#src/deploy/action.ts';
+import type { Place } from '#src/deploy/place.ts';
 import type { DeploymentRecord } from '#src/deploy/record.ts';
 
 export interface FileFact {
@@ -35,6 +36,7 @@ export interface Facts {
   readonly login: { readonly name: string; readonly root: boolean; readonly sudo: boolean };
   /** Whom the worker runs commands as. */
   readonly person: Person;
+  readonly place: Place;
   readonly systemd: {
     /** It is PID 1 there. */
     readonly system: boolean;

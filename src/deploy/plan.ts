@@ -1,0 +1,96 @@
+import type { Plan, Step, UnitName } from '#src/deploy/action.ts';
+import { FederationError } from '#src/core/errors.ts';
+import type { Facts } from '#src/deploy/facts.ts';
+import { gatewayPlan } from '#src/deploy/plan/gateway.ts';
+import type { Given } from '#src/deploy/plan/given.ts';
+import { hubSteps } from '#src/deploy/plan/hub.ts';
+import { changes, needed } from '#src/deploy/plan/already.ts';
+import { checkMachine } from '#src/deploy/plan/machine.ts';
+import { openclawStep } from '#src/deploy/plan/openclaw.ts';
+import { programStep } from '#src/deploy/plan/program.ts';
+import { tailnetSteps } from '#src/deploy/plan/tailnet.ts';
+import { hubOf, isMember, workerSteps } from '#src/deploy/plan/worker.ts';
+import type { Wanted } from '#src/deploy/wanted.ts';
+
+/**
+ * What has to be done so that the machine becomes what is wanted; a step without actions is already so. Throws what
+ * can be known to be wrong before anything is changed: MACHINE_UNSUPPORTED, ROLE_DIFFERS, OPENCLAW_UNSUPPORTED,
+ * PORT_IN_USE, SETTINGS_INVALID, TAILNET_DOWN, DISK_FULL.
+ */
+export function planDeployment(facts: Facts, wanted: Wanted, given: Given): Plan {
+  checkMachine(facts, wanted);
+  checkRole(facts, wanted);
+  const plan = wanted.role === 'master' ? masterPlan(facts, wanted, given) : workerPlan(facts, wanted, given);
+  return { ...plan, notes: [...plan.notes, ...notesOn(facts, wanted)] };
+}
+
+function masterPlan(facts: Facts, wanted: Wanted, given: Given): Plan {
+  const gateway = wanted.light ? null : gatewayPlan(facts, given);
+  return {
+    steps: [
+      ...tailnetSteps(facts, wanted),
+      programStep(facts, given),
+      ...(gateway === null ? [] : [openclawStep(facts, wanted, given), ...gateway.steps]),
+      ...hubSteps(facts, wanted, given, gateway?.token ?? null),
+      ...workerSteps(facts, wanted, given),
+    ],
+    notes: gateway?.notes ?? [],
+  };
+}
+
+function workerPlan(facts: Facts, wanted: Wanted, given: Given): Plan {
+  return {
+    steps: [
+      ...tailnetSteps(facts, wanted),
+      ...(isMember(facts) ? [] : [reachStep(facts, wanted)]),
+      programStep(facts, given),
+      ...(wanted.light ? [] : [openclawStep(facts, wanted, given)]),
+      ...gatewayOffSteps(facts, wanted),
+      ...workerSteps(facts, wanted, given),
+    ],
+    notes: [],
+  };
+}
+
+function reachStep(facts: Facts, wanted: Wanted): Step {
+  const hub = hubOf(facts, wanted);
+  return { id: 'reach', title: `the hub at ${hub.host} answers`, actions: [{ do: 'knock', hub }] };
+}
+
+/** A plain worker thinks with the master's gateway: its own is stopped, and comes back when the worker is taken away. */
+function gatewayOffSteps(facts: Facts, { role, keepGateway }: Wanted): Step[] {
+  const { unit } = facts.gateway;
+  if (role !== 'worker' || keepGateway || unit === null) return [];
+  return [
+    { id: 'gateway-off', title: 'this machine’s own gateway is stopped', actions: needed(facts, [stopped(unit)]) },
+  ];
+}
+
+function stopped(unit: UnitName) {
+  return { do: 'unit', unit, want: { enabled: false, active: false }, restart: false } as const;
+}
+
+function checkRole({ record }: Facts, { role }: Wanted): void {
+  if (record === null || record.state === 'removing' || record.wanted.role === role) return;
+  throw new FederationError('ROLE_DIFFERS', `this machine is deployed as ${record.wanted.role}, not as ${role}`, {
+    hint: 'deploy-federation uninstall, then deploy it anew',
+  });
+}
+
+function notesOn({ person, gateway }: Facts, { role, exec, keepGateway }: Wanted): string[] {
+  if (role === 'master') return [];
+  const notes = [];
+  if (exec === 'full') {
+    notes.push(`the master may run any command here as ${person.name}; --exec allowlist or --exec off narrows that`);
+  }
+  if (exec === 'full' && person.uid === 0) notes.push('that is root; --run-as USER takes somebody else');
+  if (role === 'worker' && !keepGateway && gateway.unit === null && gateway.listening) {
+    notes.push(`a gateway that no service runs listens on port ${gateway.port}; it is left alone`);
+  }
+  return notes;
+}
+
+/** Whether a plan changes anything; its checks are made all the same. */
+export function changesNothing({ steps }: Plan): boolean {
+  return !steps.some(changes);
+}

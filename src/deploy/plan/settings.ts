@@ -1,0 +1,29 @@
+import { join } from 'node:path/posix';
+import { isMap, parseDocument } from 'yaml';
+import type { Action, Owner } from '#src/deploy/action.ts';
+import { FederationError } from '#src/core/errors.ts';
+import type { Facts } from '#src/deploy/facts.ts';
+
+/** A settings file that says these things, by dotted path; what else a person wrote into it stays, comments too. */
+export function settingsFile(
+  facts: Facts,
+  home: string,
+  owner: Owner,
+  values: Readonly<Record<string, unknown>>,
+): Action {
+  const path = join(home, 'settings.yaml');
+  const text = withValues(path, facts.files.get(path)?.text ?? '', values);
+  return { do: 'write', path, mode: 0o600, owner, text };
+}
+
+function withValues(path: string, text: string, values: Readonly<Record<string, unknown>>): string {
+  const document = parseDocument(text, { strict: true });
+  if (document.errors.length > 0 || (document.contents !== null && !isMap(document.contents))) {
+    throw new FederationError('SETTINGS_INVALID', `${path} is no YAML map`, { hint: `mend ${path}, or move it away` });
+  }
+  for (const [dotted, value] of Object.entries(values)) {
+    if (value === null) document.deleteIn(dotted.split('.'));
+    else document.setIn(dotted.split('.'), document.createNode(value));
+  }
+  return document.toString({ lineWidth: 0 });
+}

@@ -1,0 +1,82 @@
+import { isIP } from 'node:net';
+import { join } from 'node:path/posix';
+import type { Action, Step } from '#src/deploy/action.ts';
+import { nodeNameFrom } from '#src/core/node.ts';
+import type { Facts } from '#src/deploy/facts.ts';
+import { needed } from '#src/deploy/plan/already.ts';
+import type { Given } from '#src/deploy/plan/given.ts';
+import { openclawProgram } from '#src/deploy/plan/openclaw.ts';
+import { isNewRelease } from '#src/deploy/plan/program.ts';
+import { settingsFile } from '#src/deploy/plan/settings.ts';
+import { unitActions } from '#src/deploy/plan/units.ts';
+import type { Wanted } from '#src/deploy/wanted.ts';
+
+const WORKER_UNIT = 'openclaw-worker.service';
+
+/** The worker daemon runs, and is a member or waits to be one. The master has one too. */
+export function workerSteps(facts: Facts, wanted: Wanted, given: Given): Step[] {
+  const { place } = facts;
+  const name = wanted.name ?? nodeNameFrom(facts.machine.hostname);
+  const hasNodeHost = wanted.role !== 'master' && !wanted.light;
+  const home = needed(facts, [
+    { do: 'folder', path: place.workerHome, mode: 0o700, owner: 'person' },
+    settingsFile(facts, place.workerHome, 'person', {
+      name,
+      role: wanted.role,
+      'worker.hub': hubText(hubOf(facts, wanted)),
+      'worker.exec.mode': wanted.exec,
+      'nodeHost.enabled': hasNodeHost,
+      'nodeHost.openclaw': hasNodeHost ? openclawProgram(facts) : null,
+      'nodeHost.commands': hasNodeHost ? wanted.commands : null,
+    }),
+  ]);
+  const admission = admissionActions(facts, wanted, name);
+  const restart = home.length > 0 || admission.length > 0 || isNewRelease(facts, given);
+  const approval = isMember(facts) || wanted.role === 'master' || wanted.token !== null ? 'given' : 'needed';
+  return [
+    { id: 'worker-home', title: `the worker’s home is ${place.workerHome}`, actions: home },
+    { id: 'join-token', title: 'the worker may join', actions: admission },
+    {
+      id: 'worker',
+      title: 'the worker runs',
+      actions: [
+        ...unitActions(facts, given, [WORKER_UNIT], restart),
+        { do: 'worker-ready', nodeHost: hasNodeHost, approval },
+      ],
+    },
+  ];
+}
+
+/** Whether a hub has admitted the worker of this machine before: then it holds the hub's id. */
+export function isMember({ files, place }: Facts): boolean {
+  const hub = files.get(join(place.workerHome, 'hub')) ?? null;
+  return hub !== null && hub.text.trim() !== '';
+}
+
+function admissionActions(facts: Facts, { role, token }: Wanted, name: string): Action[] {
+  if (isMember(facts)) return [];
+  const path = join(facts.place.workerHome, 'join-token');
+  if (role === 'master') return [{ do: 'invite', path, role, name, from: 'there' }];
+  if (token === 'minted') return [{ do: 'invite', path, role, name, from: 'here' }];
+  return token === 'given' ? [{ do: 'token', path }] : [];
+}
+
+export interface HubPlace {
+  readonly host: string;
+  readonly port: number;
+}
+
+/** Where this machine's worker finds the hub. In a tailnet by its full name: an address may change, a name stays. */
+export function hubOf({ tailscale }: Facts, { master, port }: Wanted): HubPlace {
+  if (master === null) return { host: '127.0.0.1', port };
+  const word = master.host.toLowerCase();
+  const peers = tailscale.peers.filter(({ dnsName, addresses }) =>
+    isIP(word) === 0 ? dnsName === word || dnsName.split('.', 1)[0] === word : addresses.includes(word),
+  );
+  const [peer] = peers;
+  return { host: peers.length === 1 && peer !== undefined ? peer.dnsName : master.host, port: master.port };
+}
+
+function hubText({ host, port }: HubPlace): string {
+  return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
+}

@@ -61,6 +61,11 @@ function reachStep(facts: Facts, wanted: Wanted): Step {
 function gatewayOffSteps(facts: Facts, { role, keepGateway }: Wanted): Step[] {
   const { unit } = facts.gateway;
   if (role !== 'worker' || keepGateway || unit === null) return [];
+  if (unit.scope === 'system' && facts.place.scope === 'user') {
+    throw new FederationError('SUDO_REFUSED', 'this machine’s gateway is a service that only root can stop', {
+      hint: 'deploy with sudo, or leave it: --keep-gateway',
+    });
+  }
   return [
     { id: 'gateway-off', title: 'this machine’s own gateway is stopped', actions: needed(facts, [stopped(unit)]) },
   ];

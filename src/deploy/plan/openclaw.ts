@@ -52,6 +52,7 @@ function installation(facts: Facts, { openclawVersion, role }: Wanted, given: Gi
     // Its own first line asks for a Node that is on PATH, which may be too old for it.
     text: `#!/bin/sh\nPATH=${shellWord(nodeFolder(facts, given))}:$PATH exec ${shellWord(program)} "$@"\n`,
   };
+  const cache = join(place.openclaw, 'npm-cache');
   return [
     { do: 'folder', path: place.openclaw, mode: 0o755, owner },
     {
@@ -65,13 +66,23 @@ function installation(facts: Facts, { openclawVersion, role }: Wanted, given: Gi
         // OpenClaw's own scripts make it usable for others than the owner of its files; no other package's run.
         '--ignore-scripts=false',
         '--allow-scripts=@google/genai,koffi,protobufjs,openclaw',
+        `--cache=${cache}`,
         '--no-audit',
         '--no-fund',
+        '--no-update-notifier',
         `openclaw@${openclawVersion}`,
       ],
       owner,
       undo: null,
       hint: 'check that npm’s registry can be reached from there; or go without OpenClaw: --light',
+    },
+    {
+      do: 'run',
+      title: 'Forget what npm fetched',
+      argv: ['rm', '-rf', cache],
+      owner,
+      undo: null,
+      hint: 'run this again',
     },
     // On a master the person works with it; elsewhere only the worker daemon does.
     ...(role === 'master' ? [command] : []),

@@ -4,19 +4,10 @@ import { homePath } from '#src/adapters/home.ts';
 import type { GlobalFlags } from '#src/cli/context.ts';
 import { findHub } from '#src/adapters/hub.ts';
 import type { HubClient } from '#src/adapters/hub.ts';
-import { printJson } from '#src/cli/print.ts';
+import { printFindings } from '#src/cli/finding.ts';
 import { FederationError } from '#src/core/errors.ts';
+import type { Finding } from '#src/core/finding.ts';
 import type { AuditVerdict, NodeView, PairingRequestView, Status } from '#src/protocol/hub-api.ts';
-import { harmless } from '#src/adapters/terminal.ts';
-
-interface Finding {
-  readonly check: string;
-  readonly state: 'ok' | 'warn' | 'fail';
-  readonly found: string;
-  /** Why it matters and what mends it, where it is not ok. */
-  readonly why?: string;
-  readonly mend?: string;
-}
 
 const MIN_FREE_BYTES = 256 << 20;
 
@@ -24,18 +15,7 @@ const MIN_FREE_BYTES = 256 << 20;
 export async function doctor(flags: GlobalFlags): Promise<number> {
   const home = homePath(flags.home);
   const findings = [...(await homeFindings(home)), ...(await hubFindings(home))];
-  if (flags.json === true) printJson(findings);
-  else for (const finding of findings) process.stdout.write(`${findingText(finding)}\n`);
-  return findings.some(({ state }) => state === 'fail') ? 1 : 0;
-}
-
-const MARKS = { ok: 'ok  ', warn: 'warn', fail: 'FAIL' } as const;
-
-function findingText({ check, state, found, why, mend }: Finding): string {
-  const lines = [`${MARKS[state]}  ${check}: ${found}`];
-  if (why !== undefined) lines.push(`      why: ${why}`);
-  if (mend !== undefined) lines.push(`      try: ${mend}`);
-  return lines.map(harmless).join('\n');
+  return printFindings(findings, { json: flags.json === true });
 }
 
 async function homeFindings(home: string): Promise<Finding[]> {

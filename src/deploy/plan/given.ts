@@ -1,4 +1,4 @@
-import type { Scope } from '#src/deploy/place.ts';
+import type { UnitName } from '#src/deploy/unit.ts';
 
 /** What a plan needs besides facts and wishes, so that it stays a pure function of its arguments. */
 export interface Given {
@@ -8,8 +8,8 @@ export interface Given {
     /** Its own Node, below that folder; null where the machine's is used. */
     readonly node: string | null;
   };
-  /** Text of a unit's template. */
-  readonly unit: (scope: Scope, name: string) => string;
+  /** Text of a unit's template, for the scope that is deployed in. */
+  readonly unit: (name: UnitName) => string;
   /** 32 random bytes, hex. */
   readonly secret: string;
 }

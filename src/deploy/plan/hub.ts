@@ -8,11 +8,12 @@ import type { Given } from '#src/deploy/plan/given.ts';
 import { isNewRelease } from '#src/deploy/plan/program.ts';
 import { settingsFile } from '#src/deploy/plan/settings.ts';
 import { isRunning, unitActions } from '#src/deploy/plan/units.ts';
+import type { UnitName } from '#src/deploy/unit.ts';
 import type { Wanted } from '#src/deploy/wanted.ts';
 
 /** The hub runs, as a user of its own where root is there to make one. `token` is the gateway's, where it has one. */
 export function hubSteps(facts: Facts, wanted: Wanted, given: Given, token: string | null): Step[] {
-  const { place, person, gateway } = facts;
+  const { place, gateway } = facts;
   checkPort(facts, wanted);
   const tokenFile = join(place.hubHome, 'gateway-token');
   const home = needed(facts, [
@@ -23,14 +24,15 @@ export function hubSteps(facts: Facts, wanted: Wanted, given: Given, token: stri
       role: 'master',
       'hub.port': wanted.port,
       'hub.tailnet': wanted.tailscale.use,
-      'hub.operator': place.hubUser === null ? null : person.name,
       'gateway.url': token === null ? null : `ws://127.0.0.1:${gateway.port}`,
       'gateway.tokenFile': token === null ? null : tokenFile,
     }),
     ...(token === null ? [] : [secretFile(tokenFile, `${token}\n`)]),
   ]);
   const restart = home.length > 0 || isNewRelease(facts, given);
-  const names = [...(place.hubUser === null ? [] : ['federation-hub.socket']), 'federation-hub.service'];
+  const names: UnitName[] = ['federation-hub.service'];
+  // systemd makes the person's socket for a hub that is another user.
+  if (place.hubUser !== null) names.unshift('federation-hub.socket');
   return [
     { id: 'hub-home', title: `the hub’s home is ${place.hubHome}`, actions: home },
     { id: 'hub', title: 'the hub runs', actions: [...unitActions(facts, given, names, restart), { do: 'hub-ready' }] },

@@ -6,12 +6,13 @@ import type { Given } from '#src/deploy/plan/given.ts';
 import { nodeFolder } from '#src/deploy/plan/node.ts';
 import { openclawProgram } from '#src/deploy/plan/openclaw.ts';
 import { programOwner } from '#src/deploy/plan/program.ts';
+import type { UnitName as OurUnit, UnitValues } from '#src/deploy/unit.ts';
 import { renderUnit } from '#src/deploy/unit.ts';
 
 const RUNS: UnitState = { enabled: true, active: true };
 
 /** Units of ours as they are to be: their files, and that they run; `restart` where what they run has changed. */
-export function unitActions(facts: Facts, given: Given, names: readonly string[], restart: boolean): Action[] {
+export function unitActions(facts: Facts, given: Given, names: readonly OurUnit[], restart: boolean): Action[] {
   const { scope } = facts.place;
   const files = needed(facts, unitFiles(facts, given, names));
   const lingers: Action[] = scope === 'user' ? [{ do: 'linger', user: facts.person.name }] : [];
@@ -32,7 +33,7 @@ export function unitActions(facts: Facts, given: Given, names: readonly string[]
 }
 
 /** The files of these units, rendered for this machine. */
-export function unitFiles(facts: Facts, given: Given, names: readonly string[]): Action[] {
+export function unitFiles(facts: Facts, given: Given, names: readonly OurUnit[]): Action[] {
   const { place } = facts;
   const values = unitValues(facts, given);
   return names.map((name) => ({
@@ -40,7 +41,7 @@ export function unitFiles(facts: Facts, given: Given, names: readonly string[]):
     path: join(place.units, name),
     mode: 0o644,
     owner: programOwner(facts),
-    text: renderUnit(given.unit(place.scope, name), values),
+    text: renderUnit(given.unit(name), values),
   }));
 }
 
@@ -48,7 +49,7 @@ export function isRunning({ units }: Facts, { name, scope }: UnitName): boolean 
   return units.get(`${scope}/${name}`)?.active === true;
 }
 
-function unitValues(facts: Facts, given: Given): Readonly<Record<string, string>> {
+function unitValues(facts: Facts, given: Given): UnitValues {
   const { place, person, gateway } = facts;
   const folder = nodeFolder(facts, given);
   return {

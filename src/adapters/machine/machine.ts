@@ -1,5 +1,4 @@
-import type { Readable } from 'node:stream';
-import type { Duplex } from 'node:stream';
+import type { Duplex, Readable } from 'node:stream';
 
 /** A person of a machine, as its user database has them. */
 export interface Person {

@@ -1,0 +1,165 @@
+import { Readable } from 'node:stream';
+import { perform } from '#src/adapters/machine/perform.ts';
+import type { Command, Machine } from '#src/adapters/machine/machine.ts';
+
+export interface FileState {
+  readonly kind: 'file' | 'folder' | 'link' | 'other';
+  /** Permission bits. */
+  readonly mode: number;
+  readonly uid: number;
+  readonly gid: number;
+  readonly size: number;
+}
+
+export interface NewFile {
+  readonly path: string;
+  readonly content: string | Buffer;
+  readonly mode: number;
+  /** Null: whoever writes it. */
+  readonly owner: { readonly uid: number; readonly gid: number } | null;
+}
+
+/** The files of a machine in the name of one of its users. All throw STEP_FAILED, DISK_FULL and what `run` throws. */
+export interface Files {
+  /** What is at a path, a link not followed; null where nothing is. */
+  stat(path: string): Promise<FileState | null>;
+  /** Null where there is no file; a link is followed. */
+  read(path: string): Promise<Buffer | null>;
+  /** Replaces a file whole and durably: a reader sees the old one or the new one, and so does a power cut. */
+  write(file: NewFile): Promise<void>;
+  /** Makes a folder and those above it that are missing, which it returns, uppermost first. */
+  makeFolder(path: string, mode: number): Promise<readonly string[]>;
+  /** Mode and owner of what is there; of a link, those of what it points to. */
+  setMode(path: string, mode: number, owner: { readonly uid: number; readonly gid: number } | null): Promise<void>;
+  /** Where a link points; null where there is none. */
+  readLink(path: string): Promise<string | null>;
+  /** Replaces what is there, unless it is a folder. */
+  link(path: string, target: string): Promise<void>;
+  /** Names in a folder; none where there is no folder. */
+  list(path: string): Promise<readonly string[]>;
+  /** A file or a link; nothing may be there. */
+  remove(path: string): Promise<void>;
+  /** With all that is in it; nothing may be there. Refuses a link. */
+  removeFolder(path: string): Promise<void>;
+  /** Those that are empty; stops at the first that isn't. */
+  removeEmpty(paths: readonly string[]): Promise<void>;
+}
+
+export function filesOf(machine: Machine, as: Command['as'], signal: AbortSignal): Files {
+  async function script(
+    what: string,
+    text: string,
+    words: readonly string[],
+    input?: string | Readable,
+  ): Promise<string> {
+    const argv = ['sh', '-euc', text, 'sh', ...words] as const;
+    const command = { argv: [...argv] as [string, ...string[]], as, signal };
+    const { stdout } = await perform(machine, input === undefined ? command : { ...command, input }, { what });
+    return stdout;
+  }
+
+  return {
+    async stat(path) {
+      const answer = await script(`look at ${path}`, STAT, [path]);
+      return answer === '' ? null : parseState(answer);
+    },
+    async read(path) {
+      const answer = await script(`read ${path}`, READ, [path]);
+      return answer === '' ? null : Buffer.from(answer.slice(1), 'base64');
+    },
+    async write({ path, content, mode, owner }) {
+      const words = [path, mode.toString(8), owner === null ? '' : `${owner.uid}:${owner.gid}`];
+      await script(`write ${path}`, WRITE, words, typeof content === 'string' ? content : Readable.from([content]));
+    },
+    async makeFolder(path, mode) {
+      const made = await script(`make ${path}`, MAKE_FOLDER, [path, mode.toString(8)]);
+      return made.split('\0').slice(0, -1);
+    },
+    async setMode(path, mode, owner) {
+      const words = [path, mode.toString(8), owner === null ? '' : `${owner.uid}:${owner.gid}`];
+      await script(`set the permissions of ${path}`, SET_MODE, words);
+    },
+    async readLink(path) {
+      const answer = await script(`look at ${path}`, 'if [ -L "$1" ]; then readlink -- "$1"; fi', [path]);
+      return answer === '' ? null : answer.slice(0, -1);
+    },
+    async link(path, target) {
+      await script(`link ${path}`, LINK, [path, target]);
+    },
+    async list(path) {
+      const names = await script(`list ${path}`, LIST, [path]);
+      return names.split('\0').slice(0, -1);
+    },
+    async remove(path) {
+      await script(`remove ${path}`, 'rm -f -- "$1"', [path]);
+    },
+    async removeFolder(path) {
+      await script(`remove ${path}`, REMOVE_FOLDER, [path]);
+    },
+    async removeEmpty(paths) {
+      await script('remove empty folders', REMOVE_EMPTY, paths);
+    },
+  };
+}
+
+const STAT = `if [ -e "$1" ] || [ -L "$1" ]; then stat -c '%f %u %g %s' -- "$1"; fi`;
+
+/** A colon, so that an empty file is something. */
+const READ = 'if [ -e "$1" ]; then printf :; base64 <"$1"; fi';
+
+/** The folder is synced too: a new name is durable only once its folder is. */
+const WRITE = `umask 077
+fresh=$(mktemp "$1.XXXXXX")
+trap 'rm -f -- "$fresh"' EXIT
+cat >"$fresh"
+if [ -n "$3" ]; then chown -- "$3" "$fresh"; fi
+chmod -- "$2" "$fresh"
+sync -- "$fresh"
+mv -fT -- "$fresh" "$1"
+sync -- "\${1%/*}/"`;
+
+/** Also in a folder that takes none, where a recursive mkdir would try for ever. */
+const MAKE_FOLDER = `missing() {
+  if [ -d "$1" ]; then return; fi
+  case \${1%/*} in '') ;; *) missing "\${1%/*}" ;; esac
+  mkdir -- "$1"
+  printf '%s\\0' "$1"
+}
+missing "$1"
+chmod -- "$2" "$1"`;
+
+const SET_MODE = `if [ -n "$3" ]; then chown -- "$3" "$1"; fi
+chmod -- "$2" "$1"`;
+
+const LINK = `fresh="$1.$$"
+ln -s -- "$2" "$fresh"
+trap 'rm -f -- "$fresh"' EXIT
+mv -fT -- "$fresh" "$1"
+sync -- "\${1%/*}/"`;
+
+const LIST = `if [ -d "$1" ]; then
+  cd -- "$1"
+  for name in * .[!.]* ..?*; do
+    if [ -e "$name" ] || [ -L "$name" ]; then printf '%s\\0' "$name"; fi
+  done
+fi`;
+
+const REMOVE_FOLDER = `if [ -L "$1" ]; then echo 'it is a link now' >&2; exit 1; fi
+rm -rf -- "$1"`;
+
+const REMOVE_EMPTY = 'for folder; do if [ -d "$folder" ]; then rmdir -- "$folder" 2>/dev/null || exit 0; fi; done';
+
+/** Type bits of `st_mode`. */
+const KINDS: Readonly<Record<number, FileState['kind']>> = { 0o100: 'file', 0o040: 'folder', 0o120: 'link' };
+
+function parseState(line: string): FileState {
+  const [raw = '', uid, gid, size] = line.trim().split(' ');
+  const bits = Number.parseInt(raw, 16);
+  return {
+    kind: KINDS[bits >> 9] ?? 'other',
+    mode: bits & 0o7777,
+    uid: Number(uid),
+    gid: Number(gid),
+    size: Number(size),
+  };
+}

@@ -1,0 +1,129 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Duplex, Readable } from 'node:stream';
+import { execa } from 'execa';
+import { FederationError } from '#src/core/errors.ts';
+import { shellWord } from '#src/core/shell-word.ts';
+import type { Login } from '#src/adapters/machine/become.ts';
+import type { Machine } from '#src/adapters/machine/machine.ts';
+import { runProcess } from '#src/adapters/machine/process.ts';
+import type { AskPassword } from '#src/adapters/machine/runner.ts';
+import { runner } from '#src/adapters/machine/runner.ts';
+import { checkSsh } from '#src/adapters/machine/ssh-failure.ts';
+
+export interface SshOptions {
+  readonly signal: AbortSignal;
+  readonly askPassword?: AskPassword;
+  /** Whether ssh may ask a person: for a passphrase, or about a host key. */
+  readonly terminal?: boolean;
+}
+
+/** A longer folder would leave no room for the socket's name in the 108 bytes of its address. */
+const FOLDER_MAX = 40;
+const OPTIONS = [
+  'ConnectTimeout=10',
+  'ServerAliveInterval=5',
+  'ServerAliveCountMax=3',
+  'LogLevel=ERROR',
+  'RequestTTY=no',
+  'RemoteCommand=none',
+  'ForwardAgent=no',
+  'ForwardX11=no',
+  'PermitLocalCommand=no',
+];
+
+/**
+ * A machine that the system's `ssh` reaches, by one connection for all that is done there. Throws USAGE for what is no
+ * target, MACHINE_UNREACHABLE, and PROGRAM_MISSING where there is no ssh.
+ */
+export async function sshMachine(target: string, options: SshOptions): Promise<Machine> {
+  const { signal, askPassword, terminal = process.stdin.isTTY } = options;
+  checkTarget(target);
+  const root = tmpdir();
+  const folder = await mkdtemp(join(root.length > FOLDER_MAX ? '/tmp' : root, 'ocf-'));
+  const settings = [...OPTIONS, `ControlPath=${join(folder, '%C')}`].flatMap((option) => ['-o', option]);
+  const later = [...settings, '-o', 'ControlMaster=no', '-o', 'BatchMode=yes'];
+  const over = (first: readonly string[]) => (words: readonly string[]) => [
+    'ssh',
+    ...first,
+    '--',
+    target,
+    `cd / && exec ${words.map(shellWord).join(' ')}`,
+  ];
+
+  async function close(): Promise<void> {
+    const leaving = ['ssh', ...settings, '-O', 'exit', '--', target];
+    // It has no connection any more where this fails.
+    await runProcess(leaving, { signal: AbortSignal.timeout(5000) }).catch(() => undefined);
+    await rm(folder, { recursive: true, force: true });
+  }
+
+  try {
+    const first = ['ControlMaster=auto', 'ControlPersist=60', `BatchMode=${terminal ? 'no' : 'yes'}`];
+    const opening = over([...settings, ...first.flatMap((option) => ['-o', option])]);
+    const login = await findLogin(opening(['id']), { target, terminal, signal });
+    return {
+      name: target,
+      run: runner({ name: target, login, argv: over(later), check: checkSsh(target), askPassword }),
+      connect: async (to, connecting) => through(['ssh', ...later, '-W', address(to), '--', target], to, connecting),
+      close,
+    };
+  } catch (error) {
+    await close();
+    throw error;
+  }
+}
+
+function checkTarget(target: string): void {
+  if (/^[^\s\p{Cc}-][^\s\p{Cc}]*$/u.test(target)) return;
+  throw new FederationError('USAGE', `${JSON.stringify(target)} is no machine that ssh can reach`, {
+    hint: '--ssh user@host',
+  });
+}
+
+interface Finding {
+  readonly target: string;
+  readonly terminal: boolean;
+  readonly signal: AbortSignal;
+}
+
+/** The first command; its ssh stays behind as the connection of all others. */
+async function findLogin(argv: readonly string[], { target, terminal, signal }: Finding): Promise<Login> {
+  const ran = await runProcess(argv, { terminal, signal });
+  checkSsh(target)(ran);
+  const [, uid, name] = /^uid=(\d+)\(([^)]+)\)/.exec(ran.stdout) ?? [];
+  if (uid !== undefined && name !== undefined) return { uid: Number(uid), name };
+  throw new FederationError('MACHINE_UNREACHABLE', `${target} gives a strange answer to \`id\``, {
+    hint: `its shell must print nothing of its own: ssh ${target} true`,
+  });
+}
+
+function address({ host, port }: { readonly host: string; readonly port: number }): string {
+  return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
+}
+
+/** A connection from there, as the standard streams of an ssh. That it can't be made is known when it is read. */
+function through(argv: readonly string[], to: Parameters<typeof address>[0], signal: AbortSignal): Duplex {
+  const [program = '', ...words] = argv;
+  const child = execa(program, words, { buffer: { stdout: false }, reject: false, stdin: 'pipe', detached: true });
+  async function* received(): AsyncGenerator<Buffer> {
+    yield* child.stdout as AsyncIterable<Buffer>;
+    const { exitCode, stderr } = await child;
+    if (exitCode === 0) return;
+    throw new FederationError('HUB_UNREACHABLE', `nothing answers at ${address(to)}, seen from there`, {
+      hint: 'check the name and the port, and that the hub runs: manage-federation status',
+      cause: new Error(stderr),
+    });
+  }
+  child.stdin.on('error', () => undefined);
+  const stream = Duplex.from({ readable: Readable.from(received(), { objectMode: false }), writable: child.stdin });
+  const stop = (): void => void stream.destroy(signal.reason as Error);
+  signal.addEventListener('abort', stop, { once: true });
+  stream.once('close', () => {
+    signal.removeEventListener('abort', stop);
+    child.kill();
+  });
+  if (signal.aborted) stop();
+  return stream;
+}

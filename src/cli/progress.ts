@@ -1,0 +1,74 @@
+import { Listr, ListrLogger, ProcessOutput } from 'listr2';
+import { harmless, say } from '#src/adapters/terminal.ts';
+import { scrub } from '#src/core/secrets.ts';
+
+/** How far a row of steps has come, for whoever watches. */
+export interface Progress {
+  begins(id: string): void;
+  /** A line about what is being done. */
+  line(text: string): void;
+  ends(id: string, how: 'done' | 'failed'): void;
+  /** Leaves the screen to others. */
+  close(): Promise<void>;
+}
+
+export interface ProgressStep {
+  readonly id: string;
+  readonly title: string;
+}
+
+/** On a terminal a list that is kept up to date, elsewhere a line for each step, on standard error. */
+export function showProgress(steps: readonly ProgressStep[], silent: boolean): Progress {
+  if (silent) return { begins: nothing, line: nothing, ends: nothing, close: async () => undefined };
+  return process.stderr.isTTY ? listed(steps) : lined(steps);
+}
+
+const nothing = (): void => undefined;
+
+function lined(steps: readonly ProgressStep[]): Progress {
+  const titles = new Map(steps.map(({ id, title }) => [id, title]));
+  return {
+    begins: nothing,
+    line: (text) => say(`        ${text}`),
+    ends: (id, how) => say(`${how.padEnd(8)}${titles.get(id) ?? id}`),
+    close: async () => undefined,
+  };
+}
+
+function listed(steps: readonly ProgressStep[]): Progress {
+  const ends = new Map(steps.map(({ id }) => [id, Promise.withResolvers<void>()]));
+  for (const { promise } of ends.values()) promise.catch(() => undefined);
+  let show: (text: string) => void = nothing;
+  const list = new Listr(
+    steps.map(({ id, title }) => ({
+      title,
+      task: (_, task) => {
+        show = (text) => void (task.output = harmless(scrub(text)));
+        return ends.get(id)!.promise;
+      },
+    })),
+    {
+      registerSignalListeners: false,
+      rendererOptions: {
+        logger: new ListrLogger({ processOutput: new ProcessOutput(process.stderr, process.stderr) }),
+        formatOutput: 'truncate',
+        collapseErrors: true,
+        showErrorMessage: false,
+      },
+    },
+  );
+  // What failed is said by whoever did it; here it only ends the list.
+  const shown = list.run().catch(() => undefined);
+  return {
+    begins: nothing,
+    line: (text) => show(text),
+    ends(id, how) {
+      if (how === 'done') ends.get(id)?.resolve();
+      else ends.get(id)?.reject(new Error(id));
+    },
+    async close() {
+      for (const [id, { reject }] of ends) reject(new Error(id));
+      await shown;
+    },
+  };
+}

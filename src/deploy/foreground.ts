@@ -1,0 +1,208 @@
+import { hostname } from 'node:os';
+import { setTimeout as pause } from 'node:timers/promises';
+import type { Home } from '#src/adapters/home.ts';
+import { openHome } from '#src/adapters/home.ts';
+import type { HubClient } from '#src/adapters/hub.ts';
+import { findHub } from '#src/adapters/hub.ts';
+import { FederationError } from '#src/core/errors.ts';
+import { nodeNameFrom } from '#src/core/node.ts';
+import type { Role } from '#src/core/node.ts';
+import type { Settings } from '#src/core/settings.ts';
+import type { WorkerRecord } from '#src/core/worker-record.ts';
+import { WORKER_RECORD_FILE } from '#src/core/worker-record.ts';
+import { until } from '#src/deploy/condition.ts';
+import { startDaemon } from '#src/deploy/daemon.ts';
+import { openHomeSettings } from '#src/deploy/home-settings.ts';
+import { localGateway } from '#src/deploy/local/gateway.ts';
+import { memberOnline } from '#src/deploy/local/members.ts';
+import type { NodeView, TokenCreated } from '#src/protocol/hub-api.ts';
+
+export interface ForegroundOptions {
+  readonly role: Role;
+  /** The home of the hub on a master, of the worker daemon elsewhere: all that is kept is below it. */
+  readonly directory: string;
+  /** host:port of the hub. What is undefined here and below stays as the folder's settings have it. */
+  readonly hub: string | undefined;
+  readonly name: string | undefined;
+  readonly exec: Settings['worker']['exec']['mode'] | undefined;
+  readonly commands: readonly string[] | undefined;
+  readonly port: number | undefined;
+  readonly token: string | null;
+  /** The openclaw program; null for none. */
+  readonly openclaw: string | null;
+  /** Without OpenClaw’s node host, also where the folder had one. */
+  readonly light: boolean;
+  readonly progress: (line: string) => void;
+  readonly signal: AbortSignal;
+}
+
+/** The daemons of one machine as children of this process: for containers, and where there is no systemd. */
+export interface Foreground {
+  /** Rejects with START_FAILED when one of them can’t be kept running. */
+  readonly failed: Promise<never>;
+  stop(): Promise<void>;
+}
+
+/** Takes a folder up where it was. Throws SETTINGS_INVALID, HOME_UNUSABLE, START_FAILED; then nothing is left running. */
+export async function startForeground(options: ForegroundOptions): Promise<Foreground> {
+  const failure = Promise.withResolvers<never>();
+  failure.promise.catch(() => undefined);
+  const stopping = new AbortController();
+  const ends: (() => Promise<void>)[] = [];
+  async function stop(): Promise<void> {
+    stopping.abort();
+    for (const end of ends.splice(0).toReversed()) await end();
+  }
+  const running: Running = {
+    ...options,
+    signal: AbortSignal.any([options.signal, stopping.signal]),
+    ends,
+    onFailed: failure.reject,
+  };
+  try {
+    await Promise.race([failure.promise, options.role === 'master' ? startMaster(running) : startNode(running)]);
+    return { failed: failure.promise, stop };
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+}
+
+interface Running extends ForegroundOptions {
+  /** What was started: it ends from the last to the first. */
+  readonly ends: (() => Promise<void>)[];
+  readonly onFailed: (error: unknown) => void;
+}
+
+async function startNode(running: Running): Promise<void> {
+  const { directory, role, hub, name, exec, commands, openclaw, light, token } = running;
+  const home = await openHome(directory);
+  const settings = await openHomeSettings(home);
+  settings.set('role', role);
+  // A container has another host name each time; the node keeps its first one.
+  settings.set('name', name ?? (settings.get('name') === undefined ? nodeNameFrom(hostname()) : undefined));
+  settings.set('worker.hub', hub);
+  if (settings.get('worker.hub') === undefined) {
+    throw new FederationError('USAGE', 'it is not known where the master is', {
+      hint: `deploy-federation ${role} MASTER --foreground`,
+    });
+  }
+  settings.set('worker.exec.mode', exec);
+  settings.set('nodeHost.commands', commands);
+  settings.set('nodeHost.enabled', light ? false : (settings.get('nodeHost.enabled') ?? openclaw !== null));
+  if (openclaw !== null) settings.set('nodeHost.openclaw', openclaw);
+  await settings.save();
+  // A member that shows a used one is let in all the same.
+  if (token !== null) await home.write('join-token', `${token}\n`);
+  startWorker('the worker daemon', home, running);
+  follow(home, running).catch((error: unknown) => {
+    if (!running.signal.aborted) running.onFailed(error);
+  });
+}
+
+const HUB_MS = 30_000;
+
+async function startMaster(running: Running): Promise<void> {
+  const { directory, port, openclaw, progress, signal, ends, onFailed } = running;
+  const home = await openHome(directory);
+  const settings = await openHomeSettings(home);
+  settings.set('role', 'master');
+  settings.set('hub.port', port);
+  await settings.save();
+  const gateway = openclaw === null ? null : await localGateway(home, openclaw);
+  const kept = gateway?.keep(progress);
+  if (kept !== undefined) {
+    ends.push(() => kept.stop());
+    kept.ready.catch(onFailed);
+  }
+  const log = home.file('hub.log');
+  const environment = { ...gateway?.environment };
+  const daemon = startDaemon({
+    name: 'the hub',
+    program: 'federation-hub',
+    home: directory,
+    environment,
+    log,
+    onFailed,
+  });
+  ends.push(() => daemon.stop());
+  const hub = await until({
+    what: 'the hub',
+    withinMs: HUB_MS,
+    look: async () => {
+      const found = await findHub(directory);
+      await found.ask('GET', '/status');
+      return found;
+    },
+    hint: `see the end of ${log}`,
+    signal,
+  });
+  progress(`the hub runs (${hubText(hub)})`);
+  await startOwnWorker(hub, running);
+}
+
+/** The master's own worker daemon: there is one kind of node everywhere. Nothing runs on it unless its settings say so. */
+async function startOwnWorker(hub: HubClient, running: Running): Promise<void> {
+  const { name, progress, signal } = running;
+  const home = await openHome(`${running.directory}/worker`);
+  const settings = await openHomeSettings(home);
+  const known = settings.get('name');
+  const own = name ?? (typeof known === 'string' ? known : nodeNameFrom(hostname()));
+  settings.set('name', own);
+  settings.set('role', 'master');
+  settings.set('worker.hub', hubText(hub));
+  settings.set('worker.exec.mode', settings.get('worker.exec.mode') ?? 'allowlist');
+  await settings.save();
+  const nodes = await hub.ask<NodeView[]>('GET', '/nodes');
+  if (!nodes.some(({ role, state }) => role === 'master' && state !== 'revoked')) {
+    const { token } = await hub.ask<TokenCreated>('POST', '/tokens', { name: own, role: 'master' });
+    await home.write('join-token', `${token}\n`);
+  }
+  startWorker('the master’s worker daemon', home, running);
+  await memberOnline(own, home, { hub, progress, signal });
+}
+
+function startWorker(name: string, home: Home, { ends, onFailed, signal }: Running): void {
+  signal.throwIfAborted();
+  const daemon = startDaemon({
+    name,
+    program: 'federation-worker',
+    home: home.path,
+    environment: {},
+    log: home.file('worker.log'),
+    onFailed,
+  });
+  ends.push(() => daemon.stop());
+}
+
+function hubText({ record: { address, port } }: HubClient): string {
+  return address.includes(':') ? `[${address}]:${port}` : `${address}:${port}`;
+}
+
+const LOOK_MS = 250;
+
+/** Says how the node's way into the federation goes on, until it is a member. */
+async function follow(home: Home, { progress, signal }: Running): Promise<void> {
+  for (let said = ''; ; await pause(LOOK_MS, undefined, { signal })) {
+    const text = await home.read(WORKER_RECORD_FILE);
+    if (text === null) continue;
+    const record = JSON.parse(text) as WorkerRecord;
+    const line = linkText(record);
+    if (line !== said) progress(line);
+    said = line;
+    if (record.link === 'member') return;
+  }
+}
+
+function linkText({ name, hub, link, fingerprint, held, problem }: WorkerRecord): string {
+  switch (link) {
+    case 'connecting':
+      return problem === null ? `connecting to ${hub}` : `connecting to ${hub}: ${problem.message}`;
+    case 'waiting':
+      return `${name} waits for approval (${fingerprint}${held === null ? '' : `, held: ${held}`}); on the master: manage-federation approve ${name}`;
+    case 'refused':
+      return `${name} is refused: ${problem?.message ?? 'no reason was given'}`;
+    case 'member':
+      return `${name} is a member of the federation at ${hub}`;
+  }
+}

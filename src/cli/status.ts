@@ -11,17 +11,25 @@ export async function showStatus(flags: GlobalFlags): Promise<number> {
   return 0;
 }
 
-function statusFacts({ nodes, gateway, ...status }: Status): [string, string][] {
+function statusFacts({ nodes, gateway, tailnet, ...status }: Status): [string, string][] {
   const present = Object.entries(nodes).filter(([, count]) => count > 0);
   return [
     ['hub', `${status.name}, version ${status.version}, process ${status.pid}, started ${ago(status.startedAt)}`],
     ['fingerprint', status.fingerprint],
     ['listens on', status.listening.join(', ')],
+    ...(tailnet.state === 'off' ? [] : [['tailnet', tailnetText(tailnet)] satisfies [string, string]]),
     ['nodes', present.map(([state, count]) => `${count} ${state}`).join(', ') || 'none'],
     ['pending', `${status.pending}${status.pending > 0 ? '  (manage-federation pending)' : ''}`],
     ['jobs', `${status.jobs.running} running`],
     ['gateway', gatewayText(gateway)],
   ];
+}
+
+function tailnetText({ state, addresses, dnsName, problem }: Status['tailnet']): string {
+  const reason = problem === null ? '' : `: ${problem}`;
+  if (state === 'absent') return `not there${reason}`;
+  if (state !== 'Running') return `${state}${reason}  (tailscale status)`;
+  return `${dnsName ?? 'no name'}, ${addresses.join(', ') || 'no address'}${reason}`;
 }
 
 function gatewayText({ state, url, version, problem }: Status['gateway']): string {

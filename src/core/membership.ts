@@ -230,17 +230,16 @@ function makeRoom(state: Membership, member: Member, { replace }: Approval, now:
   });
 }
 
+const TOKEN_HINT = 'on the master: manage-federation token create';
+
 /** Admits a node that brought the secret of a join token. Throws TOKEN_INVALID, TOKEN_EXPIRED or NAME_TAKEN. */
 export function redeem(state: Membership, asking: Asking, tokenHash: string, now: number): MembershipEvent {
-  const token = state.tokens.get(tokenHash);
-  const hint = 'on the master: manage-federation token create';
-  if (token === undefined)
-    throw new FederationError('TOKEN_INVALID', 'the join token is unknown, used up or expired', { hint });
-  if (now >= token.expiresAt) throw new FederationError('TOKEN_EXPIRED', 'the join token has expired', { hint });
+  const token = validToken(state, tokenHash, now);
+  const hint = TOKEN_HINT;
   if (token.name !== null && token.name !== asking.facts.name) {
     throw new FederationError('TOKEN_INVALID', `the join token is for a node named ${token.name}`, { hint });
   }
-  const role = token.role ?? 'worker';
+  const role = roleOf(token);
   if (role !== asking.facts.role) {
     throw new FederationError('TOKEN_INVALID', `the join token is for a ${role}`, { hint });
   }
@@ -255,6 +254,21 @@ export function redeem(state: Membership, asking: Asking, tokenHash: string, now
     tokenHash,
     member: memberOf(state, asking, role, token.labels, `token of ${token.createdBy}`, now),
   };
+}
+
+/** The one role that a token admits to. */
+export function roleOf({ role }: TokenRecord): Role {
+  return role ?? 'worker';
+}
+
+/** The token with this hash, as long as it is good for something. Throws TOKEN_INVALID or TOKEN_EXPIRED. */
+export function validToken(state: Membership, hash: string, now: number): TokenRecord {
+  const token = state.tokens.get(hash);
+  const hint = TOKEN_HINT;
+  if (token === undefined)
+    throw new FederationError('TOKEN_INVALID', 'the join token is unknown, used up or expired', { hint });
+  if (now >= token.expiresAt) throw new FederationError('TOKEN_EXPIRED', 'the join token has expired', { hint });
+  return token;
 }
 
 function memberOf(

@@ -27,6 +27,10 @@ export const settingsSchema = z.strictObject({
       address: z.string().default('127.0.0.1').describe('Address that the hub listens on'),
       port: port(19_000).describe('Port of the hub; 0 takes a free one'),
       names: z.array(z.string()).default([]).describe('Further names and addresses by which nodes reach this hub'),
+      tailnet: z
+        .boolean()
+        .default(false)
+        .describe('Listen on this machine’s tailnet addresses too, as they come and go'),
       pendingMax: z.int().positive().default(1000).describe('Pairing requests that may wait at once'),
       pendingPerSource: z.int().positive().default(64).describe('Pairing requests that may wait from one address'),
       heartbeatSeconds: seconds(5).describe('Time between two PINGs on a link'),
@@ -37,6 +41,11 @@ export const settingsSchema = z.strictObject({
     .strictObject({
       url: z.string().optional().describe('Loopback WebSocket address of the OpenClaw gateway on the master'),
       tokenFile: z.string().optional().describe('File that holds the gateway’s token; it never leaves the master'),
+    })
+    .prefault({}),
+  tailscale: z
+    .strictObject({
+      socket: z.string().optional().describe('Socket of tailscaled, where it is not at its usual place'),
     })
     .prefault({}),
   worker: z

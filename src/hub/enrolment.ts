@@ -12,6 +12,7 @@ import type {
   OpenClawDevice,
   PairingRequest,
   PendingLimits,
+  TokenRecord,
 } from '#src/core/membership.ts';
 import {
   approve,
@@ -23,6 +24,7 @@ import {
   redeem,
   reduce,
   revoke,
+  validToken,
 } from '#src/core/membership.ts';
 import { fingerprint } from '#src/core/node.ts';
 import { findNode } from '#src/core/selector.ts';
@@ -42,6 +44,8 @@ export interface Enrolment {
   reject(word: string, by: string): Promise<PairingRequest>;
   revoke(word: string, by: string): Promise<Member>;
   createToken(wanted: TokenCreate, by: string): Promise<TokenCreated>;
+  /** By the SHA-256 of its secret, hex. Throws TOKEN_INVALID and TOKEN_EXPIRED as redeeming it would. */
+  token(hash: string): TokenRecord;
   /** Notes when a node was last seen; it is kept soon, and nobody waits for that. */
   seen(nodeId: string): void;
   /** Shuts a node out in this process, whatever the store can keep. */
@@ -258,6 +262,7 @@ export async function openEnrolment({
         );
         return { token: formatJoinToken({ hubId, secret }), expiresAt: new Date(expiresAt).toISOString(), uses };
       }),
+    token: (hash) => validToken(state, hash, now()),
     seen(nodeId) {
       void inTurn(async () => {
         const member = state.members.get(nodeId);

@@ -3,6 +3,7 @@ import type { Enrolment } from '#src/hub/enrolment.ts';
 import type { Fleet } from '#src/hub/fleet.ts';
 import type { GatewayDesk } from '#src/hub/gateway.ts';
 import type { Jobs } from '#src/hub/jobs.ts';
+import type { TailnetListeners } from '#src/hub/tailnet.ts';
 import type { Status } from '#src/protocol/hub-api.ts';
 
 export interface StatusParts {
@@ -16,10 +17,21 @@ export interface StatusParts {
   readonly desk: GatewayDesk;
   /** Where the hub listens, known once it does. */
   readonly listening: () => readonly string[];
+  /** Null until the hub listens. */
+  readonly tailnet: () => TailnetListeners | null;
 }
 
 /** The hub in numbers, now. */
-export function hubStatus({ hubId, enrolment, fleet, jobs, desk, listening, ...fixed }: StatusParts): () => Status {
+export function hubStatus({
+  hubId,
+  enrolment,
+  fleet,
+  jobs,
+  desk,
+  listening,
+  tailnet,
+  ...fixed
+}: StatusParts): () => Status {
   const startedAt = new Date().toISOString();
   return () => {
     const nodes = { online: 0, suspect: 0, offline: 0, revoked: 0, quarantined: 0 };
@@ -30,11 +42,12 @@ export function hubStatus({ hubId, enrolment, fleet, jobs, desk, listening, ...f
       pid: process.pid,
       fingerprint: fingerprint(hubId),
       startedAt,
-      listening: [...listening()],
+      listening: [...listening(), ...(tailnet()?.listening() ?? [])],
       nodes,
       pending: enrolment.requests().filter(({ rejected }) => !rejected).length,
       jobs: { running: jobs.running },
       gateway: gateway ?? { state: 'absent', url: null, version: null, problem: null },
+      tailnet: tailnet()?.status() ?? { state: 'off', addresses: [], dnsName: null, problem: null },
     };
   };
 }

@@ -180,10 +180,36 @@ export const statusSchema = z.object({
     version: z.string().nullable(),
     problem: z.string().nullable(),
   }),
+  tailnet: z.object({
+    state: z.string().describe('`off`: not wanted; `absent`: no tailscaled answers; otherwise tailscaled’s own word'),
+    addresses: z.array(z.string()).describe('Of this machine, whether the hub listens on them already or not'),
+    dnsName: z.string().nullable(),
+    problem: z.string().nullable().describe('Why the hub does not listen there'),
+  }),
 });
 export type Status = z.infer<typeof statusSchema>;
 
-export const healthSchema = z.object({ status: z.literal('ok'), version: z.string(), epoch: z.int() });
+/** What anybody may know who can reach the hub: that it is one, which one, and whether they would understand it. */
+export const healthSchema = z.object({
+  status: z.literal('ok'),
+  version: z.string(),
+  epoch: z.int(),
+  hubId: z.string().describe('SHA-256 of the hub’s public key, hex; what a join token pins'),
+  protocol: z.object({ min: z.int(), max: z.int() }).describe('Versions of the link protocol'),
+});
+export type Health = z.infer<typeof healthSchema>;
+
+/**
+ * What a join token is good for. It is asked by the SHA-256 of the token's secret, hex, which admits nobody and from
+ * which the secret can't be found: whoever has it can learn this and nothing more.
+ */
+export const joinTokenSchema = z.object({
+  role: z.enum(ROLES),
+  name: z.string().nullable().describe('The one name that it is for; null for any'),
+  expiresAt: time,
+  usesLeft: z.int(),
+});
+export type JoinTokenView = z.infer<typeof joinTokenSchema>;
 
 /** A worker asks for a way into the gateway: a setup code that works once and is good for a node and nothing more. */
 export const setupCodeRequestSchema = z.strictObject({ carrierPort: z.int().min(1).max(65_535) });

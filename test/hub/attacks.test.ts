@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { once } from 'node:events';
 import { connect } from 'node:net';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -88,14 +89,32 @@ describe('over the network', () => {
     '/health;/../api/v1/nodes',
     '/%',
     '/api/v1/nodes?x=/health',
+    '/api/v1/join-tokens/',
+    `/api/v1/join-tokens/${'0'.repeat(63)}`,
+    `/api/v1/join-tokens/${'A'.repeat(64)}`,
+    `/api/v1/join-tokens/${'0'.repeat(64)}/../../nodes`,
+    `/api/v1/join-tokens/${'0'.repeat(64)}%2f..%2f..%2fnodes`,
   ])('no spelling of a path opens it: %s', async (path) => {
     expectRefusal(await overTcp({ path }), 401, 'UNAUTHENTICATED');
   });
 
   test('what is open tells nothing but that the hub is there', async () => {
     const health = await overTcp({ path: '/health' });
-    expect(Object.keys(health.json as object).toSorted()).toEqual(['epoch', 'status', 'version']);
+    expect(Object.keys(health.json as object).toSorted()).toEqual(['epoch', 'hubId', 'protocol', 'status', 'version']);
     expect((await overTcp({ path: '/api/v1/openapi.json' })).status).toBe(200);
+  });
+
+  test('of a join token it tells what it is good for, to those who have it', async () => {
+    const token = await federation.token({ name: 'w9', role: 'hybrid', uses: 3, labels: { env: 'secret' } });
+    const hash = createHash('sha256').update(token.split('.')[2]!).digest('hex');
+    const { status, json } = await overTcp({ path: `/api/v1/join-tokens/${hash}` });
+    expect({ status, json }).toMatchObject({ status: 200, json: { role: 'hybrid', name: 'w9', usesLeft: 3 } });
+    expect(Object.keys(json as object).toSorted()).toEqual(['expiresAt', 'name', 'role', 'usesLeft']);
+    expectRefusal(await overTcp({ path: `/api/v1/join-tokens/${'0'.repeat(64)}` }), 400, 'TOKEN_INVALID');
+    expectRefusal(await overTcp({ method: 'POST', path: `/api/v1/join-tokens/${hash}` }), 404, 'NOT_FOUND');
+
+    await using liar = bareNode(federation.hub, { name: 'w9', role: 'hybrid', token: tokenOf(token, hash) });
+    expect(await liar.refusal()).toBe('TOKEN_INVALID');
   });
 
   test.each([
@@ -307,6 +326,11 @@ describe('a node that has turned', () => {
 test('nothing of all this was a fault of the hub', () => {
   expect(federation.logs.filter((line) => line.includes('"level":"error"'))).toEqual([]);
 });
+
+/** What somebody could make of a token's hash: another secret of the right form. */
+function tokenOf(token: string, hash: string): string {
+  return [...token.split('.').slice(0, 2), Buffer.from(hash, 'hex').toString('base64url')].join('.');
+}
 
 /** Sends bytes as they are; everything that comes back until the hub closes, or says nothing more. */
 async function raw(text: string): Promise<string> {

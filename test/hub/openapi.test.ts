@@ -1,9 +1,11 @@
+import { createHash } from 'node:crypto';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Ajv2020 } from 'ajv/dist/2020.js';
 import { expect, onTestFinished, test } from 'vitest';
 import type { z } from 'zod';
+import { parseJoinToken } from '#src/core/join-token.ts';
 import { FRAME } from '#src/protocol/frames.ts';
 import type { JobCreate } from '#src/protocol/hub-api.ts';
 import { jobEndedSchema, jobOpenedSchema, resultSchema } from '#src/protocol/hub-api.ts';
@@ -42,6 +44,7 @@ test('the routes are these', async () => {
       "POST /api/v1/pairing-requests/{word}/approve",
       "POST /api/v1/pairing-requests/{word}/reject",
       "POST /api/v1/tokens",
+      "GET /api/v1/join-tokens/{hash}",
       "POST /api/v1/jobs",
       "GET /api/v1/jobs",
       "PUT /api/v1/jobs/{job}/stdin",
@@ -94,6 +97,13 @@ test('every answer of every route is what the document says', async () => {
 
   await api.post('/api/v1/tokens', '/api/v1/tokens', 200, { name: 'w9', labels: { env: 'test' }, uses: 2 });
   await api.post('/api/v1/tokens', '/api/v1/tokens', 400, { uses: 0 });
+  const hash = createHash('sha256')
+    .update(parseJoinToken(await federation.token()).secret)
+    .digest('hex');
+  const ofToken = '/api/v1/join-tokens/{hash}';
+  await api.get(ofToken, `/api/v1/join-tokens/${hash}`, 200);
+  await api.get(ofToken, `/api/v1/join-tokens/${'0'.repeat(64)}`, 400);
+  await api.get(ofToken, '/api/v1/join-tokens/none', 400);
 
   await api.get('/api/v1/nodes', '/api/v1/nodes', 200);
   await api.get('/api/v1/nodes/{word}', '/api/v1/nodes/w1', 200);

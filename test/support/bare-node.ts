@@ -2,6 +2,7 @@ import type { IncomingHttpHeaders, ServerHttp2Stream } from 'node:http2';
 import { parseJoinToken } from '#src/core/join-token.ts';
 import type { NodeFacts } from '#src/core/node.ts';
 import type { KeyPair } from '#src/link/key.ts';
+import type { HubAddress } from '#src/link/knock.ts';
 import type { Welcome } from '#src/protocol/handshake.ts';
 import { eventually } from './eventually.ts';
 import type { TestNode } from './link.ts';
@@ -9,6 +10,8 @@ import { facts, newKey, startNode } from './link.ts';
 
 export interface BareNodeOptions extends Partial<NodeFacts> {
   readonly key?: KeyPair;
+  /** Where the hub is reached; by loopback where it is not given. */
+  readonly hub?: HubAddress;
   /** A join token as it is pasted. */
   readonly token?: string;
   readonly onStream?: (stream: ServerHttp2Stream, headers: IncomingHttpHeaders) => void;
@@ -24,7 +27,7 @@ export interface BareNode extends TestNode, AsyncDisposable {
 
 /** The link of a worker daemon without the daemon: it asks again at once, and says of itself what a test wants. */
 export function bareNode(hub: { port: number; hubId: string }, options: BareNodeOptions = {}): BareNode {
-  const { key = newKey(), token, onStream, ...said } = options;
+  const { key = newKey(), token, onStream, hub: at, ...said } = options;
   const secret = token === undefined ? null : parseJoinToken(token).secret;
   const node = startNode(
     { port: hub.port, key },
@@ -35,6 +38,7 @@ export function bareNode(hub: { port: number; hubId: string }, options: BareNode
       secret: () => secret,
       backOff: { minMs: 10, maxMs: 20, patientMs: 50 },
       ...(onStream === undefined ? {} : { onStream }),
+      ...(at === undefined ? {} : { hub: at }),
     },
   );
   return {

@@ -15,6 +15,7 @@ import type { GatewayDesk } from '#src/hub/gateway.ts';
 import type { Jobs } from '#src/hub/jobs.ts';
 import type { Status } from '#src/protocol/hub-api.ts';
 import { healthSchema, statusSchema } from '#src/protocol/hub-api.ts';
+import { PROTOCOL_VERSIONS } from '#src/protocol/version.ts';
 
 const showHealth = createRoute({
   method: 'get',
@@ -30,6 +31,8 @@ const showStatus = createRoute({
   responses: { 200: json(statusSchema, 'The status'), default: failure },
 });
 
+const PROTOCOL_RANGE = { min: Math.min(...PROTOCOL_VERSIONS), max: Math.max(...PROTOCOL_VERSIONS) };
+
 /** Longest JSON body: a command is at most 256 KiB, and a list of targets some more. */
 const MAX_BODY_BYTES = 8 << 20;
 
@@ -38,13 +41,14 @@ export interface AppOptions extends NodeRoutes {
   readonly audit: AuditLog;
   readonly desk: GatewayDesk;
   readonly findSession: FindSession;
+  readonly hubId: string;
   readonly status: () => Status;
   readonly log: Log;
 }
 
 /** The hub's HTTP API: routes, their schemas, and the document that describes them. */
 export function createApp(options: AppOptions): OpenAPIHono<ApiEnvironment> {
-  const { jobs, audit, desk, findSession, status, log } = options;
+  const { jobs, audit, desk, findSession, hubId, status, log } = options;
   const app = new OpenAPIHono<ApiEnvironment>();
   app.onError(answerError(log));
   app.notFound((context) => {
@@ -58,7 +62,7 @@ export function createApp(options: AppOptions): OpenAPIHono<ApiEnvironment> {
 
   app.openapi(showHealth, (context) => {
     const { version, epoch } = status();
-    return context.json({ status: 'ok' as const, version, epoch }, 200);
+    return context.json({ status: 'ok' as const, version, epoch, hubId, protocol: PROTOCOL_RANGE }, 200);
   });
   app.openapi(showStatus, (context) => context.json(status(), 200));
   app.route('/api/v1', nodeRoutes(options));

@@ -1,5 +1,6 @@
 import { createRoute, OpenAPIHono, z } from '@hono/zod-openapi';
 import type { Member } from '#src/core/membership.ts';
+import { roleOf } from '#src/core/membership.ts';
 import { findNode } from '#src/core/selector.ts';
 import { failure, json, jsonBody, refuseInvalid } from '#src/hub/api/answers.ts';
 import type { ApiEnvironment } from '#src/hub/api/principal.ts';
@@ -11,6 +12,7 @@ import type { ViewSources } from '#src/hub/views.ts';
 import { nodeDetail, nodeView, requestView } from '#src/hub/views.ts';
 import {
   approveSchema,
+  joinTokenSchema,
   nodeDetailSchema,
   nodeSchema,
   pairingRequestSchema,
@@ -76,6 +78,18 @@ const createToken = createRoute({
   responses: { 200: json(tokenCreatedSchema, 'The token'), default: failure },
 });
 
+/**
+ * Open to whoever can reach the hub, so that a machine can learn what its token is good for before anything on it is
+ * changed. The hash admits nobody and shows nothing of the secret, and who does not have the token can't guess it.
+ */
+const showToken = createRoute({
+  method: 'get',
+  path: '/join-tokens/{hash}',
+  summary: 'What a join token is good for, asked by the SHA-256 of its secret; it uses up nothing',
+  request: { params: z.object({ hash: z.string().regex(/^[0-9a-f]{64}$/) }) },
+  responses: { 200: json(joinTokenSchema, 'The token'), default: failure },
+});
+
 export interface NodeRoutes {
   readonly enrolment: Enrolment;
   readonly views: ViewSources;
@@ -117,6 +131,11 @@ export function nodeRoutes({ enrolment, views, revocation }: NodeRoutes): OpenAP
   app.openapi(createToken, async (context) => {
     const token = await enrolment.createToken(context.req.valid('json'), operatorName(context.get('principal')));
     return context.json(token, 200);
+  });
+  app.openapi(showToken, (context) => {
+    const token = enrolment.token(context.req.valid('param').hash);
+    const { name, usesLeft, expiresAt } = token;
+    return context.json({ role: roleOf(token), name, usesLeft, expiresAt: new Date(expiresAt).toISOString() }, 200);
   });
   return app;
 }

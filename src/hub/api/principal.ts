@@ -25,7 +25,7 @@ export type FindSession = (
 
 /** Routes that a node asks with its credential; all others are the operator's. */
 const NODE_ROUTES: ReadonlySet<string> = new Set(['/api/v1/node-host', '/api/v1/node-host/setup-code']);
-const OPEN_ROUTES: ReadonlySet<string> = new Set(['/health', '/api/v1/openapi.json']);
+const OPEN_ROUTES = /^\/(?:health|api\/v1\/openapi\.json|api\/v1\/join-tokens\/[0-9a-f]{64})$/;
 
 /** Finds out who asks and lets nobody past but those whom the route is for. */
 export function authorize(findSession: FindSession): MiddlewareHandler<ApiEnvironment> {
@@ -36,7 +36,7 @@ export function authorize(findSession: FindSession): MiddlewareHandler<ApiEnviro
         ? listener
         : nodeOf(findSession, context.req.header('authorization'), incoming.socket.remoteAddress ?? '');
     const { path } = context.req;
-    if (!OPEN_ROUTES.has(path)) demand(NODE_ROUTES.has(path) ? 'node' : 'operator', principal);
+    if (!OPEN_ROUTES.test(path)) demand(NODE_ROUTES.has(path) ? 'node' : 'operator', principal);
     context.set('principal', principal);
     await next();
   };

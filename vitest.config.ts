@@ -3,14 +3,19 @@ import { defineConfig } from 'vitest/config';
 const source = { conditions: ['source'] };
 const node = { pool: 'forks' as const, execArgv: ['--conditions=source'], testTimeout: 30_000 };
 
-/** Projects by what they need: `unit` needs nothing, `e2e` starts processes, `openclaw` starts the real gateway. */
+/** Projects by what they need: `unit` needs nothing, `e2e` starts processes, `openclaw` starts the real gateway, `lab` machines. */
 export default defineConfig({
   test: {
     projects: [
       {
         resolve: source,
         ssr: { resolve: source },
-        test: { ...node, name: 'unit', include: ['test/**/*.test.ts'], exclude: ['test/e2e/**', 'test/openclaw/**'] },
+        test: {
+          ...node,
+          name: 'unit',
+          include: ['test/**/*.test.ts'],
+          exclude: ['test/e2e/**', 'test/openclaw/**', 'test/lab/**'],
+        },
       },
       {
         resolve: source,
@@ -31,6 +36,19 @@ export default defineConfig({
           ...node,
           name: 'openclaw',
           include: ['test/openclaw/**/*.test.ts'],
+          testTimeout: 240_000,
+          hookTimeout: 240_000,
+          maxWorkers: 1,
+        },
+      },
+      {
+        resolve: source,
+        ssr: { resolve: source },
+        test: {
+          ...node,
+          name: 'lab',
+          include: ['test/lab/**/*.test.ts'],
+          globalSetup: ['test/lab/setup.ts'],
           testTimeout: 240_000,
           hookTimeout: 240_000,
           maxWorkers: 1,

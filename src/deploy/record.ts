@@ -23,6 +23,8 @@ export interface RecordEntry {
   readonly action: Action;
   /** How it was before the first change, as the kind of action keeps it. */
   readonly before: unknown;
+  /** SHA-256, hex, of each content that we put there: another one is a person's. */
+  readonly wrote: readonly string[];
   readonly state: 'begun' | 'done';
 }
 

@@ -95,7 +95,11 @@ export function healthyMaster(change: Change<Facts> = {}, scope: Scope = 'system
     'openclaw-worker.service',
     'openclaw-gateway.service',
   ];
-  const facts = deployed(machine, wantedOf({ role: 'master', master: null, scope }), units);
+  const facts = deployed(
+    machine,
+    wantedOf({ role: 'master', master: null, token: null, exec: 'allowlist', scope }),
+    units,
+  );
   const { hubHome, openclawState } = facts.place;
   const config = {
     gateway: {
@@ -171,7 +175,7 @@ function deployed(machine: Facts, wanted: Wanted, units: readonly string[]): Fac
   return changed(machine, {
     systemd: { linger: scope === 'user' },
     files: [
-      [join(workerHome, 'settings.yaml'), privateFile(`role: ${wanted.role}\nworker:\n  hub: ${hub}\n`)],
+      [join(workerHome, 'settings.yaml'), privateFile(settingsText(wanted, hub))],
       [join(workerHome, 'hub'), privateFile(`${HUB_ID}\n`)],
       ...texts.map(([path, text]) => [path, unitFile(text, scope)] as const),
     ],
@@ -181,6 +185,10 @@ function deployed(machine: Facts, wanted: Wanted, units: readonly string[]): Fac
     record: recordOf(place, wanted, texts),
     worker: { link: 'member', name: machine.machine.hostname, id: NODE_ID, hub },
   });
+}
+
+function settingsText({ role, exec }: Wanted, hub: string): string {
+  return `role: ${role}\nworker:\n  hub: ${hub}\n  exec:\n    mode: ${exec}\n`;
 }
 
 function recordOf(
@@ -196,7 +204,7 @@ function recordOf(
     version: 1,
     wanted,
     state: 'deployed',
-    entries: actions.map(([key, action]) => ({ key, step: 'units', action, before: null, state: 'done' })),
+    entries: actions.map(([key, action]) => ({ key, step: 'units', action, before: null, wrote: [], state: 'done' })),
   };
 }
 
@@ -213,7 +221,8 @@ function privateFile(text: string): FileFact {
   return { text, mode: 0o600, owner: SAM.name };
 }
 
-function merged(value: unknown, change: unknown): unknown {
+/** `change` upon `value`, as `Change` says. */
+export function merged(value: unknown, change: unknown): unknown {
   if (change === undefined) return value;
   if (value instanceof Map && Array.isArray(change)) {
     return new Map([...value, ...(change as readonly (readonly [unknown, unknown])[])]);

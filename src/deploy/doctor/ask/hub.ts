@@ -1,0 +1,124 @@
+import type { IncomingMessage } from 'node:http';
+import { request } from 'node:http';
+import type { Duplex } from 'node:stream';
+import { z } from 'zod';
+import type { Machine } from '#src/adapters/machine/machine.ts';
+import { FederationError } from '#src/core/errors.ts';
+import { jsonIn } from '#src/deploy/doctor/ask/json.ts';
+import { look } from '#src/deploy/doctor/ask/look.ts';
+import type { HubAddress } from '#src/link/knock.ts';
+import { hostHeader } from '#src/link/knock.ts';
+
+export type HubAnswer =
+  | { readonly state: 'unreachable'; readonly problem: string }
+  /** Something answers, and it is no hub that takes this machine for one of its own. */
+  | { readonly state: 'foreign'; readonly problem: string }
+  | {
+      readonly state: 'answers';
+      readonly version: string;
+      /** Null where it does not say so. */
+      readonly hubId: string | null;
+      /** Versions of the link protocol; null where it does not say so. */
+      readonly protocol: { readonly min: number; readonly max: number } | null;
+      /** How far the hub's clock is ahead of the machine's, in milliseconds; null where one of them is not known. */
+      readonly clockAheadMs: number | null;
+    };
+
+/** Lenient: a hub of another version is what is looked for here. */
+const healthSchema = z.object({
+  status: z.literal('ok'),
+  version: z.string(),
+  hubId: z.string().nullish(),
+  protocol: z.object({ min: z.int(), max: z.int() }).nullish(),
+});
+
+/** A hub answers at once; a tailnet path that is set up anew takes some seconds. */
+const ANSWER_MS = 10_000;
+const MAX_BYTES = 65_536;
+
+export interface HubQuestion {
+  readonly hub: HubAddress;
+  /** Tailnet addresses of that host, for where its name is not resolved. */
+  readonly addresses: readonly string[];
+}
+
+/** Asks the hub how it is, from the machine, as its worker daemon reaches it. */
+export async function askHub(machine: Machine, question: HubQuestion, signal: AbortSignal): Promise<HubAnswer> {
+  const late = AbortSignal.any([signal, AbortSignal.timeout(ANSWER_MS)]);
+  try {
+    const clock = await askClock(machine, signal);
+    await using connection = closing(await connect(machine, question, late));
+    const { status, date, text } = await get(connection.stream, question.hub, late);
+    return answerOf(status, text, clock === null || Number.isNaN(date) ? null : date - clock);
+  } catch (error) {
+    signal.throwIfAborted();
+    if (late.aborted) return { state: 'unreachable', problem: 'no answer within 10 s' };
+    if (!(error instanceof FederationError) && !isSocketError(error)) throw error;
+    if (error instanceof FederationError && error.code === 'MACHINE_UNREACHABLE') throw error;
+    return { state: 'unreachable', problem: error.message };
+  }
+}
+
+function isSocketError(error: unknown): error is NodeJS.ErrnoException {
+  return error instanceof Error && typeof (error as NodeJS.ErrnoException).code === 'string';
+}
+
+/** Whole seconds, as in the Date of the answer. */
+async function askClock(machine: Machine, signal: AbortSignal): Promise<number | null> {
+  const ran = await look(machine, { argv: ['date', '+%s'], as: 'login', signal });
+  const seconds = Number(ran?.stdout.trim() || Number.NaN);
+  return Number.isNaN(seconds) ? null : seconds * 1000;
+}
+
+async function connect(machine: Machine, { hub, addresses }: HubQuestion, signal: AbortSignal): Promise<Duplex> {
+  const [address] = addresses;
+  try {
+    return await machine.connect(hub, signal);
+  } catch (error) {
+    if (address === undefined || signal.aborted) throw error;
+    return machine.connect({ host: address, port: hub.port }, signal);
+  }
+}
+
+function closing(stream: Duplex): AsyncDisposable & { readonly stream: Duplex } {
+  stream.on('error', () => undefined);
+  return { stream, [Symbol.asyncDispose]: async () => void stream.destroy() };
+}
+
+function get(stream: Duplex, hub: HubAddress, signal: AbortSignal) {
+  const { promise, resolve, reject } = Promise.withResolvers<{ status: number; date: number; text: string }>();
+  const asking = request({
+    path: '/health',
+    headers: { host: hostHeader(hub), connection: 'close' },
+    createConnection: () => stream,
+    signal,
+  });
+  asking.on('error', reject);
+  asking.on('response', (response) => {
+    readText(response).then(
+      (text) => resolve({ status: response.statusCode ?? 0, date: Date.parse(response.headers.date ?? ''), text }),
+      reject,
+    );
+  });
+  asking.end();
+  return promise;
+}
+
+async function readText(response: IncomingMessage): Promise<string> {
+  const chunks: Buffer[] = [];
+  let bytes = 0;
+  for await (const chunk of response) {
+    bytes += (chunk as Buffer).length;
+    if (bytes > MAX_BYTES) break;
+    chunks.push(chunk as Buffer);
+  }
+  return Buffer.concat(chunks).toString('utf8');
+}
+
+function answerOf(status: number, text: string, clockAheadMs: number | null): HubAnswer {
+  if (status === 403) return { state: 'foreign', problem: 'the hub does not go by that name' };
+  const health = healthSchema.safeParse(jsonIn(text));
+  if (status !== 200 || !health.success) return { state: 'foreign', problem: `it answered ${status}, and is no hub` };
+  const { version, hubId = null, protocol = null } = health.data;
+  return { state: 'answers', version, hubId, protocol, clockAheadMs };
+}

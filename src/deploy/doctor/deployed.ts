@@ -1,0 +1,69 @@
+import { join } from 'node:path/posix';
+import type { UnitName } from '#src/deploy/action.ts';
+import type { SettingsReading } from '#src/deploy/doctor/settings.ts';
+import { readSettings } from '#src/deploy/doctor/settings.ts';
+import type { Facts } from '#src/deploy/facts.ts';
+import { hubOf } from '#src/deploy/plan/worker.ts';
+import type { Wanted } from '#src/deploy/wanted.ts';
+import { parseHubText } from '#src/deploy/doctor/hub-text.ts';
+import type { HubAddress } from '#src/link/knock.ts';
+
+export interface HomeOf {
+  readonly path: string;
+  /** Whose it is to be. */
+  readonly owner: string;
+  readonly settings: SettingsReading;
+}
+
+/** What is to be there, as the record and the settings have it. */
+export interface Deployed {
+  readonly wanted: Wanted;
+  readonly isMaster: boolean;
+  readonly worker: HomeOf;
+  /** Null where no hub belongs here. */
+  readonly master: HomeOf | null;
+  readonly homes: readonly HomeOf[];
+  /** Where this machine's worker daemon dials. */
+  readonly hub: HubAddress;
+  /** Tailnet addresses of that host. */
+  readonly hubAddresses: readonly string[];
+  /** Ours, as they were written. */
+  readonly units: readonly UnitName[];
+}
+
+/** Null where nothing of ours is there. */
+export function deployedOn(facts: Facts): Deployed | null {
+  const { record, place, person } = facts;
+  if (record === null) return null;
+  const { wanted } = record;
+  const isMaster = wanted.role === 'master';
+  const worker = homeOf(facts, place.workerHome, person.name);
+  const master = isMaster ? homeOf(facts, place.hubHome, place.hubUser ?? person.name) : null;
+  const hub = parseHubText(worker.settings.settings?.worker.hub) ?? hubOf(facts, wanted);
+  const peer = facts.tailscale.peers.find(
+    ({ dnsName }) => dnsName === hub.host || dnsName.split('.', 1)[0] === hub.host,
+  );
+  return {
+    wanted,
+    isMaster,
+    worker,
+    master,
+    homes: master === null ? [worker] : [master, worker],
+    hub,
+    hubAddresses: peer?.addresses ?? [],
+    units: unitsOf(facts),
+  };
+}
+
+function homeOf({ files }: Facts, path: string, owner: string): HomeOf {
+  return { path, owner, settings: readSettings(files.get(join(path, 'settings.yaml'))?.text ?? '') };
+}
+
+/** The units whose files a deployment wrote. */
+function unitsOf({ record, place }: Facts): UnitName[] {
+  const paths = (record?.entries ?? []).flatMap(({ action }) => (action.do === 'write' ? [action.path] : []));
+  const names = paths
+    .filter((path) => path.startsWith(`${place.units}/`))
+    .map((path) => path.slice(place.units.length + 1));
+  return [...new Set(names)].filter((name) => !name.includes('/')).map((name) => ({ name, scope: place.scope }));
+}

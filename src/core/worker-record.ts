@@ -14,4 +14,13 @@ export interface WorkerRecord {
   /** Why a plain approval is not enough. */
   readonly held: string | null;
   readonly problem: ErrorBody | null;
+  readonly nodeHost: NodeHostPhase;
+  /** Why the node host does not run, or last ended. */
+  readonly nodeHostProblem: string | null;
 }
+
+/**
+ * OpenClaw's node host on this node: `off` it is not wanted here, `waiting` there is nothing to start it for yet,
+ * `running` its process is there, `connected` and the gateway says that it sees it.
+ */
+export type NodeHostPhase = 'off' | 'waiting' | 'running' | 'connected';

@@ -1,4 +1,5 @@
 import type { IncomingHttpHeaders, ServerHttp2Stream } from 'node:http2';
+import type { LookupFunction } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { FederationError } from '#src/core/errors.ts';
 import { exitCodeOf } from '#src/core/errors.ts';
@@ -13,14 +14,19 @@ import type { Welcome } from '#src/protocol/handshake.ts';
 
 export interface DialOptions {
   readonly hub: HubAddress;
+  /** Resolves the hub's name, at each attempt; Node's own way where it is not given. */
+  readonly lookup?: LookupFunction;
   readonly key: KeyPair;
   /** Id of the hub that must be met; null takes the first and reports its id. */
   pin(): string | null;
   facts(): NodeFacts;
   /** Secret of a join token; it is sent to the pinned hub alone. */
   secret(): string | null;
-  /** No stream is served before it resolves. What it throws (EPOCH_STALE) drops the link. */
-  onWelcome(welcome: Welcome, hubId: string): Promise<void>;
+  /**
+   * `address` is the hub's IP address. No stream is served before it resolves. What it throws (EPOCH_STALE) drops the
+   * link.
+   */
+  onWelcome(welcome: Welcome, hubId: string, address: string): Promise<void>;
   onStream(stream: ServerHttp2Stream, headers: IncomingHttpHeaders): void;
   onEvent(event: DialEvent): void;
   readonly versions?: readonly number[];

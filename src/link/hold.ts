@@ -24,7 +24,7 @@ export async function holdLink(options: DialOptions): Promise<Ending> {
   let socket: Socket | null = null;
   const { handshakeMs = HANDSHAKE_MS, signal } = options;
   try {
-    socket = await knock(options.hub, AbortSignal.any([signal, AbortSignal.timeout(handshakeMs)]));
+    socket = await knock(options.hub, options.lookup, AbortSignal.any([signal, AbortSignal.timeout(handshakeMs)]));
     return { error: await serve(options, socket, attempt), reached: attempt.reached, refused: false };
   } catch (error) {
     socket?.destroy();
@@ -53,7 +53,7 @@ async function serve(
     const { welcome, hubId } = await enter(options, socket, channel, attempt);
     channel.release();
     attempt.reached = 'welcome';
-    await options.onWelcome(welcome, hubId);
+    await options.onWelcome(welcome, hubId, socket.remoteAddress ?? '');
     if (socket.destroyed) throw new FederationError('LINK_LOST', 'the link was lost');
     signal.removeEventListener('abort', stop);
     return await serveStreams(options, socket, welcome, hubId);

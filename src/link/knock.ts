@@ -1,5 +1,5 @@
 import { request } from 'node:http';
-import type { Socket } from 'node:net';
+import type { LookupFunction, Socket } from 'node:net';
 import { FederationError } from '#src/core/errors.ts';
 import { LINK_PATH, UPGRADE_PROTOCOL } from '#src/protocol/handshake.ts';
 
@@ -13,11 +13,12 @@ export function hostHeader({ host, port }: HubAddress): string {
   return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
 }
 
-/** Connects and upgrades. Rejects with HUB_UNREACHABLE, or HANDSHAKE_FAILED where something else than a hub answers. */
-export function knock(hub: HubAddress, signal: AbortSignal): Promise<Socket> {
+/** Connects and upgrades; a name is resolved anew each time, by `lookup` or as Node does. Rejects with HUB_UNREACHABLE, or HANDSHAKE_FAILED where something else than a hub answers. */
+export function knock(hub: HubAddress, lookup: LookupFunction | undefined, signal: AbortSignal): Promise<Socket> {
   const { promise, resolve, reject } = Promise.withResolvers<Socket>();
   const knocking = request({
     ...hub,
+    lookup,
     path: LINK_PATH,
     agent: false,
     headers: { Host: hostHeader(hub), Connection: 'Upgrade', Upgrade: UPGRADE_PROTOCOL },

@@ -3,8 +3,11 @@ import type { IncomingMessage, Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { Log } from '#src/adapters/log.ts';
 import { FederationError } from '#src/core/errors.ts';
+import type { HubAddress } from '#src/link/knock.ts';
+import { hostHeader } from '#src/link/knock.ts';
 import { asksForWebSocket, carry, turnAway } from '#src/link/carry.ts';
 import { CARRIER_PATH } from '#src/protocol/hub-api.ts';
+import type { HubSession } from '#src/worker/hub-address.ts';
 
 /** The worker's end of the carrier: a loopback port that the node host takes for the gateway. */
 export interface LocalCarrier {
@@ -15,10 +18,9 @@ export interface LocalCarrier {
 export interface LocalCarrierOptions {
   /** 0 takes a free one. */
   readonly port: number;
-  /** host:port of the hub. */
-  readonly hub: string;
-  /** The session credential of the link, as long as there is one. */
-  readonly credential: () => string | null;
+  readonly hub: HubAddress;
+  /** Null until the first link. */
+  readonly session: () => HubSession | null;
   readonly log: Log;
   readonly signal: AbortSignal;
 }
@@ -28,7 +30,7 @@ const MAX_CONNECTIONS = 4;
 
 /** Listens until `signal` or `close`. Throws PORT_IN_USE. */
 export async function startCarrier(options: LocalCarrierOptions): Promise<LocalCarrier> {
-  const { hub, credential, log, signal } = options;
+  const { hub, session, log, signal } = options;
   const open = new Set<() => void>();
   const server = createServer((_request, response) => response.writeHead(426, { connection: 'close' }).end());
   const port = await listen(server, options.port);
@@ -37,16 +39,16 @@ export async function startCarrier(options: LocalCarrierOptions): Promise<LocalC
     socket.on('error', () => socket.destroy());
     const refusal = judge(request, port);
     if (refusal !== null) return turnAway(socket, refusal);
-    const bearer = credential();
+    const now = session();
     // The node host tries again by itself until there is a link.
-    if (bearer === null || open.size >= MAX_CONNECTIONS) return turnAway(socket, '503 Service Unavailable');
+    if (now === null || open.size >= MAX_CONNECTIONS) return turnAway(socket, '503 Service Unavailable');
     const end = carry({
       request,
       socket,
       head,
-      url: `ws://${hub}${CARRIER_PATH}`,
-      headers: { authorization: `Bearer ${bearer}` },
-      onUnreachable: (problem) => log.warn('the hub does not carry the node host', { hub, problem }),
+      url: `ws://${hostHeader({ host: now.address, port: hub.port })}${CARRIER_PATH}`,
+      headers: { host: hostHeader(hub), authorization: `Bearer ${now.credential}` },
+      onUnreachable: (problem) => log.warn('the hub does not carry the node host', { hub: hostHeader(hub), problem }),
       onEnd: () => open.delete(end),
     });
     open.add(end);

@@ -1,35 +1,51 @@
+import { once } from 'node:events';
+import type { ClientRequest, IncomingMessage } from 'node:http';
+import { request } from 'node:http';
 import { FederationError } from '#src/core/errors.ts';
-import type { NodeHostDesk } from '#src/worker/node-host.ts';
+import type { HubAddress } from '#src/link/knock.ts';
+import { hostHeader } from '#src/link/knock.ts';
 import { errorSchema, ownNodeHostSchema, setupCodeSchema } from '#src/protocol/hub-api.ts';
+import type { HubSession } from '#src/worker/hub-address.ts';
+import type { NodeHostDesk } from '#src/worker/node-host.ts';
 
 /** A question to the hub must not outlast the interest in its answer. */
 const ANSWER_MS = 20_000;
+/** Far more than any answer here; a hub that has turned must not fill this node's memory. */
+const MAX_ANSWER_BYTES = 1 << 20;
 
 /**
  * The node's own requests to the hub, with the credential that its link gave it.
  * Throws HUB_UNREACHABLE without a link or an answer, and what the hub refuses with otherwise.
  */
-export function hubClient(hub: string, credential: () => string | null, signal: AbortSignal): NodeHostDesk {
+export function hubClient(hub: HubAddress, session: () => HubSession | null, signal: AbortSignal): NodeHostDesk {
   async function ask(path: string, body?: object): Promise<unknown> {
-    const bearer = credential();
-    if (bearer === null) throw new FederationError('HUB_UNREACHABLE', 'there is no link to the hub');
-    const response = await send(`http://${hub}/api/v1/${path}`, bearer, body);
-    const answer: unknown = await response.json().catch(() => null);
-    if (response.ok) return answer;
-    const refusal = errorSchema.safeParse(answer);
-    if (!refusal.success) throw new FederationError('HUB_UNREACHABLE', `the hub answered ${response.status}`);
+    const now = session();
+    if (now === null) throw new FederationError('HUB_UNREACHABLE', 'there is no link to the hub');
+    const { status, value } = await send(path, now, body);
+    if (status === 200) return value;
+    const refusal = errorSchema.safeParse(value);
+    if (!refusal.success) throw new FederationError('HUB_UNREACHABLE', `the hub answered ${status}`);
     throw new FederationError(refusal.data.code, refusal.data.message);
   }
 
-  async function send(url: string, bearer: string, body: object | undefined): Promise<Response> {
+  async function send(path: string, { address, credential }: HubSession, body: object | undefined) {
+    const headers = {
+      host: hostHeader(hub),
+      authorization: `Bearer ${credential}`,
+      ...(body === undefined ? {} : { 'content-type': 'application/json' }),
+    };
     try {
-      return await fetch(url, {
-        method: body === undefined ? 'GET' : 'POST',
-        headers: { authorization: `Bearer ${bearer}`, 'content-type': 'application/json' },
-        ...(body === undefined ? {} : { body: JSON.stringify(body) }),
-        redirect: 'error',
-        signal: AbortSignal.any([signal, AbortSignal.timeout(ANSWER_MS)]),
-      });
+      return await answerOf(
+        request({
+          host: address,
+          port: hub.port,
+          path: `/api/v1/${path}`,
+          method: body === undefined ? 'GET' : 'POST',
+          headers,
+          agent: false,
+          signal: AbortSignal.any([signal, AbortSignal.timeout(ANSWER_MS)]),
+        }).end(body === undefined ? undefined : JSON.stringify(body)),
+      );
     } catch (cause) {
       throw new FederationError('HUB_UNREACHABLE', 'the hub does not answer', { cause });
     }
@@ -40,4 +56,27 @@ export function hubClient(hub: string, credential: () => string | null, signal: 
       setupCodeSchema.parse(await ask('node-host/setup-code', { carrierPort })).setupCode,
     ownNodeHost: async () => ownNodeHostSchema.parse(await ask('node-host')).nodeHost,
   };
+}
+
+/** The status, and the body where it is JSON. */
+async function answerOf(asking: ClientRequest): Promise<{ status: number; value: unknown }> {
+  // What breaks off later is told by the body too, and without a listener it would end the daemon.
+  asking.on('error', () => undefined);
+  const [response] = (await once(asking, 'response')) as [IncomingMessage];
+  const chunks: Buffer[] = [];
+  let length = 0;
+  for await (const chunk of response as AsyncIterable<Buffer>) {
+    length += chunk.length;
+    if (length > MAX_ANSWER_BYTES) throw new Error('the answer is too large');
+    chunks.push(chunk);
+  }
+  return { status: response.statusCode ?? 0, value: parsed(Buffer.concat(chunks).toString('utf8')) };
+}
+
+function parsed(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return null;
+  }
 }

@@ -13,6 +13,8 @@ import { createProcesses } from '#src/adapters/process/processes.ts';
 import { loadSettings } from '#src/adapters/settings-file.ts';
 import { stopSignal } from '#src/adapters/signals.ts';
 import { openJournal } from '#src/adapters/store/journal.ts';
+import { tailnetLookup } from '#src/adapters/tailscale/lookup.ts';
+import { createTailscale } from '#src/adapters/tailscale/tailscale.ts';
 import { reportError } from '#src/adapters/terminal.ts';
 import { VERSION } from '#src/adapters/version.ts';
 import { FederationError } from '#src/core/errors.ts';
@@ -25,10 +27,13 @@ import { createWorkerApi } from '#src/worker/api.ts';
 import { startCarrier } from '#src/worker/carrier.ts';
 import type { Executor } from '#src/worker/exec.ts';
 import { createExecutor } from '#src/worker/exec.ts';
+import type { HubAddress } from '#src/link/knock.ts';
+import type { HubSession } from '#src/worker/hub-address.ts';
 import { parseHubAddress } from '#src/worker/hub-address.ts';
 import { hubClient } from '#src/worker/hub-client.ts';
 import { openMembershipMemory } from '#src/worker/membership.ts';
 import { startNodeHost } from '#src/worker/node-host.ts';
+import type { WorkerReport } from '#src/worker/report.ts';
 import { openReport } from '#src/worker/report.ts';
 
 /** A worker daemon that runs in this process. */
@@ -64,23 +69,30 @@ export async function startWorker(home: Home, settings: Settings, log: Log): Pro
     const key = keyPair(await home.secret('node.key', createPrivateKey));
     const memory = await openMembershipMemory(home);
     const executor = await openExecutor(home, settings, { id: key.id, name, role: settings.role }, log, cleanups);
-    const report = await openReport(home, { id: key.id, name, hub: worker.hub ?? '' }, log.child('link'));
+    const report = await openReport(
+      home,
+      { id: key.id, name, hub: worker.hub ?? '', nodeHost: nodeHost.enabled ? 'waiting' : 'off' },
+      log.child('link'),
+    );
     cleanups.push(() => report.close());
 
-    let credential: string | null = null;
+    let session: HubSession | null = null;
     if (nodeHost.enabled) {
-      cleanups.push(await superviseNodeHost(home, settings, name, () => credential, log, signal));
+      cleanups.push(
+        await superviseNodeHost({ home, settings, name, hub, session: () => session, report, log, signal }),
+      );
     }
     const logFault = (error: unknown): void => log.error('something failed', { problem: String(error) });
     const linked = keepLink({
       hub,
+      lookup: tailnetLookup({ tailscale: createTailscale(settings.tailscale) }),
       key,
       pin: () => memory.pin(),
       facts: () => factsOf(name, settings),
       secret: () => memory.secret(),
-      async onWelcome(welcome, hubId) {
+      async onWelcome(welcome, hubId, address) {
         await memory.welcomed(welcome, hubId);
-        credential = welcome.credential;
+        session = { address, credential: welcome.credential };
       },
       onStream: createWorkerApi({ executor, knownEpoch: () => memory.epoch() }),
       onEvent(event) {
@@ -145,20 +157,32 @@ async function openExecutor(
   });
 }
 
+interface Supervised {
+  readonly home: Home;
+  readonly settings: Settings;
+  readonly name: string;
+  readonly hub: HubAddress;
+  readonly session: () => HubSession | null;
+  readonly report: WorkerReport;
+  readonly log: Log;
+  readonly signal: AbortSignal;
+}
+
 /** Runs OpenClaw's node host beside the link. Resolves, when its way to the gateway is open, with what ends both. */
-async function superviseNodeHost(
-  home: Home,
-  { worker, nodeHost }: Settings,
-  name: string,
-  credential: () => string | null,
-  log: Log,
-  signal: AbortSignal,
-): Promise<() => Promise<void>> {
-  const hub = worker.hub ?? '';
+async function superviseNodeHost({
+  home,
+  settings: { nodeHost },
+  name,
+  hub,
+  session,
+  report,
+  log,
+  signal,
+}: Supervised): Promise<() => Promise<void>> {
   const carrier = await startCarrier({
     port: nodeHost.carrierPort,
     hub,
-    credential,
+    session,
     log: log.child('carrier'),
     signal,
   });
@@ -170,8 +194,9 @@ async function superviseNodeHost(
       commands: nodeHost.commands,
       log: log.child('node-host'),
     }),
-    desk: hubClient(hub, credential, signal),
+    desk: hubClient(hub, session, signal),
     carrierPort: carrier.port,
+    onChange: (status) => report.nodeHost(status),
     log: log.child('node-host'),
     signal,
   });

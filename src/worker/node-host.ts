@@ -20,6 +20,8 @@ export interface NodeHostStatus {
   readonly pid: number | null;
   /** Why the last process was ended or ended itself. */
   readonly lastEnd: string | null;
+  /** Why none is started, while it waits. */
+  readonly problem: string | null;
 }
 
 export interface NodeHostSupervision {
@@ -31,6 +33,8 @@ export interface NodeHostSupervision {
 export interface NodeHostPace {
   /** Time between two questions to the hub. */
   readonly askMs: number;
+  /** The same where the process says that it is connected, and doubling until the gateway says so too. */
+  readonly promptMs: number;
   /** How long a process may run while the gateway says that it is not there. */
   readonly zombieMs: number;
   /** The same before the process has said that it is connected: a small machine starts it slowly. */
@@ -41,6 +45,7 @@ export interface NodeHostPace {
 
 export const NODE_HOST_PACE: NodeHostPace = {
   askMs: 15_000,
+  promptMs: 250,
   zombieMs: 60_000,
   startMs: 180_000,
   retry: { minMs: 1000, maxMs: 60_000, patientMs: 4000 },
@@ -51,6 +56,8 @@ export interface NodeHostOptions {
   readonly desk: NodeHostDesk;
   readonly carrierPort: number;
   readonly pace?: NodeHostPace;
+  /** Called at each change of the status. */
+  readonly onChange?: (status: NodeHostStatus) => void;
   readonly log: Log;
   readonly signal: AbortSignal;
 }
@@ -70,10 +77,11 @@ interface End {
  * what the gateway says: whoever is not there for too long is started anew, with a fresh code where it needs one.
  */
 export function startNodeHost(options: NodeHostOptions): NodeHostSupervision {
-  const { program, desk, carrierPort, pace = NODE_HOST_PACE, log, signal } = options;
-  let status: NodeHostStatus = { phase: 'waiting', gateway: 'unknown', pid: null, lastEnd: null };
+  const { program, desk, carrierPort, pace = NODE_HOST_PACE, onChange, log, signal } = options;
+  let status: NodeHostStatus = { phase: 'waiting', gateway: 'unknown', pid: null, lastEnd: null, problem: null };
   let failures = 0;
-  let lastProblem = '';
+  /** Aborted when the process says that it is connected. */
+  let news = new AbortController();
 
   const done = run();
 
@@ -91,43 +99,50 @@ export function startNodeHost(options: NodeHostOptions): NodeHostSupervision {
         const end = await live(ready.setupCode);
         if (end === null) break;
         needsCode = end.needsCode;
-        status = { ...status, lastEnd: `${end.why}: ${end.detail}` };
+        change({ lastEnd: `${end.why}: ${end.detail}` });
         log.warn('the node host is started anew', { why: end.why, detail: end.detail, newCode: end.needsCode });
       } catch (error) {
         say(messageOf(error));
       }
-      status = { ...status, phase: 'waiting', pid: null };
+      change({ phase: 'waiting', pid: null });
       await wait(retryDelayMs(pace.retry, failures++, Math.random()));
     }
-    status = { ...status, phase: 'stopped', pid: null };
+    change({ phase: 'stopped', pid: null });
+  }
+
+  function change(next: Partial<NodeHostStatus>): void {
+    const before = status;
+    status = { ...before, ...next };
+    if (JSON.stringify(status) !== JSON.stringify(before)) onChange?.(status);
   }
 
   /** Without the hub and its gateway the node host would reach nothing: it waits for them instead of starting. */
   async function readiness(needsCode: boolean): Promise<Readiness> {
     try {
       const said = await desk.ownNodeHost();
-      status = { ...status, gateway: said };
+      change({ gateway: said });
       if (said === 'unknown') return { ok: false, problem: 'the gateway can’t be asked' };
       if (said === 'none') return { ok: false, problem: 'the hub does not know that this node offers a node host' };
       const setupCode = needsCode || said === 'unpaired' ? await desk.requestSetupCode(carrierPort) : null;
       return { ok: true, setupCode };
     } catch (error) {
-      status = { ...status, gateway: 'unknown' };
+      change({ gateway: 'unknown' });
       return { ok: false, problem: messageOf(error) };
     }
   }
 
   /** Says once what is the same all the time. */
   function say(problem: string): void {
-    if (problem !== lastProblem) log.warn('the node host is not started', { problem });
-    lastProblem = problem;
+    if (problem !== status.problem) log.warn('the node host is not started', { problem });
+    change({ problem });
   }
 
   /** One process, from its start until it has ended; null where `signal` ended it. */
   async function live(setupCode: string | null): Promise<End | null> {
-    const started = await program.start({ setupCode, carrierPort });
-    status = { ...status, phase: 'running', pid: started.pid };
-    lastProblem = '';
+    news = new AbortController();
+    const started = await program.start({ setupCode, carrierPort, onConnected: () => news.abort() });
+    // What the gateway said was of the process before.
+    change({ phase: 'running', gateway: 'unknown', pid: started.pid, problem: null });
     const over = new AbortController();
     try {
       return await Promise.race([ended(started), watch(started, AbortSignal.any([signal, over.signal]))]);
@@ -147,11 +162,17 @@ export function startNodeHost(options: NodeHostOptions): NodeHostSupervision {
   /** Asks what the gateway says until that is "not there" for too long. */
   async function watch(started: NodeHostProcess, until: AbortSignal): Promise<End | null> {
     let absentSince = performance.now();
+    let delay = pace.askMs;
     for (;;) {
-      await wait(pace.askMs, until);
+      await wait(delay, AbortSignal.any([until, news.signal]));
       if (until.aborted) return null;
+      if (news.signal.aborted) {
+        news = new AbortController();
+        delay = Math.min(pace.promptMs, pace.askMs) / 2;
+      }
       const said = await desk.ownNodeHost().catch(unanswered);
-      status = { ...status, gateway: said };
+      change({ gateway: said });
+      delay = said === 'connected' ? pace.askMs : Math.min(2 * delay, pace.askMs);
       const now = performance.now();
       if (said === 'connected') failures = 0;
       // While the gateway can't be asked nothing is known of the node host either.

@@ -6,16 +6,18 @@ import { fingerprint } from '#src/core/node.ts';
 import type { DialEvent } from '#src/link/dial.ts';
 import type { WorkerRecord } from '#src/core/worker-record.ts';
 import { WORKER_RECORD_FILE } from '#src/core/worker-record.ts';
+import type { NodeHostStatus } from '#src/worker/node-host.ts';
 
-/** Writes down how the link stands, where people and programs on this machine can read it, and logs it. */
+/** Writes down how the link and the node host stand, where people and programs on this machine can read it, and logs it. */
 export interface WorkerReport {
   event(event: DialEvent): void;
+  nodeHost(status: NodeHostStatus): void;
   close(): Promise<void>;
 }
 
 export async function openReport(
   home: Home,
-  node: { id: string; name: string; hub: string },
+  node: { id: string; name: string; hub: string; nodeHost: 'off' | 'waiting' },
   log: Log,
 ): Promise<WorkerReport> {
   let record: WorkerRecord = {
@@ -25,6 +27,7 @@ export async function openReport(
     link: 'connecting',
     held: null,
     problem: null,
+    nodeHostProblem: null,
   };
   let written: Promise<void> = Promise.resolve();
 
@@ -34,7 +37,7 @@ export async function openReport(
     written = written
       .then(() => home.write(WORKER_RECORD_FILE, text))
       .catch((error: unknown) =>
-        log.warn('the state of the link could not be written down', { problem: String(error) }),
+        log.warn('how this node stands could not be written down', { problem: String(error) }),
       );
   }
 
@@ -58,6 +61,10 @@ export async function openReport(
           log.warn('not linked', { ...errorDetails(errorBody(event.error)), retryInMs: Math.round(event.retryInMs) });
           return change({ link: 'connecting', problem: errorBody(event.error) });
       }
+    },
+    nodeHost({ phase, gateway, lastEnd, problem }) {
+      const connected = gateway === 'connected' ? 'connected' : 'running';
+      change({ nodeHost: phase === 'running' ? connected : 'waiting', nodeHostProblem: problem ?? lastEnd });
     },
     async close() {
       await written;

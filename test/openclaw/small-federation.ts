@@ -90,8 +90,8 @@ export async function smallFederation(): Promise<SmallFederation> {
 
   const local = await startCarrier({
     port: 0,
-    hub: `127.0.0.1:${hubPort}`,
-    credential: () => credential,
+    hub: { host: '127.0.0.1', port: hubPort },
+    session: () => ({ address: '127.0.0.1', credential }),
     log: log.child('worker-carrier'),
     signal,
   });
@@ -108,7 +108,13 @@ export async function smallFederation(): Promise<SmallFederation> {
       ownNodeHost: async () => desk.nodeHostState(member),
     },
     carrierPort: local.port,
-    pace: { askMs: 1000, zombieMs: 15_000, startMs: 120_000, retry: { minMs: 500, maxMs: 5000, patientMs: 1000 } },
+    pace: {
+      askMs: 1000,
+      promptMs: 250,
+      zombieMs: 15_000,
+      startMs: 120_000,
+      retry: { minMs: 500, maxMs: 5000, patientMs: 1000 },
+    },
     log: log.child('supervision'),
     signal,
   });

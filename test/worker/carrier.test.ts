@@ -29,8 +29,9 @@ afterEach(async () => {
 });
 
 function options(port: number) {
-  const at = `127.0.0.1:${hub.port}`;
-  return { port, hub: at, credential: () => credential, log: SILENT_LOG, signal: stopping.signal };
+  const at = { host: 'hub.example', port: hub.port };
+  const session = () => (credential === null ? null : { address: '127.0.0.1', credential });
+  return { port, hub: at, session, log: SILENT_LOG, signal: stopping.signal };
 }
 
 function dial(path = '/', settings: WebSocket.ClientOptions = {}): WebSocket {
@@ -42,6 +43,7 @@ test('a node host is carried to the hub with the credential of the link', async 
   expect(await nextFrame(node)).toContain('connect.challenge');
   expect(hub.requests[0]?.url).toBe(CARRIER_PATH);
   expect(hub.requests[0]?.headers.authorization).toBe('Bearer good');
+  expect(hub.requests[0]?.headers.host).toBe(`hub.example:${hub.port}`);
   const answer = nextFrame(node);
   node.send(JSON.stringify({ type: 'req', id: '1', method: 'connect', params: {} }));
   expect(await answer).toContain('hello-ok');

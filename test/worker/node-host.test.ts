@@ -9,7 +9,7 @@ import { nodeHostProgram } from '#src/adapters/openclaw/node-host.ts';
 import { FederationError } from '#src/core/errors.ts';
 import type { NodeHostState } from '#src/protocol/hub-api.ts';
 import { startNodeHost } from '#src/worker/node-host.ts';
-import type { NodeHostPace, NodeHostSupervision } from '#src/worker/node-host.ts';
+import type { NodeHostOptions, NodeHostPace, NodeHostStatus, NodeHostSupervision } from '#src/worker/node-host.ts';
 import { until } from '../support/link.ts';
 
 interface Start {
@@ -23,6 +23,7 @@ interface Start {
 const FAKE_OPENCLAW = fileURLToPath(new URL('../fixtures/fake-openclaw.ts', import.meta.url));
 const QUICK: NodeHostPace = {
   askMs: 20,
+  promptMs: 20,
   zombieMs: 100,
   startMs: 20_000,
   retry: { minMs: 10, maxMs: 20, patientMs: 10 },
@@ -50,7 +51,12 @@ afterEach(async () => {
   await rm(directory, { recursive: true, force: true });
 });
 
-function supervise({ openclaw = FAKE_OPENCLAW, pace = QUICK, signal = stopping.signal } = {}): NodeHostSupervision {
+function supervise({
+  openclaw = FAKE_OPENCLAW,
+  pace = QUICK,
+  signal = stopping.signal,
+  onChange,
+}: Partial<NodeHostOptions> & { openclaw?: string } = {}): NodeHostSupervision {
   const log = createLog({ level: 'debug', module: 'test', write: (line) => void lines.push(line) });
   const supervision = startNodeHost({
     program: nodeHostProgram({
@@ -69,6 +75,7 @@ function supervise({ openclaw = FAKE_OPENCLAW, pace = QUICK, signal = stopping.s
     },
     carrierPort: 19_002,
     pace,
+    ...(onChange === undefined ? {} : { onChange }),
     log,
     signal,
   });
@@ -138,6 +145,22 @@ test('one that the gateway knows needs no code', async () => {
   const { argv } = await started(1);
   expect(argv.slice(0, 6)).toEqual(['node', 'run', '--host', '127.0.0.1', '--port', '19002']);
   expect(codes).toBe(0);
+});
+
+test('as soon as it says that it is connected, the gateway is asked until it says so too', async () => {
+  said = 'disconnected';
+  const seen: NodeHostStatus[] = [];
+  const supervision = supervise({ pace: { ...QUICK, askMs: 600_000 }, onChange: (status) => seen.push(status) });
+  await until('the gateway was asked', () => supervision.state().gateway === 'disconnected' && seen.length > 2);
+  said = 'connected';
+  await until('it is connected', () => supervision.state().gateway === 'connected');
+  expect(seen.at(-1)).toEqual(supervision.state());
+  expect(seen.map(({ phase, gateway }) => `${phase} ${gateway}`)).toEqual([
+    'waiting disconnected',
+    'running unknown',
+    'running disconnected',
+    'running connected',
+  ]);
 });
 
 test('one that paused is woken with a new code, however often', async () => {

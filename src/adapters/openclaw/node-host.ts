@@ -15,6 +15,8 @@ export interface NodeHostStart {
   /** Joins with this code; null: with what an earlier join left in the state directory. */
   readonly setupCode: string | null;
   readonly carrierPort: number;
+  /** Called each time that it says that it is connected. */
+  readonly onConnected?: () => void;
 }
 
 export interface NodeHostProcess {
@@ -48,7 +50,7 @@ export function nodeHostProgram(options: NodeHostProgramOptions): NodeHostProgra
   const { openclaw, stateDirectory, displayName, commands, log } = options;
   const codeFile = join(stateDirectory, 'setup-code');
 
-  async function start({ setupCode, carrierPort }: NodeHostStart): Promise<NodeHostProcess> {
+  async function start({ setupCode, carrierPort, onConnected }: NodeHostStart): Promise<NodeHostProcess> {
     await prepare();
     await endOrphan(stateDirectory, log);
     if (setupCode !== null) await writeFile(codeFile, setupCode, { mode: 0o600, flag: 'wx' });
@@ -64,7 +66,10 @@ export function nodeHostProgram(options: NodeHostProgramOptions): NodeHostProgra
       environment: { OPENCLAW_STATE_DIR: stateDirectory },
       onLine: (line) => {
         log.info(line);
-        if (line.includes('node host gateway connected')) connected = true;
+        if (line.includes('node host gateway connected')) {
+          connected = true;
+          onConnected?.();
+        }
         const match = PAUSED.exec(line);
         if (match !== null) paused.resolve(match[1] ?? 'no reason given');
       },

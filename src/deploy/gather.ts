@@ -79,8 +79,8 @@ const freeSchema = z.object({ kilobytes: count });
 const managerSchema = z.object({ reachable: flag });
 
 function notLinux({ name }: Machine, platform: string): FederationError {
-  return new FederationError('MACHINE_UNSUPPORTED', `${name} runs ${platform}, and only Linux is deployed on`, {
-    hint: 'deploy on a Linux machine from here: --ssh user@host',
+  return new FederationError('MACHINE_UNSUPPORTED', `${name} runs ${platform}, which has no systemd`, {
+    hint: 'run the daemon itself (--foreground), or deploy on a Linux machine from here: --ssh user@host',
   });
 }
 

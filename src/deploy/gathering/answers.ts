@@ -61,8 +61,6 @@ async function answersTo(
     argv: ['sh', '-s', '--', ...questions.flat()],
     as,
     input: script,
-    // Programs that change into another user do not all set it.
-    ...(typeof as === 'string' ? {} : { environment: { HOME: as.home } }),
     signal,
   });
   const answers = questions.map((): Answer => ({}));

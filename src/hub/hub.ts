@@ -2,6 +2,7 @@ import type { IncomingMessage } from 'node:http';
 import type { Log } from '#src/adapters/log.ts';
 import type { Gateway } from '#src/adapters/openclaw/gateway.ts';
 import type { Store } from '#src/adapters/store/store.ts';
+import type { Tailscale } from '#src/adapters/tailscale/tailscale.ts';
 import { FederationError } from '#src/core/errors.ts';
 import type { Member } from '#src/core/membership.ts';
 import type { Settings } from '#src/core/settings.ts';
@@ -15,13 +16,16 @@ import { openEnrolment } from '#src/hub/enrolment.ts';
 import { createFleet } from '#src/hub/fleet.ts';
 import { createGatewayDesk } from '#src/hub/gateway.ts';
 import { createJobs } from '#src/hub/jobs.ts';
-import type { Listening, Upgrade } from '#src/hub/listeners.ts';
+import type { Listening, OwnedSocket, Upgrade } from '#src/hub/listeners.ts';
 import { isHostOf, listenOnSocket, listenOnTcp, refuseUpgrade } from '#src/hub/listeners.ts';
 import { createRevocation } from '#src/hub/revocation.ts';
 import { hubStatus } from '#src/hub/status.ts';
+import type { TailnetListeners } from '#src/hub/tailnet.ts';
+import { followTailnet } from '#src/hub/tailnet.ts';
 import { createUnresolved } from '#src/hub/unresolved.ts';
 import { createAcceptor } from '#src/link/accept.ts';
 import type { KeyPair } from '#src/link/key.ts';
+import { hostHeader } from '#src/link/knock.ts';
 import { LINK_PATH } from '#src/protocol/handshake.ts';
 import { CARRIER_PATH } from '#src/protocol/hub-api.ts';
 
@@ -32,8 +36,10 @@ export interface HubParts {
   readonly store: Store;
   /** Null on a federation without OpenClaw. */
   readonly gateway: Gateway | null;
-  /** Path of the unix socket that stands for the operator, and the operator's name. */
-  readonly operator: { readonly socket: string; readonly name: string };
+  /** Null where the hub is not to listen on the tailnet. */
+  readonly tailscale: Tailscale | null;
+  /** It stands for the operator. */
+  readonly operator: OwnedSocket;
   readonly log: Log;
 }
 
@@ -51,6 +57,7 @@ export async function openHub({
   key,
   store,
   gateway,
+  tailscale,
   operator,
   log,
 }: HubParts): Promise<RunningHub> {
@@ -115,13 +122,15 @@ export async function openHub({
     enrolment.seen(nodeId);
   });
 
-  const names = ['127.0.0.1', 'localhost', '::1', settings.hub.address, ...settings.hub.names];
+  let tailnet: TailnetListeners | null = null;
+  const fixedNames = ['127.0.0.1', 'localhost', '::1', settings.hub.address, ...settings.hub.names];
+  const names = () => [...fixedNames, ...(tailnet?.names() ?? [])];
   let links = 0;
   const acceptor = createAcceptor({
     key,
     epoch,
     heartbeatMs: settings.hub.heartbeatSeconds * 1000,
-    isHost: (host) => isHostOf(host, names),
+    isHost: (host) => isHostOf(host, names()),
     async admit(applicant) {
       const { id } = await enrolment.admit(applicant);
       links += 1;
@@ -157,6 +166,7 @@ export async function openHub({
     audit: auditLog(store),
     desk,
     findSession,
+    hubId: key.id,
     status: hubStatus({
       name: settings.name ?? 'master',
       version,
@@ -167,6 +177,7 @@ export async function openHub({
       jobs,
       desk,
       listening: () => listening,
+      tailnet: () => tailnet,
     }),
     log: log.child('api'),
   });
@@ -177,18 +188,26 @@ export async function openHub({
     await fleet.close();
     await acceptor.close();
     carrier?.close();
-    await Promise.all(listeners.map((listener) => listener.close()));
     stopping.abort();
-    await Promise.all([unresolved.done, desk.done]);
+    await Promise.all(listeners.map((listener) => listener.close()));
+    await Promise.all([tailnet?.done, unresolved.done, desk.done]);
     await enrolment.settled();
   }
 
   try {
     const { address, port } = settings.hub;
-    listeners.push(await listenOnSocket(operator.socket, operator.name, app.fetch));
+    listeners.push(await listenOnSocket(operator, app.fetch));
     const tcp = await listenOnTcp({ address, port, names, upgrade }, app.fetch);
     listeners.push(tcp);
-    listening = [operator.socket, `${address}:${tcp.port}`];
+    listening = [operator.path, hostHeader({ host: address, port: tcp.port })];
+    tailnet = followTailnet({
+      tailscale,
+      address,
+      port: tcp.port,
+      listen: (own) => listenOnTcp({ address: own, port: tcp.port, names, upgrade }, app.fetch),
+      log: log.child('tailnet'),
+      signal,
+    });
     return { epoch, port: tcp.port, close };
   } catch (error) {
     await close();

@@ -16,26 +16,39 @@ export interface Listening {
   close(): Promise<void>;
 }
 
-/** Listens on a unix socket that stands for its owner. Takes the place of a socket that nobody answers on. */
-export async function listenOnSocket(path: string, name: string, fetch: Fetch): Promise<Listening> {
+/** A unix socket that stands for its owner. */
+export interface OwnedSocket {
+  readonly path: string;
+  readonly owner: string;
+  /** Of the listening socket, where the service manager made it; null: the hub makes it, and for its own user alone. */
+  readonly descriptor: number | null;
+}
+
+/** Listens for its owner. A socket that the hub makes takes the place of one that nobody answers on. */
+export async function listenOnSocket({ path, owner, descriptor }: OwnedSocket, fetch: Fetch): Promise<Listening> {
+  const server = serve({ kind: 'operator', name: owner }, fetch);
+  // Input of a process may take hours to come.
+  server.requestTimeout = 0;
+  if (descriptor === null) await makeSocket(server, path);
+  else await listening(server, () => server.listen({ fd: descriptor }), path);
+  return { server, close: () => closed(server) };
+}
+
+async function makeSocket(server: Server, path: string): Promise<void> {
   if (await answers(path)) {
     throw new FederationError('ALREADY_RUNNING', `another hub answers on ${path}`, { hint: 'stop it first' });
   }
   await rm(path, { force: true });
-  const server = serve({ kind: 'operator', name }, fetch);
-  // Input of a process may take hours to come.
-  server.requestTimeout = 0;
   // The folder is the owner's alone already; the mode says so of the socket too.
   await listening(server, () => server.listen(path), path);
   await chmod(path, 0o600);
-  return { server, close: () => closed(server) };
 }
 
 export interface TcpOptions {
   readonly address: string;
   readonly port: number;
-  /** Host headers that this hub answers to, without their port. */
-  readonly names: readonly string[];
+  /** Host headers that this hub answers to now, without their port. */
+  readonly names: () => readonly string[];
   readonly upgrade: Upgrade;
 }
 
@@ -44,12 +57,12 @@ export async function listenOnTcp(
   { address, port, names, upgrade }: TcpOptions,
   fetch: Fetch,
 ): Promise<Listening & { port: number }> {
-  const server = serve({ kind: 'tcp' }, fetch, (request) => refusal(request, names));
+  const server = serve({ kind: 'tcp' }, fetch, (request) => refusal(request, names()));
   server.headersTimeout = 10_000;
   server.requestTimeout = 60_000;
   server.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) => {
     socket.on('error', () => socket.destroy());
-    if (refusal(request, names) === null) upgrade(request, socket, head);
+    if (refusal(request, names()) === null) upgrade(request, socket, head);
     else refuseUpgrade(socket, 403);
   });
   await listening(server, () => server.listen(port, address), `${address}:${port}`);

@@ -6,6 +6,7 @@ import { Command } from 'commander';
 import { runCommandLine } from '#src/adapters/command-line.ts';
 import type { Home } from '#src/adapters/home.ts';
 import { homePath, openHome } from '#src/adapters/home.ts';
+import { takeInheritedSockets } from '#src/adapters/inherited-sockets.ts';
 import type { Log } from '#src/adapters/log.ts';
 import { createLog } from '#src/adapters/log.ts';
 import type { Gateway } from '#src/adapters/openclaw/gateway.ts';
@@ -14,7 +15,9 @@ import { runtimeDirectory } from '#src/adapters/runtime-directory.ts';
 import { loadSettings } from '#src/adapters/settings-file.ts';
 import { stopSignal } from '#src/adapters/signals.ts';
 import { openSqliteStore } from '#src/adapters/store/sqlite.ts';
+import { createTailscale } from '#src/adapters/tailscale/tailscale.ts';
 import { reportError } from '#src/adapters/terminal.ts';
+import { unixSocketOf } from '#src/adapters/unix-socket.ts';
 import { VERSION } from '#src/adapters/version.ts';
 import { FederationError } from '#src/core/errors.ts';
 import type { HubRecord } from '#src/core/hub-record.ts';
@@ -22,7 +25,11 @@ import { HUB_RECORD_FILE } from '#src/core/hub-record.ts';
 import { fingerprint } from '#src/core/node.ts';
 import type { Settings } from '#src/core/settings.ts';
 import { openHub } from '#src/hub/hub.ts';
+import type { OwnedSocket } from '#src/hub/listeners.ts';
 import { createPrivateKey, keyPair } from '#src/link/key.ts';
+
+/** FileDescriptorName= of the operator's socket in systemd/system/federation-hub.socket. */
+const OPERATOR_SOCKET = 'operator';
 
 /** A hub that runs in this process. */
 export interface Hub extends HubRecord {
@@ -30,8 +37,16 @@ export interface Hub extends HubRecord {
   close(): Promise<void>;
 }
 
-/** Starts the hub of a home. Throws FederationError; then nothing of it is left running. */
-export async function startHub(home: Home, settings: Settings, log: Log): Promise<Hub> {
+/**
+ * Starts the hub of a home, which listens on `inherited` for the operator where there is a socket of that name. Throws
+ * FederationError; then nothing of it is left running.
+ */
+export async function startHub(
+  home: Home,
+  settings: Settings,
+  log: Log,
+  inherited: ReadonlyMap<string, number> = new Map(),
+): Promise<Hub> {
   const stopping = new AbortController();
   const cleanups: (() => Promise<unknown>)[] = [async () => stopping.abort()];
   const close = async (): Promise<void> => {
@@ -43,14 +58,13 @@ export async function startHub(home: Home, settings: Settings, log: Log): Promis
     cleanups.push(() => store.close());
     const gateway = gatewayOf(settings, log, stopping.signal);
     cleanups.push(async () => gateway?.close());
-    const sockets = await runtimeDirectory(home.path);
-    cleanups.push(() => rmdir(sockets).catch(() => undefined));
-    const operator = { socket: join(sockets, 'operator.sock'), name: userInfo().username };
-    const hub = await openHub({ settings, version: VERSION, key, store, gateway, operator, log });
+    const operator = await operatorSocket(home, inherited, cleanups);
+    const tailscale = settings.hub.tailnet ? createTailscale(settings.tailscale) : null;
+    const hub = await openHub({ settings, version: VERSION, key, store, gateway, tailscale, operator, log });
     cleanups.push(() => hub.close());
 
     const { address } = settings.hub;
-    const record: HubRecord = { pid: process.pid, operator: operator.socket, address, port: hub.port, hubId: key.id };
+    const record: HubRecord = { pid: process.pid, operator: operator.path, address, port: hub.port, hubId: key.id };
     await home.write(HUB_RECORD_FILE, `${JSON.stringify(record)}\n`);
     cleanups.push(() => home.remove(HUB_RECORD_FILE));
     log.info('the hub listens', { ...record, fingerprint: fingerprint(key.id), epoch: hub.epoch, version: VERSION });
@@ -59,6 +73,18 @@ export async function startHub(home: Home, settings: Settings, log: Log): Promis
     await close();
     throw error;
   }
+}
+
+async function operatorSocket(
+  home: Home,
+  inherited: ReadonlyMap<string, number>,
+  cleanups: (() => Promise<unknown>)[],
+): Promise<OwnedSocket> {
+  const descriptor = inherited.get(OPERATOR_SOCKET);
+  if (descriptor !== undefined) return { ...(await unixSocketOf(descriptor)), descriptor };
+  const folder = await runtimeDirectory(home.path);
+  cleanups.push(() => rmdir(folder).catch(() => undefined));
+  return { path: join(folder, 'operator.sock'), owner: userInfo().username, descriptor: null };
 }
 
 function gatewayOf({ gateway }: Settings, log: Log, signal: AbortSignal): Gateway | null {
@@ -101,10 +127,11 @@ interface HubFlags {
 }
 
 async function run({ untilInputEnds, ...flags }: HubFlags): Promise<void> {
+  const inherited = takeInheritedSockets([OPERATOR_SOCKET]);
   const stop = stopSignal(untilInputEnds === true ? process.stdin : null);
   const home = await openHome(homePath(flags.home));
   const settings = await loadSettings(home, { hub: { address: flags.address, port: flags.port } });
-  const hub = await startHub(home, settings, createLog({ level: settings.log.level, module: 'hub' }));
+  const hub = await startHub(home, settings, createLog({ level: settings.log.level, module: 'hub' }), inherited);
   if (!stop.aborted) await once(stop, 'abort');
   await hub.close();
 }

@@ -49,7 +49,8 @@ async function hubOnFillableDisk() {
     key,
     store,
     gateway: null,
-    operator: { socket, name: 'ann' },
+    tailscale: null,
+    operator: { path: socket, owner: 'ann', descriptor: null },
     log: SILENT_LOG,
   });
   onTestFinished(async () => {

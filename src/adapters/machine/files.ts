@@ -27,12 +27,16 @@ export interface Files {
   read(path: string): Promise<Buffer | null>;
   /** Replaces a file whole and durably: a reader sees the old one or the new one, and so does a power cut. */
   write(file: NewFile): Promise<void>;
-  /** Makes a folder and those above it that are missing, which it returns, uppermost first. */
-  makeFolder(path: string, mode: number): Promise<readonly string[]>;
-  /** Mode and owner of what is there; of a link, those of what it points to. */
+  /** This folder and those above it, as far as they are not there, uppermost first. */
+  missingFolders(path: string): Promise<readonly string[]>;
+  /** Makes a folder and those above it; `mode` is for itself alone, null leaves one that is there as it is. */
+  makeFolder(path: string, mode: number | null): Promise<void>;
+  /** Mode and owner of what is there; null leaves the owner. A link's owner is its own. */
   setMode(path: string, mode: number, owner: { readonly uid: number; readonly gid: number } | null): Promise<void>;
   /** Where a link points; null where there is none. */
   readLink(path: string): Promise<string | null>;
+  /** Where all links on the way end; the path itself where it does not. */
+  realPath(path: string): Promise<string>;
   /** Replaces what is there, unless it is a folder. */
   link(path: string, target: string): Promise<void>;
   /** Names in a folder; none where there is no folder. */
@@ -71,9 +75,12 @@ export function filesOf(machine: Machine, as: Command['as'], signal: AbortSignal
       const words = [path, mode.toString(8), owner === null ? '' : `${owner.uid}:${owner.gid}`];
       await script(`write ${path}`, WRITE, words, typeof content === 'string' ? content : Readable.from([content]));
     },
+    async missingFolders(path) {
+      const missing = await script(`look at ${path}`, MISSING_FOLDERS, [path]);
+      return missing.split('\0').slice(0, -1).toReversed();
+    },
     async makeFolder(path, mode) {
-      const made = await script(`make ${path}`, MAKE_FOLDER, [path, mode.toString(8)]);
-      return made.split('\0').slice(0, -1);
+      await script(`make ${path}`, MAKE_FOLDER, [path, mode === null ? '' : mode.toString(8)]);
     },
     async setMode(path, mode, owner) {
       const words = [path, mode.toString(8), owner === null ? '' : `${owner.uid}:${owner.gid}`];
@@ -82,6 +89,10 @@ export function filesOf(machine: Machine, as: Command['as'], signal: AbortSignal
     async readLink(path) {
       const answer = await script(`look at ${path}`, 'if [ -L "$1" ]; then readlink -- "$1"; fi', [path]);
       return answer === '' ? null : answer.slice(0, -1);
+    },
+    async realPath(path) {
+      const found = await script(`look at ${path}`, 'readlink -f -- "$1" || true', [path]);
+      return found === '' ? path : found.slice(0, -1);
     },
     async link(path, target) {
       await script(`link ${path}`, LINK, [path, target]);
@@ -112,23 +123,25 @@ const WRITE = `umask 077
 fresh=$(mktemp "$1.XXXXXX")
 trap 'rm -f -- "$fresh"' EXIT
 cat >"$fresh"
-if [ -n "$3" ]; then chown -- "$3" "$fresh"; fi
+if [ -n "$3" ]; then chown -h -- "$3" "$fresh"; fi
 chmod -- "$2" "$fresh"
 sync -- "$fresh"
 mv -fT -- "$fresh" "$1"
 sync -- "\${1%/*}/"`;
 
-/** Also in a folder that takes none, where a recursive mkdir would try for ever. */
-const MAKE_FOLDER = `missing() {
-  if [ -d "$1" ]; then return; fi
-  case \${1%/*} in '') ;; *) missing "\${1%/*}" ;; esac
-  mkdir -- "$1"
-  printf '%s\\0' "$1"
-}
-missing "$1"
-chmod -- "$2" "$1"`;
+const MISSING_FOLDERS = `path=$1
+while [ -n "$path" ] && ! [ -d "$path" ]; do
+  printf '%s\\0' "$path"
+  path=\${path%/*}
+done`;
 
-const SET_MODE = `if [ -n "$3" ]; then chown -- "$3" "$1"; fi
+/** Whatever the umask of the login: others have to get through the folders above. */
+const MAKE_FOLDER = `umask 022
+mkdir -p -- "\${1%/*}/"
+if [ -d "$1" ]; then if [ -n "$2" ]; then chmod -- "$2" "$1"; fi
+else mkdir -m "\${2:-755}" -- "$1"; fi`;
+
+const SET_MODE = `if [ -n "$3" ]; then chown -h -- "$3" "$1"; fi
 chmod -- "$2" "$1"`;
 
 const LINK = `fresh="$1.$$"

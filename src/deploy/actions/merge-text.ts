@@ -1,0 +1,93 @@
+import { isDeepStrictEqual } from 'node:util';
+import type { ParseError } from 'jsonc-parser';
+import { applyEdits, modify, parse, printParseErrorCode } from 'jsonc-parser';
+import { FederationError } from '#src/core/errors.ts';
+
+type Values = Readonly<Record<string, unknown>>;
+
+/**
+ * A JSON text, which may have comments and trailing commas, with these values at their dotted paths; all else stays
+ * as it is written. Throws SETTINGS_INVALID where the text is something else, naming it as `path`.
+ */
+export function mergedText(path: string, text: string | null, values: Values): string {
+  const invalid = (problem: string): FederationError =>
+    new FederationError('SETTINGS_INVALID', `${path} can’t be merged with: ${problem}`, {
+      hint: `mend it, or set these keys by hand: ${Object.keys(values).join(', ')}`,
+    });
+  const start = text === null || text.trim() === '' ? '{}\n' : text;
+  const settings = parseSettings(start, invalid);
+  let merged = start;
+  for (const [key, value] of Object.entries(values)) {
+    const words = key.split('.');
+    if (isDeepStrictEqual(valueAt(settings, words), value)) continue;
+    const stranger = words.findIndex((_word, at) => !canHold(valueAt(settings, words.slice(0, at))));
+    if (stranger !== -1) throw invalid(`${words.slice(0, stranger).join('.') || 'it'} is no map`);
+    merged = edit(merged, words, value);
+    // Where a key stands twice, the one that counts is not the one that is edited.
+    if (!isDeepStrictEqual(valueAt(parse(merged), words), value)) throw invalid(`${key} stands in it twice`);
+  }
+  return merged;
+}
+
+export interface Unmerging {
+  /** The text as it is now, and before the first merge; null: there was none. */
+  readonly now: string;
+  readonly original: string | null;
+  /** What we have set; undefined where the value is not known any more. */
+  readonly values: Values;
+}
+
+/** Takes our values back to what they were; one that is another by now is a person's. Null: nothing else is in it. */
+export function unmergedText({ now, original, values }: Unmerging): string | null {
+  const before: unknown = original === null ? undefined : parse(original, [], LENIENT);
+  let text = now;
+  for (const [key, value] of Object.entries(values)) {
+    const words = key.split('.');
+    const found = valueAt(parse(text, [], LENIENT), words);
+    if (found === undefined || (value !== undefined && !isDeepStrictEqual(found, value))) continue;
+    text = edit(text, words, valueAt(before, words));
+    text = withoutEmpty(text, words.slice(0, -1), before);
+  }
+  const isEmpty = isDeepStrictEqual(parse(text, [], LENIENT), {});
+  return original === null && isEmpty ? null : text;
+}
+
+const LENIENT = { allowTrailingComma: true, allowEmptyContent: true };
+
+function parseSettings(text: string, invalid: (problem: string) => FederationError): unknown {
+  const errors: ParseError[] = [];
+  const settings: unknown = parse(text, errors, LENIENT);
+  const [error] = errors;
+  if (error !== undefined) throw invalid(`${printParseErrorCode(error.error)} at character ${error.offset}`);
+  return settings;
+}
+
+function edit(text: string, words: readonly string[], value: unknown): string {
+  return applyEdits(text, modify(text, [...words], value, { formattingOptions: formattingOf(text) }));
+}
+
+/** As the person indents. */
+function formattingOf(text: string) {
+  const indent = /\n([ \t]+)\S/.exec(text)?.[1] ?? '  ';
+  const insertSpaces = !indent.startsWith('\t');
+  return { insertSpaces, tabSize: insertSpaces ? indent.length : 1, eol: text.includes('\r\n') ? '\r\n' : '\n' };
+}
+
+/** Maps that were made for a value of ours go with it. */
+function withoutEmpty(text: string, words: readonly string[], before: unknown): string {
+  if (words.length === 0 || valueAt(before, words) !== undefined) return text;
+  if (!isDeepStrictEqual(valueAt(parse(text, [], LENIENT), words), {})) return text;
+  return withoutEmpty(edit(text, words, undefined), words.slice(0, -1), before);
+}
+
+function canHold(value: unknown): boolean {
+  return value === undefined || isRecord(value);
+}
+
+function valueAt(settings: unknown, words: readonly string[]): unknown {
+  return words.reduce<unknown>((value, word) => (isRecord(value) ? value[word] : undefined), settings);
+}
+
+function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}

@@ -1,0 +1,69 @@
+import { dirname } from 'node:path/posix';
+import type { Files } from '#src/adapters/machine/files.ts';
+import { FederationError } from '#src/core/errors.ts';
+import type { ActionOf } from '#src/deploy/action.ts';
+import type { Context } from '#src/deploy/actions/context.ts';
+import { filesAs } from '#src/deploy/actions/context.ts';
+import type { ActionKind } from '#src/deploy/actions/kind.ts';
+import { mergedText, unmergedText } from '#src/deploy/actions/merge-text.ts';
+import type { BeforeFile } from '#src/deploy/actions/original.ts';
+import { keepOriginal, originalBytes, restoreOriginal } from '#src/deploy/actions/original.ts';
+
+export const merge: ActionKind<'merge', BeforeFile> = {
+  key: ({ path }) => `merge ${path}`,
+  describe: ({ path, values }) => `set ${Object.keys(values).join(', ')} in ${path}`,
+  remember: (action, earlier) => ({
+    ...action,
+    values: { ...earlier?.values, ...action.values, ...forgotten(action.secrets) },
+    secrets: [...new Set([...(earlier?.secrets ?? []), ...action.secrets])],
+  }),
+  async before(action, context) {
+    const path = await realPath(context, action);
+    return keepOriginal(context, { path, owner: action.owner });
+  },
+  async content(action, context) {
+    const now = await textOf(await filesAs(context, action.owner), action.path);
+    return { now, next: mergedText(action.path, now, action.values) };
+  },
+  async apply(action, context) {
+    const { mode, owner, values } = action;
+    const files = await filesAs(context, owner);
+    const path = await realPath(context, action);
+    const now = await textOf(files, path);
+    await files.makeFolder(dirname(path), null);
+    await files.write({ path, content: mergedText(path, now, values), mode, owner: null });
+  },
+  async undo(action, before, context, isOurs) {
+    const { owner, values, secrets } = action;
+    const path = await realPath(context, action);
+    const files = await filesAs(context, owner);
+    const now = await textOf(files, path);
+    const original = (await originalBytes(context, before))?.toString('utf8') ?? null;
+    if (now === null || isOurs(now) || now === original) return restoreOriginal(context, { path, owner }, before);
+    const known = { ...values, ...Object.fromEntries(secrets.map((key) => [key, undefined])) };
+    const text = unmergedText({ now, original, values: known });
+    if (text === null) return restoreOriginal(context, { path, owner }, before);
+    const state = await files.stat(path);
+    await files.write({ path, content: text, mode: state?.mode ?? action.mode, owner: null });
+    context.progress(`${path} was changed after it was deployed: only the keys that were set in it are taken back`);
+  },
+};
+
+function forgotten(secrets: readonly string[]): Record<string, null> {
+  return Object.fromEntries(secrets.map((key) => [key, null]));
+}
+
+/** A person may keep the file elsewhere, and a link to it here: the link stays. */
+async function realPath(context: Context, { path, owner }: ActionOf<'merge'>): Promise<string> {
+  const files = await filesAs(context, owner);
+  return files.realPath(path);
+}
+
+/** Throws SETTINGS_INVALID for bytes that are no text, which could not be written back as they are. */
+async function textOf(files: Files, path: string): Promise<string | null> {
+  const bytes = await files.read(path);
+  if (bytes === null) return null;
+  const text = bytes.toString('utf8');
+  if (Buffer.from(text).equals(bytes)) return text;
+  throw new FederationError('SETTINGS_INVALID', `${path} is not UTF-8`, { hint: 'write it as UTF-8, then go on' });
+}

@@ -1,0 +1,25 @@
+import type { Command, Ran } from '#src/adapters/machine/machine.ts';
+import type { Context } from '#src/deploy/actions/context.ts';
+import type { Scope } from '#src/deploy/place.ts';
+
+/** Asks systemd, or the person's own instance of it. */
+export function systemctl(context: Context, scope: Scope, words: readonly string[]): Promise<Ran> {
+  return context.machine.run(systemCommand(context, scope, 'systemctl', words));
+}
+
+/** The last lines that a unit's programs have said. */
+export async function journalOf(context: Context, scope: Scope, unit: string): Promise<string[]> {
+  const words = ['--unit', unit, '--lines', '10', '--no-pager', '--output', 'cat'];
+  const { stdout } = await context.machine.run(systemCommand(context, scope, 'journalctl', words));
+  return stdout.split('\n').flatMap((line) => line.trim() || []);
+}
+
+export function systemCommand(
+  { person, signal }: Context,
+  scope: Scope,
+  program: string,
+  words: readonly string[],
+): Command {
+  if (scope === 'system') return { argv: [program, ...words], as: 'root', signal };
+  return { argv: [program, '--user', ...words], as: person, signal };
+}

@@ -1,0 +1,27 @@
+import { dirname } from 'node:path/posix';
+import { filesAs } from '#src/deploy/actions/context.ts';
+import type { ActionKind } from '#src/deploy/actions/kind.ts';
+import type { BeforeFile } from '#src/deploy/actions/original.ts';
+import { keepOriginal, keepVersion, originalBytes, restoreOriginal } from '#src/deploy/actions/original.ts';
+
+export const write: ActionKind<'write', BeforeFile> = {
+  key: ({ path }) => `write ${path}`,
+  describe: ({ path }) => `write ${path}`,
+  remember: (action) => (action.secret === true ? { ...action, text: '' } : action),
+  before: (action, context) => keepOriginal(context, action),
+  async content({ path, owner, text }, context) {
+    return { now: await (await filesAs(context, owner)).read(path), next: text };
+  },
+  async apply({ path, text, mode, owner }, context) {
+    const files = await filesAs(context, owner);
+    await files.makeFolder(dirname(path), null);
+    await files.write({ path, content: text, mode, owner: null });
+  },
+  async undo(action, before, context, isOurs) {
+    const found = await (await filesAs(context, action.owner)).read(action.path);
+    if (found !== null && !isOurs(found) && (await originalBytes(context, before))?.equals(found) !== true) {
+      await keepVersion(context, action.path, found);
+    }
+    await restoreOriginal(context, action, before);
+  },
+};

@@ -1,73 +1,72 @@
 import type { ClientHttp2Session, ServerHttp2Session } from 'node:http2';
 import type { Carrier } from '#src/link/session.ts';
 
-/** Intervals in a row without a sign of life that end a link. */
-export const MISSES_TO_LOSE = 3;
-/** Heartbeats of silence after which a node gives its hub up. */
-const SILENT_HEARTBEATS = 4;
-const SILENCE_MARGIN_MS = 500;
+/** How often it is looked, in the time of one heartbeat, whether anything came. */
+const LOOKS = 4;
+/** Looks in a row that found nothing: at a heartbeat of 5 s the doubt comes after 6.25 to 7.5 s of silence. */
+const SUSPECT_LOOKS = 5;
+/** At a heartbeat of 5 s the end comes after 12.5 to 13.75 s, with two PINGs unanswered. */
+const LOST_LOOKS = 10;
 
 /** TCP's own probe, for a connection that waits for approval: HTTP/2 and its PING come later. */
 export const KEEP_ALIVE_MS = 30_000;
 
 export interface HeartbeatOptions {
   readonly everyMs: number;
-  /** Intervals in a row that passed without a sign of life; 0 after each sign. */
-  onMisses(misses: number): void;
+  /** At each look, and at each PING that is answered. */
+  onLife(life: 'online' | 'suspect' | 'lost'): void;
   onRoundTrip(milliseconds: number): void;
 }
 
-/**
- * PINGs until the link ends. Bytes of any kind are a sign of life: on a slow uplink the answer waits behind a node's
- * output, and that node is not lost.
- */
-export function startHeartbeat(
-  { session, socket, ended }: Carrier<ClientHttp2Session>,
-  options: HeartbeatOptions,
-): void {
-  let misses = 0;
-  let seen = socket.bytesRead;
-  const timer = setTimeout(tick, options.everyMs).unref();
-  void ended.then(() => clearTimeout(timer));
+/** PINGs until the link ends. */
+export function startHeartbeat(carrier: Carrier<ClientHttp2Session>, options: HeartbeatOptions): void {
+  const { session } = carrier;
   ping();
-
-  function tick(): void {
-    timer.refresh();
-    misses = socket.bytesRead === seen ? misses + 1 : 0;
-    seen = socket.bytesRead;
-    ping();
-    options.onMisses(misses);
-  }
+  listen(carrier, options.everyMs, (silent, looks) => {
+    if (looks % LOOKS === 0) ping();
+    if (silent >= LOST_LOOKS) options.onLife('lost');
+    else options.onLife(silent >= SUSPECT_LOOKS ? 'suspect' : 'online');
+  });
 
   function ping(): void {
     if (session.destroyed) return;
     session.ping((error: Error | null, milliseconds) => {
       if (error !== null) return;
-      misses = 0;
       options.onRoundTrip(milliseconds);
-      options.onMisses(0);
+      options.onLife('online');
     });
   }
 }
 
-/** Calls `onSilence` when nothing has come for about four heartbeats, until the link ends. */
-export function watchSilence(
-  { session, socket, ended }: Carrier<ServerHttp2Session>,
-  heartbeatMs: number,
-  onSilence: () => void,
+/** Calls `onSilence` when nothing has come for as long as the hub would bear it, until the link ends. */
+export function watchSilence(carrier: Carrier<ServerHttp2Session>, heartbeatMs: number, onSilence: () => void): void {
+  listen(carrier, heartbeatMs, (silent) => {
+    if (silent >= LOST_LOOKS) onSilence();
+  });
+}
+
+/**
+ * Counts looks in a row that found nothing new. Bytes of any kind are a sign of life: on a slow uplink the answer waits
+ * behind a node's output, and that node is not lost. Looks are counted, and no time is measured: to a process that was
+ * stopped itself, however long, that is one look.
+ */
+function listen(
+  { socket, ended }: Pick<Carrier<ClientHttp2Session | ServerHttp2Session>, 'socket' | 'ended'>,
+  everyMs: number,
+  onLook: (silent: number, looks: number) => void,
 ): void {
+  let looks = 0;
+  let silent = 0;
   let seen = socket.bytesRead;
-  const timer = setTimeout(check, SILENT_HEARTBEATS * heartbeatMs + SILENCE_MARGIN_MS).unref();
+  const timer = setTimeout(look, everyMs / LOOKS).unref();
   void ended.then(() => clearTimeout(timer));
-  session.on('ping', alive);
 
-  function alive(): void {
-    seen = socket.bytesRead;
+  function look(): void {
     timer.refresh();
-  }
-
-  function check(): void {
-    if (socket.bytesRead === seen) onSilence();
-    else alive();
+    const now = socket.bytesRead;
+    silent = now === seen ? silent + 1 : 0;
+    seen = now;
+    looks += 1;
+    onLook(silent, looks);
   }
 }

@@ -2,7 +2,7 @@ import type { OutgoingHttpHeaders } from 'node:http';
 import type { ClientHttp2Session, ClientHttp2Stream, ClientSessionRequestOptions } from 'node:http2';
 import { FederationError } from '#src/core/errors.ts';
 import type { NodeFacts } from '#src/core/node.ts';
-import { MISSES_TO_LOSE, startHeartbeat } from '#src/link/heartbeat.ts';
+import { startHeartbeat } from '#src/link/heartbeat.ts';
 import type { Carrier } from '#src/link/session.ts';
 import { EPOCH_HEADER } from '#src/protocol/worker-api.ts';
 
@@ -47,9 +47,9 @@ export function openLink(carrier: Carrier<ClientHttp2Session>, options: LinkOpti
 
   startHeartbeat(carrier, {
     everyMs: heartbeatMs,
-    onMisses(misses) {
-      if (misses >= MISSES_TO_LOSE) carrier.end(new FederationError('LINK_LOST', 'the node no longer answers'));
-      else enter(misses === 0 ? 'online' : 'suspect');
+    onLife(life) {
+      if (life === 'lost') carrier.end(new FederationError('LINK_LOST', 'the node no longer answers'));
+      else enter(life);
     },
     onRoundTrip(milliseconds) {
       roundTripMs = milliseconds;

@@ -45,7 +45,7 @@ test('a node that is killed fails what was waiting on it', async () => {
 });
 
 test('a node that is stopped becomes suspect, is lost, and comes back when it runs again', async () => {
-  const hub = await hubFor({ heartbeatMs: 100 });
+  const hub = await hubFor({ heartbeatMs: 300 });
   const child = nodeProcess(hub);
   const link = await hub.link();
   const states: string[] = [];
@@ -63,7 +63,7 @@ test('a node that is stopped becomes suspect, is lost, and comes back when it ru
 });
 
 test('a node that only pauses is suspect for that time and keeps its link', async () => {
-  const hub = await hubFor({ heartbeatMs: 300 });
+  const hub = await hubFor({ heartbeatMs: 600 });
   const child = nodeProcess(hub);
   const link = await hub.link();
   const states: string[] = [];
@@ -77,7 +77,7 @@ test('a node that only pauses is suspect for that time and keeps its link', asyn
 });
 
 test('a stopped node with a full connection is let go without waiting for it', async () => {
-  const hub = await hubFor({ heartbeatMs: 100 });
+  const hub = await hubFor({ heartbeatMs: 300 });
   const child = nodeProcess(hub);
   const link = await hub.link();
   child.kill('SIGSTOP');
@@ -89,7 +89,7 @@ test('a stopped node with a full connection is let go without waiting for it', a
 });
 
 test('a wire that swallows everything is noticed at both ends, and the node dials again', async () => {
-  const hub = await hubFor({ heartbeatMs: 50 });
+  const hub = await hubFor({ heartbeatMs: 200 });
   const swallowed = new Set<unknown>();
   const proxy = await startProxy(hub.port, {
     fromHub: (chunk, node) => void (swallowed.has(node) || node.write(chunk)),

@@ -78,6 +78,11 @@ const settingsYaml = (text: string) => ({ text, mode: 0o600, owner: 'sam' });
 const workerSettings = (text: string): Change<Facts> => ({
   files: [[join(WORKER_HOME, 'settings.yaml'), settingsYaml(text)]],
 });
+const withNodeHost: Change<Facts> = {
+  ...workerSettings('worker:\n  hub: vps.tail.example:19000\nnodeHost:\n  enabled: true\n'),
+  record: { wanted: { light: false } },
+  openclaw: { program: '/usr/bin/openclaw', version: '2026.9.6' },
+};
 const unit = (change: object): Change<Answers> => ({ units: [[UNIT, { ...RUNNING, ...change }]] });
 const homeFile = (path: string, change: object): Change<Answers> => ({
   files: [
@@ -89,7 +94,7 @@ const WORKER_CASES: Readonly<Record<string, Case>> = {
   'a deployment that was cut off': {
     facts: { record: { state: 'applying' } },
     found: [['deployment', 'fail', 'not finished']],
-    mend: 'deploy-federation --resume',
+    mend: 'sudo deploy-federation worker --resume',
   },
   'a removal that was cut off': {
     facts: { record: { state: 'removing' } },
@@ -247,6 +252,24 @@ const WORKER_CASES: Readonly<Record<string, Case>> = {
     found: [['worker', 'fail', 'not linked: no hub answers']],
     mend: 'sudo journalctl -u openclaw-worker -n 50',
   },
+  'a node host that waits': {
+    facts: withNodeHost,
+    answers: { worker: { nodeHost: 'waiting', nodeHostProblem: 'paused: PAIRING_REQUIRED' } },
+    found: [['node host', 'warn', 'not started: paused: PAIRING_REQUIRED']],
+    mend: 'sudo journalctl -u openclaw-worker -n 50',
+  },
+  'a node host that the gateway does not see': {
+    facts: withNodeHost,
+    answers: { worker: { nodeHost: 'running' } },
+    found: [['node host', 'warn', 'the gateway does not see it']],
+    mend: 'journalctl',
+  },
+  'a node host that was switched on since': {
+    facts: withNodeHost,
+    answers: { worker: { nodeHost: 'off' } },
+    found: [['node host', 'warn', 'not read its settings']],
+    mend: 'sudo systemctl restart openclaw-worker',
+  },
   'a unit that is gone': {
     facts: { files: [[`/etc/systemd/system/${UNIT}`, null]] },
     answers: unit({ load: 'not-found', file: '', active: 'inactive' }),
@@ -357,12 +380,8 @@ const WORKER_CASES: Readonly<Record<string, Case>> = {
     mend: 'npm install --global openclaw@2026.9.6',
   },
   'a node host that updates itself': {
-    facts: {
-      ...workerSettings('worker:\n  hub: vps.tail.example:19000\nnodeHost:\n  enabled: true\n'),
-      record: { wanted: { light: false } },
-      openclaw: { program: '/usr/bin/openclaw', version: '2026.9.6' },
-    },
-    answers: { nodeHostSettings: '{"nodeHost": {"autoUpdate": {"enabled": true}}}' },
+    facts: withNodeHost,
+    answers: { worker: { nodeHost: 'connected' }, nodeHostSettings: '{"nodeHost": {"autoUpdate": {"enabled": true}}}' },
     found: [['openclaw updates', 'warn', 'updates itself']],
     mend: `OPENCLAW_STATE_DIR=${WORKER_HOME}/openclaw openclaw config set`,
   },
@@ -377,6 +396,7 @@ const WORKER_CASES: Readonly<Record<string, Case>> = {
       ports: [{ address: '127.0.0.1', port: 19_002 }],
       units: [[`system/${UNIT}`, { enabled: true, active: false }]],
     },
+    answers: { worker: { nodeHost: 'connected' } },
     found: [['port 19002', 'fail', 'which the node host needs']],
     mend: 'sudo ss -ltnp "sport = :19002"',
   },

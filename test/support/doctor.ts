@@ -48,6 +48,8 @@ export function healthyAnswers(facts: Facts, change: Change<Answers> = {}): Answ
       link: 'member',
       held: null,
       problem: null,
+      nodeHost: 'off',
+      nodeHostProblem: null,
     },
     units: new Map(units.map(({ name }) => [name, RUNNING])),
     files: new Map(homes.map(({ path, owner }) => [path, homeFiles(path, owner)])),

@@ -6,6 +6,7 @@ import { checkDeployment } from '#src/deploy/doctor/check/deployment.ts';
 import { checkDisks } from '#src/deploy/doctor/check/disk.ts';
 import { checkGateway } from '#src/deploy/doctor/check/gateway.ts';
 import { checkClock, checkHub, checkVersions } from '#src/deploy/doctor/check/hub.ts';
+import { checkNodeHost } from '#src/deploy/doctor/check/node-host.ts';
 import { checkOpenClaw, checkOwnGateway } from '#src/deploy/doctor/check/openclaw.ts';
 import { checkPending } from '#src/deploy/doctor/check/pending.ts';
 import { checkPermissions } from '#src/deploy/doctor/check/permissions.ts';
@@ -48,6 +49,7 @@ export function findings(facts: Facts, deployed: Deployed, answers: Answers): Ma
     ...checkVersions(facts, deployed, answers, PROTOCOL_VERSIONS),
     ...checkClock(facts, answers),
     checkWorker(facts, answers),
+    ...checkNodeHost(facts, deployed, answers),
     ...checkExec(facts, deployed),
     ...checkOpenClaw(facts, deployed, answers),
     ...checkOwnGateway(facts, deployed),

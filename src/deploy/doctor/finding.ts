@@ -1,7 +1,10 @@
 import type { Finding } from '#src/core/finding.ts';
-import type { Action } from '#src/deploy/action.ts';
+import type { ActionOf } from '#src/deploy/action.ts';
 
-/** A finding of a machine; `fix` mends it without losing data or widening access. */
+/** What may be done to a machine without asking: nothing of these loses data or widens access. */
+export type Fix = ActionOf<'folder' | 'write' | 'reload' | 'unit' | 'linger' | 'run'>;
+
+/** A finding of a machine, with what mends it where that is safe. */
 export interface MachineFinding extends Finding {
-  readonly fix?: readonly Action[];
+  readonly fix?: readonly Fix[];
 }

@@ -6,7 +6,7 @@ import { jsonIn } from '#src/deploy/doctor/ask/json.ts';
 import { look } from '#src/deploy/doctor/ask/look.ts';
 import type { Facts } from '#src/deploy/facts.ts';
 
-/** What the worker daemon last wrote down of its link. */
+/** What the worker daemon last wrote down of its link and its node host; an earlier one says nothing of the latter. */
 const workerSchema = z.object({
   name: z.string(),
   fingerprint: z.string(),
@@ -14,6 +14,8 @@ const workerSchema = z.object({
   link: z.enum(['connecting', 'waiting', 'refused', 'member']),
   held: z.string().nullable(),
   problem: z.object({ message: z.string(), hint: z.string().optional() }).nullable(),
+  nodeHost: z.enum(['off', 'waiting', 'running', 'connected']).nullable().default(null),
+  nodeHostProblem: z.string().nullable().default(null),
 });
 export type WorkerAnswer = z.infer<typeof workerSchema>;
 

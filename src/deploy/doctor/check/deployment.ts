@@ -26,7 +26,7 @@ export function checkDeployment(facts: Facts): MachineFinding {
         state: 'fail',
         found: `the deployment as ${role} was not finished`,
         why: 'what is not set up yet can’t work',
-        mend: again('deploy-federation --resume'),
+        mend: again(`deploy-federation ${role} --resume`),
       };
     case 'removing':
       return {

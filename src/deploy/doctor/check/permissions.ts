@@ -1,9 +1,9 @@
 import { dirname } from 'node:path/posix';
-import type { Action, Owner } from '#src/deploy/action.ts';
+import type { Owner } from '#src/deploy/action.ts';
 import type { Answers } from '#src/deploy/doctor/answers.ts';
 import type { FileAnswer } from '#src/deploy/doctor/ask/files.ts';
 import type { Deployed, HomeOf } from '#src/deploy/doctor/deployed.ts';
-import type { MachineFinding } from '#src/deploy/doctor/finding.ts';
+import type { Fix, MachineFinding } from '#src/deploy/doctor/finding.ts';
 import { asRoot } from '#src/deploy/doctor/words.ts';
 import type { Facts } from '#src/deploy/facts.ts';
 import { shellWord } from '#src/core/shell-word.ts';
@@ -98,7 +98,7 @@ function asOwner(facts: Facts, { owner }: HomeOf, command: string): string {
   return facts.login.name === owner ? command : asRoot(facts, command);
 }
 
-function run(title: string, argv: readonly [string, ...string[]], owner: Owner): Action {
+function run(title: string, argv: readonly [string, ...string[]], owner: Owner): Fix {
   return { do: 'run', title, argv, owner, undo: null, hint: 'do it by hand, as root' };
 }
 

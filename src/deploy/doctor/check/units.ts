@@ -1,9 +1,9 @@
 import { join } from 'node:path/posix';
-import type { Action, UnitName } from '#src/deploy/action.ts';
+import type { ActionOf, UnitName } from '#src/deploy/action.ts';
 import type { Answers } from '#src/deploy/doctor/answers.ts';
 import type { UnitAnswer } from '#src/deploy/doctor/ask/units.ts';
 import type { Deployed } from '#src/deploy/doctor/deployed.ts';
-import type { MachineFinding } from '#src/deploy/doctor/finding.ts';
+import type { Fix, MachineFinding } from '#src/deploy/doctor/finding.ts';
 import { deployAgain, journal, reload, systemctl } from '#src/deploy/doctor/words.ts';
 import type { Facts } from '#src/deploy/facts.ts';
 
@@ -52,7 +52,7 @@ function stateFinding(
     const state = sub === 'auto-restart' ? 'fail' : 'warn';
     return { check, state, found, why, mend: journal(facts, unit) };
   }
-  const starts: Action = { do: 'unit', unit, want: { enabled: true, active: true }, restart: false };
+  const starts: ActionOf<'unit'> = { do: 'unit', unit, want: { enabled: true, active: true }, restart: false };
   if (active !== 'active' && active !== 'activating' && active !== 'reloading') {
     return {
       check,
@@ -99,7 +99,7 @@ const WHY: Readonly<Record<string, string>> = {
   'openclaw-gateway.service': 'without the gateway there is no chat, and no agent',
 };
 
-type Write = Extract<Action, { readonly do: 'write' }>;
+type Write = ActionOf<'write'>;
 
 /** The unit’s file as the last deployment wrote it. */
 function writtenUnit({ record, place }: Facts, { name }: UnitName): Write | null {
@@ -110,7 +110,7 @@ function writtenUnit({ record, place }: Facts, { name }: UnitName): Write | null
   return writes.at(-1) ?? null;
 }
 
-function rewritten(unit: UnitName, file: Write, restart: boolean): readonly Action[] {
+function rewritten(unit: UnitName, file: Write, restart: boolean): readonly Fix[] {
   return [
     file,
     { do: 'reload', scope: unit.scope },

@@ -1,0 +1,80 @@
+import type { Machine } from '#src/adapters/machine/machine.ts';
+import { FederationError } from '#src/core/errors.ts';
+import type { Finding } from '#src/core/finding.ts';
+import type { Context } from '#src/deploy/actions/context.ts';
+import { folder } from '#src/deploy/actions/folder.ts';
+import { linger } from '#src/deploy/actions/linger.ts';
+import { reload } from '#src/deploy/actions/reload.ts';
+import { run } from '#src/deploy/actions/run.ts';
+import { unit } from '#src/deploy/actions/unit.ts';
+import { write } from '#src/deploy/actions/write.ts';
+import type { Fix, MachineFinding } from '#src/deploy/doctor/finding.ts';
+import type { Facts } from '#src/deploy/facts.ts';
+
+/**
+ * Does what is safe of what the findings ask for, and says of each of them what became of it; those without a fix are
+ * left out. Nothing is recorded: it brings back what a deployment made. Examine anew afterwards, for one thing mended
+ * may mend or show another. Throws the reason of `signal`, and MACHINE_UNREACHABLE.
+ */
+export async function mend(
+  findings: readonly MachineFinding[],
+  machine: Machine,
+  { place, person }: Pick<Facts, 'place' | 'person'>,
+  signal: AbortSignal,
+  progress: (line: string) => void,
+): Promise<Finding[]> {
+  const nobody = (): Promise<never> => Promise.reject(new Error('nothing that is mended takes a token'));
+  const context: Context = {
+    machine,
+    place,
+    person,
+    signal,
+    progress,
+    joinToken: nobody,
+    mint: nobody,
+    packageFolder: '',
+  };
+  const mended: Finding[] = [];
+  for (const finding of findings) {
+    if (finding.state === 'ok' || finding.fix === undefined) continue;
+    mended.push(await mendOne(finding, finding.fix, context));
+  }
+  return mended;
+}
+
+async function mendOne(finding: MachineFinding, fix: readonly Fix[], context: Context): Promise<Finding> {
+  const { check, found } = finding;
+  context.progress(`${check}: ${found}`);
+  try {
+    for (const action of fix) await apply(action, context);
+    return { check, state: 'ok', found: `mended: ${found}` };
+  } catch (error) {
+    context.signal.throwIfAborted();
+    if (!(error instanceof FederationError) || error.code === 'MACHINE_UNREACHABLE') throw error;
+    const mendText = error.hint ?? finding.mend;
+    return {
+      check,
+      state: 'fail',
+      found: `could not be mended: ${error.message}`,
+      ...(finding.why === undefined ? {} : { why: finding.why }),
+      ...(mendText === undefined ? {} : { mend: mendText }),
+    };
+  }
+}
+
+function apply(action: Fix, context: Context): Promise<void> {
+  switch (action.do) {
+    case 'folder':
+      return folder.apply(action, context);
+    case 'write':
+      return write.apply(action, context);
+    case 'reload':
+      return reload.apply(action, context);
+    case 'unit':
+      return unit.apply(action, context);
+    case 'linger':
+      return linger.apply(action, context);
+    case 'run':
+      return run.apply(action, context);
+  }
+}

@@ -1,27 +1,82 @@
-import { Command, InvalidArgumentError } from 'commander';
+import { Command, InvalidArgumentError, Option } from 'commander';
 import { runCommandLine } from '#src/adapters/command-line.ts';
 import { reportError } from '#src/adapters/terminal.ts';
 import { VERSION } from '#src/adapters/version.ts';
+import { canAsk } from '#src/cli/confirm.ts';
 import type { DemoFlags } from '#src/cli/demo.ts';
+import type { DeployFlags } from '#src/cli/deploy-flags.ts';
+import type { DeployTools } from '#src/cli/deploy-tools.ts';
+import { commandList, openclawVersion, portNumber, sshTarget, userName, webAddress } from '#src/cli/flag-values.ts';
 import type { LocalFlags } from '#src/cli/local.ts';
+import type { MachineDoctorFlags } from '#src/cli/machine-doctor.ts';
+import type { UninstallFlags } from '#src/cli/uninstall.ts';
+import { FederationError } from '#src/core/errors.ts';
+import { checkNodeName } from '#src/core/node.ts';
+import type { Role } from '#src/core/node.ts';
+
+type ToolsOf = () => Promise<DeployTools>;
+
+/** Each command loads its own modules, so that none waits for what only another one needs. */
+const realTools: ToolsOf = async () => (await import('#src/cli/machine-tools.ts')).machineTools;
 
 /** `deploy-federation`: puts machines into a federation. Returns the exit code. */
-export async function main(argv: readonly string[]): Promise<number> {
+export async function main(argv: readonly string[], toolsOf: ToolsOf = realTools): Promise<number> {
   let exitCode = 0;
   const ends = (work: Promise<number>): Promise<void> => work.then((code) => void (exitCode = code));
   try {
-    await runCommandLine(commands(ends), argv);
+    await runCommandLine(commands(ends, toolsOf), argv);
     return exitCode;
   } catch (error) {
     return reportError(error, { json: argv.includes('--json') });
   }
 }
 
-function commands(ends: (work: Promise<number>) => Promise<void>): Command {
+function commands(ends: (work: Promise<number>) => Promise<void>, toolsOf: ToolsOf): Command {
   const program = new Command('deploy-federation')
-    .description('Put machines into a federation.')
+    .description('Put machines into a federation. Without a command, on a terminal: asks what to do.')
     .version(VERSION)
-    .addHelpText('after', EXAMPLES);
+    .addHelpText('after', EXAMPLES)
+    .action(async () => ends(unaided(toolsOf)));
+  const role = (name: Role, usage: string, description: string, examples: string) => {
+    const command = program.command(usage).description(description).addHelpText('after', examples);
+    addMachineOptions(addDeployOptions(command, name));
+    return command;
+  };
+  const deploys = async (name: Role, word: string | undefined, flags: DeployFlags): Promise<void> =>
+    ends((await import('#src/cli/deployment.ts')).deploy(name, word, flags, await toolsOf()));
+  role('master', 'master', 'make this machine the master: gateway, hub and a node of its own', MASTER_EXAMPLES).action(
+    (flags: DeployFlags) => deploys('master', undefined, flags),
+  );
+  role('worker', 'worker [master]', 'make this machine a worker of MASTER', WORKER_EXAMPLES).action(
+    (word: string | undefined, flags: DeployFlags) => deploys('worker', word, flags),
+  );
+  role(
+    'hybrid',
+    'hybrid [master]',
+    'as worker, beside an OpenClaw of its own that stays as it is',
+    HYBRID_EXAMPLES,
+  ).action((word: string | undefined, flags: DeployFlags) => deploys('hybrid', word, flags));
+  addMachineOptions(
+    program
+      .command('doctor')
+      .description('what is wrong with this machine, why it matters and what mends it')
+      .option('--fix', 'mend what can be mended without losing data or widening access')
+      .addHelpText('after', DOCTOR_EXAMPLES),
+  )
+    .option('--json', 'answer as JSON on standard output')
+    .action(async (flags: MachineDoctorFlags) =>
+      ends((await import('#src/cli/machine-doctor.ts')).machineDoctor(flags, await toolsOf())),
+    );
+  addMachineOptions(
+    program
+      .command('uninstall')
+      .description('take back what was deployed here: it is as it was before')
+      .option('--keep-data', 'leave the homes of hub and worker: keys, members, jobs')
+      .option('--yes', 'do not ask')
+      .addHelpText('after', UNINSTALL_EXAMPLES),
+  ).action(async (flags: UninstallFlags) =>
+    ends((await import('#src/cli/uninstall.ts')).uninstall(flags, await toolsOf())),
+  );
   program
     .command('local')
     .description('run a whole federation on this machine: gateway, hub and workers')
@@ -47,6 +102,56 @@ function commands(ends: (work: Promise<number>) => Promise<void>): Command {
   return program;
 }
 
+async function unaided(toolsOf: ToolsOf): Promise<number> {
+  if (canAsk()) return (await import('#src/cli/wizard.ts')).wizard(await toolsOf());
+  throw new FederationError('USAGE', 'no command given', { hint: 'deploy-federation --help' });
+}
+
+/** Which machine, and how much of it. */
+function addMachineOptions(command: Command): Command {
+  return command
+    .option('--ssh <user@host>', 'on that machine instead of this one', sshTarget)
+    .option('--system', 'units of the whole machine (default as root, and where ssh meets a sudo without password)')
+    .option('--user', 'units of the person alone, without root')
+    .option('--run-as <user>', 'whom the worker runs commands as (default: who deploys)', userName);
+}
+
+function addDeployOptions(command: Command, role: Role): Command {
+  command.option('--name <name>', 'name of this node (default: the host name)', checkNodeName);
+  if (role === 'master') {
+    command.option('--port <n>', 'port of the hub (default: 19000)', portNumber);
+    command.option('--light', 'without OpenClaw’s gateway');
+  } else {
+    command
+      .option('--token-file <file>', 'join token that lets this node in without waiting; - is standard input')
+      .option('--token <token>', 'the same, in sight of other users and of the shell’s history')
+      .option('--light', 'without OpenClaw: commands, files and models only')
+      .addOption(new Option('--exec <mode>', 'what may run here (default: full)').choices(EXEC_MODES))
+      .option('--commands <a,b>', 'what OpenClaw’s node host offers at most', commandList)
+      .addOption(keepGateway(role));
+  }
+  return command
+    .option('--openclaw-version <version>', 'OpenClaw to install where there is none', openclawVersion)
+    .option('--auth-key-file <file>', 'key that brings the machine into the tailnet')
+    .option('--login-server <url>', 'control server of the tailnet (default: Tailscale’s)', webAddress)
+    .option('--tailscale-base-url <url>', 'where Tailscale’s static builds are', webAddress)
+    .option('--no-tailscale', 'without a tailnet: over loopback or another encrypted tunnel')
+    .option('--dry-run', 'show what would be done, and do nothing')
+    .option('--json', 'answer as JSON on standard output')
+    .option('--yes', 'do not ask')
+    .option('--resume', 'go on where a deployment stopped')
+    .option('--foreground', 'run the daemons as children of this command: for containers, without systemd')
+    .option('--home <folder>', 'with --foreground: where all of it is kept');
+}
+
+const EXEC_MODES = ['full', 'allowlist', 'off'];
+
+/** A hybrid always keeps its gateway; that it is known there makes the error a better one. */
+function keepGateway(role: Role): Option {
+  const option = new Option('--keep-gateway', 'leave a gateway of this machine running');
+  return role === 'hybrid' ? option.hideHelp() : option;
+}
+
 /** Commander says `true` where neither --openclaw nor --no-openclaw was given. */
 function given<T extends { readonly openclaw?: string | boolean }>(flags: T): T {
   const { openclaw, ...rest } = flags;
@@ -64,10 +169,56 @@ function countOfWorkers(text: string): number {
 
 const EXAMPLES = `
 Examples:
+  deploy-federation master
+  deploy-federation worker vps
   deploy-federation demo
-  deploy-federation local --workers 2 --no-openclaw
-  deploy-federation local --detach
-  deploy-federation local --stop
+`;
+
+const MASTER_EXAMPLES = `
+Examples:
+  deploy-federation master --dry-run
+  sudo deploy-federation master --yes
+  deploy-federation master --foreground --home /data
+`;
+
+const TOKENS = `
+Without a token the node waits until it is approved on the master (manage-federation approve NAME).
+Deploying is the consent that the master may run any command here; --exec narrows it.`;
+
+const WORKER_EXAMPLES = `
+MASTER is a name in the tailnet or an address, with :PORT where it is not 19000; IPv6 in brackets. With --ssh, on a
+master, it is this machine, and the join token is made here.
+${TOKENS}
+
+Examples:
+  deploy-federation worker vps
+  deploy-federation worker vps --token-file token --light
+  deploy-federation worker --ssh pi@10.0.0.5
+  deploy-federation worker vps --foreground --home /data
+`;
+
+const HYBRID_EXAMPLES = `
+MASTER is a name in the tailnet or an address, with :PORT where it is not 19000; IPv6 in brackets.
+${TOKENS}
+
+Examples:
+  deploy-federation hybrid vps
+  deploy-federation hybrid vps --exec allowlist
+`;
+
+const DOCTOR_EXAMPLES = `
+Examples:
+  deploy-federation doctor
+  deploy-federation doctor --fix
+  deploy-federation doctor --ssh pi@10.0.0.5 --json
+
+Exit code 1 where something is broken.
+`;
+
+const UNINSTALL_EXAMPLES = `
+Examples:
+  deploy-federation uninstall
+  deploy-federation uninstall --ssh pi@10.0.0.5 --yes
 `;
 
 const LOCAL_EXAMPLES = `

@@ -19,8 +19,9 @@ export async function givenToken({ token, tokenFile }: DeployFlags): Promise<str
 /** Nothing is read from standard input that wasn't asked for: it may be the rest of somebody's script. */
 async function readToken(file: string): Promise<string> {
   if (file !== '-') {
-    return readFile(file, 'utf8').catch((cause: NodeJS.ErrnoException) => {
-      throw new FederationError('USAGE', `--token-file: ${file} can’t be read (${cause.code})`, {
+    return readFile(file, 'utf8').catch((cause: unknown) => {
+      const { code } = cause as NodeJS.ErrnoException;
+      throw new FederationError('USAGE', `--token-file: ${file} can’t be read (${code})`, {
         hint: 'name the file that holds the token, or - for standard input',
         cause,
       });

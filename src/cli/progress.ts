@@ -4,10 +4,9 @@ import { scrub } from '#src/core/secrets.ts';
 
 /** How far a row of steps has come, for whoever watches. */
 export interface Progress {
-  begins(id: string): void;
+  step(id: string, how: 'begun' | 'done' | 'failed'): void;
   /** A line about what is being done. */
   line(text: string): void;
-  ends(id: string, how: 'done' | 'failed'): void;
   /** Leaves the screen to others. */
   close(): Promise<void>;
 }
@@ -19,18 +18,19 @@ export interface ProgressStep {
 
 /** On a terminal a list that is kept up to date, elsewhere a line for each step, on standard error. */
 export function showProgress(steps: readonly ProgressStep[], silent: boolean): Progress {
-  if (silent) return { begins: nothing, line: nothing, ends: nothing, close: async () => undefined };
+  if (silent) return { step: nothing, line: nothing, close: async () => undefined };
   return process.stderr.isTTY ? listed(steps) : lined(steps);
 }
 
 const nothing = (): void => undefined;
 
+const MARKS = { begun: '...     ', done: 'done    ', failed: 'FAILED  ' } as const;
+
 function lined(steps: readonly ProgressStep[]): Progress {
   const titles = new Map(steps.map(({ id, title }) => [id, title]));
   return {
-    begins: nothing,
     line: (text) => say(`        ${text}`),
-    ends: (id, how) => say(`${how.padEnd(8)}${titles.get(id) ?? id}`),
+    step: (id, how) => say(`${MARKS[how]}${titles.get(id) ?? id}`),
     close: async () => undefined,
   };
 }
@@ -60,11 +60,10 @@ function listed(steps: readonly ProgressStep[]): Progress {
   // What failed is said by whoever did it; here it only ends the list.
   const shown = list.run().catch(() => undefined);
   return {
-    begins: nothing,
     line: (text) => show(text),
-    ends(id, how) {
+    step(id, how) {
       if (how === 'done') ends.get(id)?.resolve();
-      else ends.get(id)?.reject(new Error(id));
+      if (how === 'failed') ends.get(id)?.reject(new Error(id));
     },
     async close() {
       for (const [id, { reject }] of ends) reject(new Error(id));

@@ -1,20 +1,17 @@
-/** Width of the terminal that words go to; in a pipe nothing is wrapped. */
-export function screenWidth(): number {
-  return process.stderr.isTTY ? process.stderr.columns : Infinity;
+/** Columns of a terminal; what goes into a pipe is not wrapped. */
+export function widthOf(stream: NodeJS.WriteStream): number {
+  return stream.isTTY ? stream.columns : Infinity;
 }
 
-/** Lines of at most `width` characters, broken between words; those behind the first begin below `indent` blanks. */
-export function wrapped(text: string, indent: number, width: number): string[] {
+/** `text` behind `mark`, in lines of at most `width` characters, broken between words; all begin at the same column. */
+export function wrapped(mark: string, text: string, width: number): string[] {
+  const room = width - mark.length;
   const lines: string[] = [];
   let line = '';
   for (const word of text.split(' ')) {
     const longer = line === '' ? word : `${line} ${word}`;
-    if (longer.length <= width || line.trim() === '') {
-      line = longer;
-      continue;
-    }
-    lines.push(line);
-    line = `${' '.repeat(indent)}${word}`;
+    if (line !== '' && longer.length > room) lines.push(line);
+    line = line !== '' && longer.length > room ? word : longer;
   }
-  return [...lines, line];
+  return [...lines, line].map((part, at) => `${at === 0 ? mark : ' '.repeat(mark.length)}${part}`);
 }

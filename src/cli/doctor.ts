@@ -1,9 +1,9 @@
 import { stat, statfs } from 'node:fs/promises';
 import { join } from 'node:path';
 import { homePath } from '#src/adapters/home.ts';
+import type { HubApi } from '#src/adapters/hub.ts';
 import type { GlobalFlags } from '#src/cli/context.ts';
-import { findHub } from '#src/adapters/hub.ts';
-import type { HubClient } from '#src/adapters/hub.ts';
+import { hubOf, isOnMachine } from '#src/cli/context.ts';
 import { printFindings } from '#src/cli/finding.ts';
 import { FederationError } from '#src/core/errors.ts';
 import type { Finding } from '#src/core/finding.ts';
@@ -13,8 +13,8 @@ const MIN_FREE_BYTES = 256 << 20;
 
 /** `manage-federation doctor`: exit code 1 when something is broken. */
 export async function doctor(flags: GlobalFlags): Promise<number> {
-  const home = homePath(flags.home);
-  const findings = [...(await homeFindings(home)), ...(await hubFindings(home))];
+  const home = isOnMachine(flags) ? [] : await homeFindings(homePath(flags.home));
+  const findings = [...home, ...(await hubFindings(flags))];
   return printFindings(findings, { json: flags.json === true });
 }
 
@@ -64,9 +64,9 @@ function freeText(bytes: number): string {
   return bytes < 1 << 30 ? `${Math.round(bytes / (1 << 20))} MiB free` : `${(bytes / (1 << 30)).toFixed(1)} GiB free`;
 }
 
-async function hubFindings(home: string): Promise<Finding[]> {
+async function hubFindings(flags: GlobalFlags): Promise<Finding[]> {
   try {
-    const hub = await findHub(home);
+    const hub = await hubOf(flags);
     const status = await hub.ask<Status>('GET', '/status');
     return [
       { check: 'hub', state: 'ok', found: `process ${status.pid}, version ${status.version}` },
@@ -106,7 +106,7 @@ function gatewayFinding({ gateway }: Status): Finding {
   }
 }
 
-async function nodeFindings(hub: HubClient): Promise<Finding[]> {
+async function nodeFindings(hub: HubApi): Promise<Finding[]> {
   const nodes = await hub.ask<NodeView[]>('GET', '/nodes');
   return nodes
     .filter(({ state }) => state !== 'revoked')
@@ -132,7 +132,7 @@ async function nodeFindings(hub: HubClient): Promise<Finding[]> {
     });
 }
 
-async function pendingFindings(hub: HubClient): Promise<Finding[]> {
+async function pendingFindings(hub: HubApi): Promise<Finding[]> {
   const waiting = (await hub.ask<PairingRequestView[]>('GET', '/pairing-requests')).filter(({ rejected }) => !rejected);
   if (waiting.length === 0) return [{ check: 'pending', state: 'ok', found: 'no node waits' }];
   return [
@@ -145,7 +145,7 @@ async function pendingFindings(hub: HubClient): Promise<Finding[]> {
   ];
 }
 
-async function auditFinding(hub: HubClient): Promise<Finding> {
+async function auditFinding(hub: HubApi): Promise<Finding> {
   const { whole, records, fault } = await hub.ask<AuditVerdict>('GET', '/audit/verdict');
   if (whole) return { check: 'audit', state: 'ok', found: `${records} records, whole` };
   return {

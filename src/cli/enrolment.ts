@@ -1,4 +1,3 @@
-import { isIPv6 } from 'node:net';
 import { say } from '#src/adapters/terminal.ts';
 import type { GlobalFlags } from '#src/cli/context.ts';
 import { hubOf } from '#src/cli/context.ts';
@@ -7,7 +6,7 @@ import { ago, printJson, printTable } from '#src/cli/print.ts';
 import { FederationError } from '#src/core/errors.ts';
 import { checkNodeName } from '#src/core/node.ts';
 import type { Role } from '#src/core/node.ts';
-import type { NodeDetail, PairingRequestView, TokenCreate, TokenCreated } from '#src/protocol/hub-api.ts';
+import type { NodeDetail, PairingRequestView, Status, TokenCreate, TokenCreated } from '#src/protocol/hub-api.ts';
 
 /** `manage-federation pending` */
 export async function listPending(flags: GlobalFlags): Promise<number> {
@@ -89,14 +88,20 @@ export async function createToken(flags: TokenFlags): Promise<number> {
     return 0;
   }
   process.stdout.write(`${created.token}\n`);
-  const { address, port } = hub.record;
+  const hubText = reachableAt(await hub.ask<Status>('GET', '/status'));
   const uses = created.uses === 1 ? 'once' : `${created.uses} times`;
   say(`good ${uses}, expires ${ago(created.expiresAt)}; it is not shown again`);
   const home = flags.name === undefined ? '~/.openclaw-federation' : `~/${flags.name}`;
   const name = flags.name === undefined ? '' : ` --name ${flags.name}`;
   say(`on the other machine, with this line in the file ${home}/join-token:`);
-  say(`  federation-worker --home ${home}${name} --hub ${isIPv6(address) ? `[${address}]` : address}:${port}`);
+  say(`  federation-worker --home ${home}${name} --hub ${hubText}`);
   return 0;
+}
+
+/** host:port by which another machine finds the hub; its loopback address where it has no other. */
+function reachableAt({ listening }: Status): string {
+  const [, ...places] = listening;
+  return places.find((place) => !/^(?:127\.|\[::1\])/.test(place)) ?? places[0] ?? '';
 }
 
 function parseLabels(text: string | undefined): Record<string, string> {

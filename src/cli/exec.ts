@@ -5,7 +5,7 @@ import { hubOf } from '#src/cli/context.ts';
 import { canAsk, confirm } from '#src/cli/confirm.ts';
 import { parseDuration } from '#src/cli/duration.ts';
 import { shellWord } from '#src/core/shell-word.ts';
-import type { HubClient } from '#src/adapters/hub.ts';
+import type { HubApi } from '#src/adapters/hub.ts';
 import { runJob, sayResults } from '#src/cli/job.ts';
 import { collectedOutput, linedOutput, plainOutput } from '#src/cli/output.ts';
 import { printJson } from '#src/cli/print.ts';
@@ -109,7 +109,7 @@ function takesStdin({ stdin }: ExecFlags): boolean {
   }
 }
 
-async function oneNode(hub: HubClient, job: JobCreate, flags: ExecFlags): Promise<number> {
+async function oneNode(hub: HubApi, job: JobCreate, flags: ExecFlags): Promise<number> {
   const collected = flags.json === true ? collectedOutput() : null;
   const finished = await runJob(hub, job, collected ?? plainOutput(flags.raw ?? false));
   const [result] = finished.results;
@@ -124,7 +124,7 @@ function needsWords({ outcome, reason }: Result): boolean {
   return outcome !== 'ok' && (outcome !== 'failed' || reason !== null);
 }
 
-async function manyNodes(hub: HubClient, job: JobCreate, flags: ExecFlags): Promise<number> {
+async function manyNodes(hub: HubApi, job: JobCreate, flags: ExecFlags): Promise<number> {
   await confirmMany(hub, flags);
   const collected = flags.json === true ? collectedOutput() : null;
   const finished = await runJob(hub, job, collected ?? linedOutput());
@@ -133,7 +133,7 @@ async function manyNodes(hub: HubClient, job: JobCreate, flags: ExecFlags): Prom
   return finished.interrupted ? 130 : broadcastExitCode(summarize(finished.results));
 }
 
-async function confirmMany(hub: HubClient, { yes }: GlobalFlags): Promise<void> {
+async function confirmMany(hub: HubApi, { yes }: GlobalFlags): Promise<void> {
   if (yes === true) return;
   const nodes = await hub.ask<NodeView[]>('GET', '/nodes');
   const count = nodes.filter(

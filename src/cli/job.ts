@@ -1,6 +1,6 @@
 import type { IncomingMessage } from 'node:http';
 import { say } from '#src/adapters/terminal.ts';
-import type { HubClient } from '#src/adapters/hub.ts';
+import type { HubApi } from '#src/adapters/hub.ts';
 import { followInterrupts } from '#src/cli/interrupt.ts';
 import { resultText, summaryText } from '#src/cli/summary.ts';
 import { FederationError } from '#src/core/errors.ts';
@@ -26,7 +26,7 @@ export interface FinishedJob {
 }
 
 /** Runs a job and shows it as it goes. What had no end when the hub went silent is `unknown`. */
-export async function runJob(hub: HubClient, job: JobCreate, view: OutputView): Promise<FinishedJob> {
+export async function runJob(hub: HubApi, job: JobCreate, view: OutputView): Promise<FinishedJob> {
   const leaving = new AbortController();
   const over = new AbortController();
   const response = await hub.open('POST', '/jobs', job, leaving.signal);
@@ -95,7 +95,7 @@ async function readFrames(response: IncomingMessage, onFrame: (frame: Frame) => 
   return promise;
 }
 
-async function cancel(hub: HubClient, opened: JobOpened | null, results: readonly Result[]): Promise<void> {
+async function cancel(hub: HubApi, opened: JobOpened | null, results: readonly Result[]): Promise<void> {
   if (opened === null) return;
   const open = opened.targets.filter((_, target) => results[target] === undefined);
   say(`\nending it on ${open.map(({ node }) => node).join(', ')} … (Ctrl-C again leaves at once)`);
@@ -103,7 +103,7 @@ async function cancel(hub: HubClient, opened: JobOpened | null, results: readonl
   await hub.ask('POST', `/jobs/${opened.job}/cancel`).catch(() => undefined);
 }
 
-function sendStdin(hub: HubClient, job: string, signal: AbortSignal): void {
+function sendStdin(hub: HubApi, job: string, signal: AbortSignal): void {
   hub.send(`/jobs/${job}/stdin`, process.stdin, signal).catch((error: unknown) => {
     // The command may end without reading all of its input; its own exit is what counts then.
     if (error instanceof FederationError && error.code !== 'HUB_UNREACHABLE') say(`input: ${error.message}`);

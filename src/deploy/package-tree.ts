@@ -120,8 +120,8 @@ async function needsOf(dependant: ShippedPackage): Promise<Omit<ShippedPackage, 
   return needs;
 }
 
-/** As Node does: in the node_modules of each folder upwards. */
-async function findPackage(name: string, from: string): Promise<string | null> {
+/** Where a package is that one in the folder `from` finds, as Node looks for it; null where it is not installed. */
+export async function findPackage(name: string, from: string): Promise<string | null> {
   for (let folder = from; ; folder = dirname(folder)) {
     if (basename(folder) !== 'node_modules') {
       const candidate = join(folder, 'node_modules', name);

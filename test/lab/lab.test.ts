@@ -1,20 +1,27 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { basename } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, expect, it } from 'vitest';
+import { eventually } from '../support/eventually.ts';
 import { run } from './command.ts';
 import { describeLab } from './describe-lab.ts';
 import type { Lab } from './lab.ts';
 import { openLab } from './lab.ts';
-import { remainsOf } from './run-folder.ts';
+import { remainsOf, sweepRuns } from './run-folder.ts';
+
+const ABANDONED = fileURLToPath(new URL('./abandoned-lab.ts', import.meta.url));
 
 describeLab('a lab of four machines', 'machines', () => {
   let lab: Lab;
 
   beforeAll(async () => {
-    lab = await openLab({ machines: 4 });
+    lab = await openLab({ machines: 4, tailnet: false });
   });
   afterAll(() => lab.close());
 
   const reaches = async (from: string, to: string) =>
-    (await lab.machine(from).run(['ping', '-c', '1', '-W', '1', to])).code === 0;
+    (await lab.machine(from).run(['ping', '-c', '1', '-W', '1', `${to}.lan`])).code === 0;
 
   it('has machines whose systemd has no failed unit, and which reach one another by name', async () => {
     expect(await Promise.all(lab.machines().map((machine) => machine.state()))).toEqual(Array(4).fill('running'));
@@ -43,7 +50,7 @@ describeLab('a lab of four machines', 'machines', () => {
   it('is reached by ssh from this host, and the machines reach one another', async () => {
     const ssh = (...argv: string[]) =>
       run(['ssh', ...argv], { env: { PATH: `${lab.sshPath}:${process.env['PATH']}` } });
-    expect(await ssh('claw@10.77.0.12', 'hostname; ssh root@m3 hostname')).toEqual({
+    expect(await ssh('claw@10.77.0.12', 'hostname; ssh root@m3.lan hostname')).toEqual({
       code: 0,
       stdout: 'm2\nm3\n',
       stderr: '',
@@ -96,11 +103,24 @@ describeLab('a lab of four machines', 'machines', () => {
 
 describeLab('a lab that is closed', 'machines', () => {
   it('leaves nothing, even where a machine is off and another is busy', async () => {
-    const lab = await openLab({ machines: 2 });
+    const lab = await openLab({ machines: 2, tailnet: false });
     await lab.machine('m1').crash();
     await lab.machine('m2').succeed(['systemd-run', 'sh', '-c', 'trap "" TERM; sleep 86400']);
     expect(await remainsOf(lab.run)).not.toEqual([]);
     await lab.close();
     expect(await remainsOf(lab.run)).toEqual([]);
+  });
+
+  it('is swept away by the next, where its process was killed', async () => {
+    const child = spawn(process.execPath, ['--conditions=source', ABANDONED], { stdio: ['ignore', 'pipe', 'inherit'] });
+    let said = '';
+    child.stdout.setEncoding('utf8').on('data', (chunk: string) => (said += chunk));
+    const folder = await eventually('the other lab is open', () => /^(.+)\n/.exec(said)?.[1], 60_000);
+    const abandoned = { id: basename(folder), folder };
+    child.kill('SIGKILL');
+    await once(child, 'close');
+    expect(await remainsOf(abandoned)).not.toEqual([]);
+    await sweepRuns();
+    expect(await remainsOf(abandoned)).toEqual([]);
   });
 });

@@ -2,11 +2,12 @@ import type { TestProject } from 'vitest/node';
 import { makeAuthority } from './authority.ts';
 import { makeBase } from './base.ts';
 import { installPrograms } from './host.ts';
+import { makeRegistry } from './lab.ts';
 import type { Obstacles } from './obstacles.ts';
 import { findObstacles } from './obstacles.ts';
 import { sweepRuns } from './run-folder.ts';
 import { makeLabKey } from './ssh.ts';
-import { makeTailnetPrograms } from './tailnet-programs.ts';
+import { makeTailscaleTarball } from './tailscale-tarball.ts';
 
 declare module 'vitest' {
   export interface ProvidedContext {
@@ -24,9 +25,14 @@ export async function setup(project: TestProject): Promise<void> {
   await step('programs of the host', installPrograms);
   await step('leftovers', sweepRuns);
   await step('base', makeBase);
+  await step('packages', makeRegistry);
   await makeAuthority();
   await makeLabKey();
-  if (obstacles.tailnet === null) await step('programs of the tailnet', makeTailnetPrograms);
+  if (obstacles.tailnet === null) await step('programs of the tailnet', makeTailscaleTarball);
+}
+
+export async function teardown(): Promise<void> {
+  if (process.getuid?.() === 0) await sweepRuns();
 }
 
 async function step(name: string, build: () => Promise<unknown>): Promise<void> {

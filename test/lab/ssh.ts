@@ -6,8 +6,12 @@ import type { MachineFile } from './machine.ts';
 import type { Network } from './network.ts';
 import type { Run } from './run-folder.ts';
 
-/** Address of a machine by its name. */
-export type Addresses = Readonly<Record<string, string>>;
+/** A machine as others find and recognize it. */
+export interface Host {
+  readonly name: string;
+  readonly address: string;
+  readonly key: HostKey;
+}
 
 /** The key that opens every machine of the lab, for root, claw and pat. */
 export interface LabKey {
@@ -41,7 +45,7 @@ export async function makeHostKey({ folder }: Run, name: string): Promise<HostKe
 }
 
 /** What of ssh a machine has: its own key, and for each person the lab's, to go in and out with. */
-export function sshFiles(key: LabKey, own: HostKey, knownHosts: string): MachineFile[] {
+export function sshFiles(key: LabKey, own: HostKey, hosts: readonly Host[]): MachineFile[] {
   const people = [
     { owner: 'root', home: '/root' },
     { owner: 'claw', home: '/home/claw' },
@@ -50,7 +54,7 @@ export function sshFiles(key: LabKey, own: HostKey, knownHosts: string): Machine
   return [
     { path: '/etc/ssh/ssh_host_ed25519_key', content: own.secret, mode: 0o600 },
     { path: '/etc/ssh/ssh_host_ed25519_key.pub', content: own.public },
-    { path: '/etc/ssh/ssh_known_hosts', content: knownHosts },
+    { path: '/etc/ssh/ssh_known_hosts', content: knownHostsOf(hosts) },
     ...people.flatMap(({ owner, home }): MachineFile[] => [
       { path: `${home}/.ssh/authorized_keys`, content: key.public, owner, mode: 0o600 },
       { path: `${home}/.ssh/id_ed25519`, content: key.secret, owner, mode: 0o600 },
@@ -58,28 +62,25 @@ export function sshFiles(key: LabKey, own: HostKey, knownHosts: string): Machine
   ];
 }
 
-/** Lines of known_hosts(5): each machine by name and address. */
-export function knownHostsOf(addresses: Addresses, keys: Readonly<Record<string, HostKey>>): string {
-  return Object.entries(keys)
-    .map(([name, key]) => `${name},${addresses[name]} ${key.public}`)
-    .join('');
+/** A machine's name on the lab's network; alone, its name is that which the tailnet gives it. */
+export function localName(name: string): string {
+  return `${name}.lan`;
 }
 
-export async function makeSsh(
-  lab: Run,
-  network: Network,
-  key: LabKey,
-  addresses: Addresses,
-  known: string,
-): Promise<Ssh> {
+/** Lines of known_hosts(5): each machine by its names and address. */
+export function knownHostsOf(hosts: readonly Host[]): string {
+  return hosts.map(({ name, address, key }) => `${name},${localName(name)},${address} ${key.public}`).join('');
+}
+
+export async function makeSsh(lab: Run, network: Network, key: LabKey, hosts: readonly Host[]): Promise<Ssh> {
   const path = join(lab.folder, 'bin');
   const knownHosts = join(lab.folder, 'known_hosts');
   const config = join(lab.folder, 'ssh_config');
-  const names = Object.entries(addresses).map(([name, address]) => `Host ${name}\n  HostName ${address}\n`);
+  const names = hosts.map(({ name, address }) => `Host ${name} ${localName(name)}\n  HostName ${address}\n`);
   const all = `Host *\n  IdentityFile ${key.path}\n  IdentitiesOnly yes\n  UserKnownHostsFile ${knownHosts}\n`;
   const words = network.atSwitch(['/usr/bin/ssh', '-F', config]);
   await mkdir(path);
-  await writeFile(knownHosts, known);
+  await writeFile(knownHosts, knownHostsOf(hosts));
   await writeFile(config, `${names.join('')}${all}  GlobalKnownHostsFile /dev/null\n`);
   await writeFile(join(path, 'ssh'), `#!/bin/sh\nexec ${words.join(' ')} "$@"\n`, { mode: 0o755 });
   return { path, knownHosts };

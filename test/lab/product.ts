@@ -1,0 +1,87 @@
+import { createHash } from 'node:crypto';
+import { cp, mkdir, readFile, readdir, rename, rm, symlink } from 'node:fs/promises';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { cached } from './cache.ts';
+import { succeed } from './command.ts';
+import type { Machine } from './machine.ts';
+import { NPM } from './npm-store.ts';
+
+const ROOT = fileURLToPath(new URL('../..', import.meta.url));
+const NAME = 'openclaw-federation';
+
+/** All that the package is made of, or by. */
+const SOURCES = [
+  ...['bin', 'src', '.ci', 'package.json', 'package-lock.json', '.npmrc', 'tsconfig.json', 'tsconfig.build.json'],
+  ...['README.md', 'CHANGELOG.md', 'LICENSE'],
+];
+
+/**
+ * The prefix of a global installation of the packed package: that which OPENCLAW_FEDERATION_PACKAGE names, else one
+ * that is built of this checkout as it is now.
+ */
+export async function makeProduct(): Promise<string> {
+  const given = process.env['OPENCLAW_FEDERATION_PACKAGE'];
+  if (given !== undefined) return given;
+  const modules = await makeModules();
+  return cached('product', { modules, sources: await hashOf(SOURCES) }, async (folder) => {
+    const target = join(folder, 'lib/node_modules', NAME);
+    await mkdir(join(folder, 'lib/node_modules'), { recursive: true });
+    await rename(await pack(folder), target);
+    await succeed(['cp', '-al', join(modules, 'node_modules'), target]);
+    await mkdir(join(folder, 'bin'));
+    const commands = (await readdir(join(target, 'bin'))).filter((name) => name.includes('federation'));
+    for (const command of commands.filter((name) => !name.includes('.'))) {
+      await symlink(`../lib/node_modules/${NAME}/bin/${command}`, join(folder, 'bin', command));
+    }
+  });
+}
+
+/** Puts the package on a machine as `npm install --global` of root does. */
+export async function installProduct({ root }: Machine): Promise<void> {
+  const prefix = await makeProduct();
+  for (const part of ['lib', 'bin']) await succeed(['cp', '-a', `${prefix}/${part}/.`, join(root, 'usr', part)]);
+}
+
+/** What the package depends on, at the versions of the lockfile. */
+async function makeModules(): Promise<string> {
+  const lock = ['package.json', 'package-lock.json', '.npmrc'];
+  return cached('product-modules', await hashOf(lock), async (cwd) => {
+    for (const name of lock) await cp(join(ROOT, name), join(cwd, name));
+    await succeed([process.execPath, NPM, 'ci', '--omit=dev', '--prefer-offline'], { cwd });
+  });
+}
+
+/** Folder of the unpacked tarball. It is built in a copy, so that nothing changes in the checkout. */
+async function pack(folder: string): Promise<string> {
+  const checkout = join(folder, 'checkout');
+  const packed = join(folder, 'packed');
+  await mkdir(packed);
+  for (const source of SOURCES) await cp(join(ROOT, source), join(checkout, source), { recursive: true });
+  await symlink(join(ROOT, 'node_modules'), join(checkout, 'node_modules'));
+  await succeed([join(checkout, '.ci/package'), packed]);
+  await rm(checkout, { recursive: true });
+  const unpacked = join(folder, 'package');
+  await rename(join(packed, 'package'), unpacked);
+  await rm(packed, { recursive: true });
+  return unpacked;
+}
+
+async function hashOf(names: readonly string[]): Promise<string> {
+  const hash = createHash('sha256');
+  for (const name of names) {
+    for (const file of await filesBelow(join(ROOT, name))) hash.update(file).update(await readFile(file));
+  }
+  return hash.digest('hex');
+}
+
+async function filesBelow(path: string): Promise<string[]> {
+  try {
+    const entries = await readdir(path, { recursive: true, withFileTypes: true });
+    const files = entries.filter((entry) => entry.isFile());
+    return files.map((entry) => join(entry.parentPath, entry.name)).toSorted();
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && error.code === 'ENOTDIR') return [path];
+    throw error;
+  }
+}

@@ -104,7 +104,7 @@ const BEFORE: { readonly [K in Action['do']]: z.ZodType } = {
   reload: z.null(),
   unit: z.strictObject({ enabled: z.string(), active: z.boolean() }),
   run: z.null(),
-  tailscale: z.strictObject({ paths: z.array(path), state: z.boolean() }),
+  tailscale: z.strictObject({ absent: z.array(path) }),
   tailnet: z.strictObject({ state: z.string() }),
   knock: z.null(),
   'gateway-ready': z.null(),

@@ -1,0 +1,81 @@
+import { createHash } from 'node:crypto';
+import type { z } from 'zod';
+import type { Machine } from '#src/adapters/machine/machine.ts';
+import { FederationError } from '#src/core/errors.ts';
+import { parseJoinToken } from '#src/core/join-token.ts';
+import type { ActionKind } from '#src/deploy/actions/kind.ts';
+import { askFrom } from '#src/deploy/actions/http.ts';
+import { jsonAs } from '#src/deploy/actions/json.ts';
+import { hostHeader } from '#src/link/knock.ts';
+import type { HubAddress } from '#src/link/knock.ts';
+import type { Health, JoinTokenView } from '#src/protocol/hub-api.ts';
+import { errorSchema, healthSchema, joinTokenSchema } from '#src/protocol/hub-api.ts';
+import { PROTOCOL_VERSIONS } from '#src/protocol/version.ts';
+
+export interface HubFound {
+  readonly health: Health;
+  /** What the token is good for; null without one. */
+  readonly token: JoinTokenView | null;
+}
+
+export const knock: ActionKind<'knock'> = {
+  key: () => null,
+  describe: ({ hub }) => `look whether the hub at ${hostHeader(hub)} answers`,
+  before: () => Promise.resolve(null),
+  async apply({ hub }, { machine, joinToken, signal }) {
+    await knockAtHub(machine, hub, await joinToken(), signal);
+  },
+  undo: () => Promise.resolve(),
+};
+
+/**
+ * Asks a hub who it is, from that machine, and what a join token is good for there; the token itself is not sent.
+ * Throws HUB_UNREACHABLE, NOT_A_HUB, VERSION_UNSUPPORTED, HUB_KEY_MISMATCH for a token of another hub, TOKEN_INVALID
+ * and TOKEN_EXPIRED.
+ */
+export async function knockAtHub(
+  machine: Machine,
+  hub: HubAddress,
+  token: string | null,
+  signal: AbortSignal,
+): Promise<HubFound> {
+  const secret = token === null ? null : parseJoinToken(token);
+  const health = await askHealth(machine, hub, signal);
+  checkVersions(hub, health);
+  if (secret === null) return { health, token: null };
+  if (secret.hubId !== health.hubId) {
+    throw new FederationError('HUB_KEY_MISMATCH', `the join token is of another hub than that at ${hostHeader(hub)}`, {
+      hint: 'check the master’s name, or make a token there: manage-federation token create',
+    });
+  }
+  const hash = createHash('sha256').update(secret.secret).digest('hex');
+  const { status, text } = await askFrom(machine, hub, `/api/v1/join-tokens/${hash}`, signal);
+  if (status === 200) return { health, token: read(hub, joinTokenSchema, text) };
+  const { code, message, hint } = read(hub, errorSchema, text);
+  throw new FederationError(code, message, hint === undefined ? {} : { hint });
+}
+
+async function askHealth(machine: Machine, hub: HubAddress, signal: AbortSignal): Promise<Health> {
+  const { status, text } = await askFrom(machine, hub, '/health', signal);
+  if (status === 200) return read(hub, healthSchema, text);
+  const hint = status === 403 ? `on the master, add ${hub.host} to hub.names in the hub’s settings` : WHICH;
+  throw new FederationError('NOT_A_HUB', `what answers at ${hostHeader(hub)} does not answer as a hub (${status})`, {
+    hint,
+  });
+}
+
+const WHICH = 'name the master and the port of its hub (19000 where nobody chose another)';
+
+function read<T>(hub: HubAddress, schema: z.ZodType<T>, text: string): T {
+  const found = jsonAs(schema, text);
+  if (found !== null) return found;
+  throw new FederationError('NOT_A_HUB', `what answers at ${hostHeader(hub)} is no hub`, { hint: WHICH });
+}
+
+function checkVersions(hub: HubAddress, { version, protocol: { min, max } }: Health): void {
+  if (PROTOCOL_VERSIONS.some((ours) => ours >= min && ours <= max)) return;
+  const behind = max < Math.min(...PROTOCOL_VERSIONS) ? 'on the master' : 'here';
+  throw new FederationError('VERSION_UNSUPPORTED', `the hub at ${hostHeader(hub)} (${version}) speaks other versions`, {
+    hint: `upgrade openclaw-federation ${behind}`,
+  });
+}

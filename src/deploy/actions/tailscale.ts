@@ -1,0 +1,132 @@
+import { createHash } from 'node:crypto';
+import { Readable } from 'node:stream';
+import { perform } from '#src/adapters/machine/perform.ts';
+import { FederationError } from '#src/core/errors.ts';
+import type { Context } from '#src/deploy/actions/context.ts';
+import { filesAs } from '#src/deploy/actions/context.ts';
+import type { ActionKind } from '#src/deploy/actions/kind.ts';
+
+interface BeforeTailscale {
+  /** What of it was not there: files and folders. */
+  readonly absent: readonly string[];
+}
+
+/** Where its own unit expects them (tailscale 1.102, `systemd/tailscaled.service`). */
+const FILES = {
+  daemon: '/usr/sbin/tailscaled',
+  client: '/usr/bin/tailscale',
+  unit: '/etc/systemd/system/tailscaled.service',
+  defaults: '/etc/default/tailscaled',
+} as const;
+/** Its StateDirectory and CacheDirectory. */
+const FOLDERS = ['/var/lib/tailscale', '/var/cache/tailscale'];
+const UNIT = 'tailscaled.service';
+const LOGOUT_MS = 10_000;
+const FETCH_MS = 300_000;
+
+export const tailscale = tailscaleBelow('');
+
+/** Puts its files below `root`. */
+export function tailscaleBelow(root: string): ActionKind<'tailscale', BeforeTailscale> {
+  const below = (path: string): string => `${root}${path}`;
+  const files = [FILES.daemon, FILES.client, FILES.unit, FILES.defaults].map(below);
+  const folders = FOLDERS.map(below);
+  return {
+    key: () => 'tailscale',
+    describe: ({ url }) => `install Tailscale from ${url}`,
+    async before(_action, context) {
+      const there = await filesAs(context, 'root');
+      const states = await Promise.all(
+        [...files, ...folders].map(async (path) => ({ path, is: await there.stat(path) })),
+      );
+      return { absent: states.filter(({ is }) => is === null).map(({ path }) => path) };
+    },
+    async apply({ url }, context) {
+      const { machine, progress, signal } = context;
+      progress(`fetching ${url}`);
+      const tarball = await fetchChecked(url, signal);
+      progress('installing it');
+      const argv = ['sh', '-euc', INSTALL, 'sh', ...files] as const;
+      await perform(
+        machine,
+        { argv: [...argv], as: 'root', input: Readable.from([tarball]), signal },
+        { what: 'install Tailscale', hint: 'install it by hand (https://tailscale.com/download), then run this again' },
+      );
+      await asRoot(context, ['systemctl', 'daemon-reload'], 'let systemd read its units');
+      await asRoot(context, ['systemctl', 'enable', '--now', UNIT], 'start tailscaled');
+    },
+    async undo(_action, { absent }, context) {
+      const there = await filesAs(context, 'root');
+      if (!absent.includes(below(FILES.daemon))) return;
+      await leave(context);
+      if ((await there.stat(below(FILES.unit))) !== null) {
+        await asRoot(context, ['systemctl', 'disable', '--now', UNIT], 'stop tailscaled');
+      }
+      for (const path of absent) {
+        if (files.includes(path)) await there.remove(path);
+        else if (folders.includes(path)) await there.removeFolder(path);
+      }
+      await asRoot(context, ['systemctl', 'daemon-reload'], 'let systemd read its units');
+    },
+  };
+}
+
+/** tailscaled's defaults are a person's once they are there. */
+const INSTALL = `folder=$(mktemp -d)
+trap 'rm -rf -- "$folder"' EXIT
+tar -xzf - -C "$folder"
+from=$(dirname -- "$(find "$folder" -name tailscaled -type f | head -n 1)")
+put() {
+  mkdir -p -- "\${3%/*}"
+  cp -- "$from/$2" "$3.new"
+  chmod -- "$1" "$3.new"
+  mv -f -- "$3.new" "$3"
+}
+put 755 tailscaled "$1"
+put 755 tailscale "$2"
+put 644 systemd/tailscaled.service "$3"
+if ! [ -e "$4" ]; then put 644 systemd/tailscaled.defaults "$4"; fi`;
+
+async function fetchChecked(url: string, signal: AbortSignal): Promise<Buffer> {
+  const inTime = AbortSignal.any([signal, AbortSignal.timeout(FETCH_MS)]);
+  const [tarball, sum] = await Promise.all([fetchBytes(url, inTime), fetchBytes(`${url}.sha256`, inTime)]).catch(
+    (error: unknown) => {
+      signal.throwIfAborted();
+      throw error;
+    },
+  );
+  const expected = /^[0-9a-f]{64}\b/.exec(sum.toString('latin1').trim())?.[0];
+  if (expected !== createHash('sha256').update(tarball).digest('hex')) {
+    throw unfetched(`${url} does not have the SHA-256 that stands beside it`);
+  }
+  return tarball;
+}
+
+async function fetchBytes(url: string, signal: AbortSignal): Promise<Buffer> {
+  try {
+    const response = await fetch(url, { signal });
+    if (!response.ok) throw unfetched(`${url} answered ${response.status}`);
+    return Buffer.from(await response.arrayBuffer());
+  } catch (cause) {
+    if (cause instanceof FederationError) throw cause;
+    throw unfetched(`${url} can’t be fetched from here`, cause);
+  }
+}
+
+function unfetched(message: string, cause?: unknown): FederationError {
+  return new FederationError('STEP_FAILED', message, {
+    hint: 'install Tailscale on the machine by hand, name another place with --tailscale-url, or see to the network here',
+    cause,
+  });
+}
+
+/** So that the machine does not stay in the tailnet's list; where that can't be, it is removed there by hand. */
+async function leave({ machine, signal }: Context): Promise<void> {
+  const inTime = AbortSignal.any([signal, AbortSignal.timeout(LOGOUT_MS)]);
+  await machine.run({ argv: ['tailscale', 'logout'], as: 'root', signal: inTime }).catch(() => undefined);
+  signal.throwIfAborted();
+}
+
+async function asRoot({ machine, signal }: Context, argv: [string, ...string[]], what: string): Promise<void> {
+  await perform(machine, { argv, as: 'root', signal }, { what, hint: `systemctl status ${UNIT}` });
+}

@@ -1,0 +1,113 @@
+import { join } from 'node:path/posix';
+import { setTimeout as pause } from 'node:timers/promises';
+import { z } from 'zod';
+import { ERROR_CODES, FederationError } from '#src/core/errors.ts';
+import { WORKER_RECORD_FILE } from '#src/core/worker-record.ts';
+import type { ActionOf } from '#src/deploy/action.ts';
+import type { Context } from '#src/deploy/actions/context.ts';
+import { filesAs } from '#src/deploy/actions/context.ts';
+import { jsonAs } from '#src/deploy/actions/json.ts';
+import type { ActionKind } from '#src/deploy/actions/kind.ts';
+
+const LIGHT_MS = 60_000;
+const NODE_HOST_MS = 240_000;
+const ASK_MS = 250;
+/** What it says meanwhile, at most this often. */
+const SAY_MS = 5000;
+/** A refused token makes it ask for approval at once: only what lasts is how it stands. */
+const SETTLED_MS = 3000;
+
+const recordSchema = z.object({
+  pid: z.int(),
+  fingerprint: z.string(),
+  hub: z.string(),
+  link: z.enum(['connecting', 'waiting', 'refused', 'member']),
+  held: z.string().nullable(),
+  problem: z.object({ code: z.enum(ERROR_CODES), message: z.string(), hint: z.string().optional() }).nullable(),
+  nodeHost: z.string(),
+  nodeHostProblem: z.string().nullable(),
+});
+type Standing = z.infer<typeof recordSchema>;
+
+export const workerReady: ActionKind<'worker-ready'> = {
+  key: () => null,
+  describe: ({ nodeHost, approval }) =>
+    approval === 'needed'
+      ? 'wait until the worker asks the hub to be let in'
+      : `wait until the worker is a member${nodeHost ? ' and its node host connected' : ''}`,
+  before: () => Promise.resolve(null),
+  apply: waitForWorker,
+  undo: () => Promise.resolve(),
+};
+
+async function waitForWorker(action: ActionOf<'worker-ready'>, context: Context): Promise<void> {
+  const { signal, progress } = context;
+  const withinMs = action.nodeHost ? NODE_HOST_MS : LIGHT_MS;
+  const startedAt = performance.now();
+  let standing: Standing | null = null;
+  let link: Standing['link'] | undefined;
+  let since = startedAt;
+  let saidAt = startedAt;
+  while (performance.now() - startedAt < withinMs) {
+    const found = await readStanding(context);
+    if (found?.link !== link) since = performance.now();
+    link = found?.link;
+    standing = found;
+    if (standing !== null && isSettled(standing, action, context, performance.now() - since)) return;
+    if (performance.now() - saidAt > SAY_MS) {
+      saidAt = performance.now();
+      progress(textOf(standing, action));
+    }
+    await pause(ASK_MS, undefined, { signal });
+  }
+  throw new FederationError('START_FAILED', `${textOf(standing, action)}, after ${Math.round(withinMs / 1000)} s`, {
+    hint: standing?.problem?.hint ?? 'journalctl -u openclaw-worker (or --user), and: deploy-federation doctor',
+  });
+}
+
+/** Whether that is what is waited for. Throws where it never will be. */
+function isSettled(
+  { link, held, problem, fingerprint, nodeHost }: Standing,
+  { nodeHost: hasNodeHost, approval }: ActionOf<'worker-ready'>,
+  { progress }: Context,
+  forMs: number,
+): boolean {
+  if (link === 'member') return !hasNodeHost || nodeHost === 'connected';
+  const approve = `on the master: manage-federation approve ${fingerprint}`;
+  if (link === 'waiting' && approval === 'needed') {
+    progress(`it waits for approval${held === null ? '' : ` (${held})`}; ${approve}`);
+    return true;
+  }
+  if (forMs < SETTLED_MS) return false;
+  if (link === 'refused' && problem !== null) {
+    throw new FederationError(problem.code, problem.message, problem.hint === undefined ? {} : { hint: problem.hint });
+  }
+  if (link === 'waiting') {
+    const why = held === null ? 'the join token did not let it in' : held;
+    throw new FederationError('HELD', `the worker waits for approval: ${why}`, { hint: approve });
+  }
+  return false;
+}
+
+function textOf(standing: Standing | null, { nodeHost }: ActionOf<'worker-ready'>): string {
+  if (standing === null) return 'the worker has not said how it stands';
+  const { link, hub, problem, nodeHostProblem } = standing;
+  if (link === 'member' && nodeHost) return `its node host is not connected${because(nodeHostProblem)}`;
+  return `its link to ${hub}: ${link}${because(problem?.message ?? null)}`;
+}
+
+function because(problem: string | null): string {
+  return problem === null ? '' : ` (${problem})`;
+}
+
+/** Null where no worker daemon runs. */
+async function readStanding(context: Context): Promise<Standing | null> {
+  const { machine, place, signal } = context;
+  const bytes = await (await filesAs(context, 'person')).read(join(place.workerHome, WORKER_RECORD_FILE));
+  if (bytes === null) return null;
+  const record = jsonAs(recordSchema, bytes.toString('utf8'));
+  if (record === null) return null;
+  // One that was killed leaves its record behind.
+  const looked = await machine.run({ argv: ['test', '-d', `/proc/${record.pid}`], as: 'login', signal });
+  return looked.code === 0 ? record : null;
+}

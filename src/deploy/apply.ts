@@ -1,0 +1,160 @@
+import { createHash } from 'node:crypto';
+import { dirname } from 'node:path/posix';
+import { isDeepStrictEqual } from 'node:util';
+import { FederationError } from '#src/core/errors.ts';
+import type { Action, Plan, Step } from '#src/deploy/action.ts';
+import type { Context } from '#src/deploy/actions/context.ts';
+import { keeperOf } from '#src/deploy/actions/context.ts';
+import type { IsOurs } from '#src/deploy/actions/kind.ts';
+import { kindOf } from '#src/deploy/actions/kinds.ts';
+import type { DeploymentRecord, RecordEntry } from '#src/deploy/record.ts';
+import { readRecord, writeRecord } from '#src/deploy/record-file.ts';
+import type { Wanted } from '#src/deploy/wanted.ts';
+
+export interface Applying {
+  readonly wanted: Wanted;
+  /** With the id of the step. */
+  readonly onStep: (id: string, how: 'begun' | 'done' | 'failed') => void;
+}
+
+/** A deployment stopped in the middle. `code` and hint are those of what stopped it. */
+export class DeploymentStopped extends FederationError {
+  readonly done: readonly Step[];
+  readonly left: readonly Step[];
+
+  constructor(error: FederationError, steps: { readonly done: readonly Step[]; readonly left: readonly Step[] }) {
+    super(error.code, error.message, { ...(error.hint === undefined ? {} : { hint: error.hint }), cause: error });
+    this.done = steps.done;
+    this.left = steps.left;
+  }
+}
+
+/**
+ * Carries a plan out, one action after the other. How each thing was before is durable before it is changed, so that
+ * this may be cut off anywhere and be run again, or taken back. Throws DeploymentStopped.
+ */
+export async function applyPlan(plan: Plan, context: Context, { wanted, onStep }: Applying): Promise<void> {
+  const log = await openLog(context, wanted);
+  for (const [at, step] of plan.steps.entries()) {
+    onStep(step.id, 'begun');
+    try {
+      for (const action of step.actions) {
+        context.signal.throwIfAborted();
+        await log.around(step, action, () => kindOf(action).apply(action, context));
+      }
+    } catch (error) {
+      onStep(step.id, 'failed');
+      const stopped = explain(error, step, context.signal);
+      throw new DeploymentStopped(stopped, { done: plan.steps.slice(0, at), left: plan.steps.slice(at) });
+    }
+    onStep(step.id, 'done');
+  }
+  await log.finish();
+}
+
+function explain(error: unknown, step: Step, signal: AbortSignal): FederationError {
+  const goOn = 'the same with --resume';
+  if (signal.aborted) {
+    const message = `stopped before this was so: ${step.title}`;
+    return new FederationError('STEP_FAILED', message, { hint: `to go on: ${goOn}`, cause: error });
+  }
+  // Anything else is a bug.
+  if (!(error instanceof FederationError)) throw error;
+  const hint = error.hint === undefined ? `mend that, then ${goOn}` : `${error.hint}; then ${goOn}`;
+  return new FederationError(error.code, error.message, { hint, cause: error });
+}
+
+interface Log {
+  /** Does a change of the machine that is in the record before it begins. */
+  around(step: Step, action: Action, change: () => Promise<void>): Promise<void>;
+  finish(): Promise<void>;
+}
+
+async function openLog(context: Context, wanted: Wanted): Promise<Log> {
+  const found = await readRecord(context);
+  let record: DeploymentRecord = found ?? { version: 1, wanted, state: 'applying', entries: [] };
+  const isAsWanted = isDeepStrictEqual(found?.wanted, wanted);
+
+  async function keep(change: Partial<DeploymentRecord>): Promise<void> {
+    const next = { ...record, wanted, ...change };
+    await writeRecord(context, next);
+    record = next;
+  }
+
+  async function begin(step: Step, action: Action, key: string): Promise<void> {
+    if (record.entries.length === 0) record = { ...record, entries: [await ownEntry(context)] };
+    const earlier = record.entries.find((entry) => entry.key === key);
+    const entry = await entryOf({ step, action, key, earlier: earlier ?? null }, context);
+    const done = record.entries.map((each): RecordEntry => ({ ...each, state: 'done' }));
+    const entries = earlier === undefined ? [...done, entry] : done.map((each) => (each.key === key ? entry : each));
+    await keep({ state: 'applying', entries });
+  }
+
+  return {
+    async around(step, action, change) {
+      const key = kindOf(action).key(action);
+      if (key !== null) await begin(step, action, key);
+      await change();
+    },
+    async finish() {
+      if (record.state === 'deployed' && isAsWanted) return;
+      const entries = record.entries.length === 0 ? [await ownEntry(context)] : record.entries;
+      await keep({ state: 'deployed', entries: entries.map((entry) => ({ ...entry, state: 'done' })) });
+    },
+  };
+}
+
+interface Beginning {
+  readonly step: Step;
+  readonly action: Action;
+  readonly key: string;
+  readonly earlier: RecordEntry | null;
+}
+
+async function entryOf({ step, action, key, earlier }: Beginning, context: Context): Promise<RecordEntry> {
+  const kind = kindOf(action);
+  const before = earlier === null ? await kind.before(action, context) : earlier.before;
+  const known = earlier?.action.do === action.do ? earlier.action : null;
+  return {
+    key,
+    step: step.id,
+    action: kind.remember?.(action, known) ?? action,
+    before,
+    wrote: await contents(action, earlier, context),
+    state: 'begun',
+  };
+}
+
+/** What a person has written is not ours because we write it again with something of ours in it. */
+async function contents(action: Action, earlier: RecordEntry | null, context: Context): Promise<readonly string[]> {
+  const known = earlier?.wrote ?? [];
+  const content = await kindOf(action).content?.(action, context);
+  if (content === undefined) return known;
+  const { now, next } = content;
+  const isTheirs = earlier?.state === 'done' && now !== null && !isOursBy(known)(now);
+  return isTheirs ? known : [...new Set([...known, sha256(next)])];
+}
+
+/** Whether a content is one of those that the record names. */
+export function isOursBy(wrote: readonly string[]): IsOurs {
+  return (content) => wrote.includes(sha256(content));
+}
+
+function sha256(content: string | Buffer): string {
+  return createHash('sha256').update(content).digest('hex');
+}
+
+/** The record and its folder are a change of the machine too: the first one. */
+async function ownEntry(context: Context): Promise<RecordEntry> {
+  const action: Action = {
+    do: 'folder',
+    path: dirname(context.place.record),
+    mode: 0o700,
+    owner: keeperOf(context.place),
+  };
+  const before = await kindOf(action).before(action, context);
+  return { key: RECORD_KEY, step: 'record', action, before, wrote: [], state: 'done' };
+}
+
+/** Key of the entry for the record itself. */
+export const RECORD_KEY = 'record';

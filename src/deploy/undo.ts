@@ -1,0 +1,103 @@
+import { FederationError } from '#src/core/errors.ts';
+import type { Action } from '#src/deploy/action.ts';
+import type { Context } from '#src/deploy/actions/context.ts';
+import { kindOf } from '#src/deploy/actions/kinds.ts';
+import { isOursBy, RECORD_KEY } from '#src/deploy/apply.ts';
+import type { Place } from '#src/deploy/place.ts';
+import type { DeploymentRecord, RecordEntry } from '#src/deploy/record.ts';
+import { writeRecord } from '#src/deploy/record-file.ts';
+
+export interface Undoing {
+  /** Leaves the homes of hub and worker, and what of the record takes them away another time. */
+  readonly keepData: boolean;
+  /** With the id of the step whose changes are taken back. */
+  readonly onStep: (id: string, how: 'begun' | 'done' | 'failed') => void;
+}
+
+/**
+ * Takes back all that a record says, the last first, and removes the record when nothing of it is left. What can't be
+ * taken back does not keep the rest from it: it stays in the record, and STEP_FAILED names it at the end.
+ */
+export async function undoDeployment(
+  record: DeploymentRecord,
+  context: Context,
+  { keepData, onStep }: Undoing,
+): Promise<void> {
+  const failures: string[] = [];
+  let entries = record.entries;
+  await remember(context, { ...record, state: 'removing' });
+  const isKept = ({ action }: RecordEntry): boolean => keepData && isData(action, context.place);
+  const order = undoOrder(entries.filter((entry) => entry.key !== RECORD_KEY && !isKept(entry)));
+  const steps = stepNews(order, onStep);
+  for (const entry of order) {
+    context.signal.throwIfAborted();
+    steps.begin(entry);
+    try {
+      await undoEntry(entry, context);
+      entries = entries.filter((each) => each !== entry);
+      await remember(context, { ...record, state: 'removing', entries });
+      steps.end(entry, true);
+    } catch (error) {
+      context.signal.throwIfAborted();
+      if (!(error instanceof FederationError)) throw error;
+      failures.push(error.hint === undefined ? error.message : `${error.message} (${error.hint})`);
+      steps.end(entry, false);
+    }
+  }
+  if (failures.length > 0) {
+    throw new FederationError('STEP_FAILED', `not all could be taken back: ${failures.join('; ')}`, {
+      hint: 'mend that, then run it again: deploy-federation uninstall',
+    });
+  }
+  if (entries.some((entry) => entry.key !== RECORD_KEY)) return;
+  onStep(RECORD_KEY, 'begun');
+  for (const entry of entries) await undoEntry(entry, context);
+  onStep(RECORD_KEY, 'done');
+}
+
+/** A full disk must not keep what fills it: without this line of the record, an entry is taken back once more. */
+async function remember(context: Context, record: DeploymentRecord): Promise<void> {
+  try {
+    await writeRecord(context, record);
+  } catch (error) {
+    if (!(error instanceof FederationError) || error.code !== 'DISK_FULL') throw error;
+  }
+}
+
+/** systemd reads its units once more when their files are gone. */
+function undoOrder(entries: readonly RecordEntry[]): readonly RecordEntry[] {
+  const isReload = ({ action }: RecordEntry): boolean => action.do === 'reload';
+  const lastFirst = entries.toReversed();
+  return [...lastFirst.filter((entry) => !isReload(entry)), ...lastFirst.filter(isReload)];
+}
+
+/** Homes of the daemons with what is in them, and the user whose one of them is. */
+function isData(action: Action, { hubHome, workerHome }: Place): boolean {
+  if (action.do === 'user') return true;
+  if (action.do !== 'folder' && action.do !== 'write') return false;
+  return [hubHome, workerHome].some((home) => `${action.path}/`.startsWith(`${home}/`));
+}
+
+function undoEntry({ action, before, wrote }: RecordEntry, context: Context): Promise<void> {
+  return kindOf(action).undo(action, before, context, isOursBy(wrote));
+}
+
+/** A step is taken back when its last entry is. */
+function stepNews(order: readonly RecordEntry[], onStep: Undoing['onStep']) {
+  const left = Map.groupBy(order, ({ step }) => step);
+  const begun = new Set<string>();
+  const failed = new Set<string>();
+  return {
+    begin({ step }: RecordEntry): void {
+      if (!begun.has(step)) onStep(step, 'begun');
+      begun.add(step);
+    },
+    end(entry: RecordEntry, succeeded: boolean): void {
+      const { step } = entry;
+      if (!succeeded) failed.add(step);
+      const rest = (left.get(step) ?? []).filter((each) => each !== entry);
+      left.set(step, rest);
+      if (rest.length === 0) onStep(step, failed.has(step) ? 'failed' : 'done');
+    },
+  };
+}

@@ -25,7 +25,8 @@ function runtimeBase(environment: NodeJS.ProcessEnv): string {
     return join(given, name);
   }
   const uid = process.getuid?.() ?? 0;
-  return uid === 0 ? join('/run', name) : join('/tmp', `${name}-${uid}`);
+  // /run/openclaw-federation itself is the machine's: its hub's operator passes through, who may be anybody.
+  return join(uid === 0 ? '/run' : '/tmp', `${name}-${uid}`);
 }
 
 async function ensurePrivate(directory: string): Promise<void> {

@@ -49,9 +49,17 @@ const WORDS = /^(?:Exec[A-Za-z]+|Environment)=/;
 function renderLine(line: string, values: Partial<UnitValues>): string {
   const escape = WORDS.test(line) ? escapedWord : escapedText;
   const rendered = line.replaceAll(/@([A-Z_]+)@/g, (_, name: string) => escape(name, valueOf(name, values)));
+  if (rendered === line) return line;
   // There is no escape for it outside of words: the next line would become a part of this one.
-  if (rendered !== line && rendered.endsWith('\\')) throw inexpressible(line.slice(line.indexOf('@')), 'ends with \\');
+  if (rendered.endsWith('\\')) throw inexpressible(nameIn(line), 'ends with a backslash');
+  // Escaped or not, systemd takes no program of such a name.
+  if (/^Exec\w+=\S*\\x(?:22|27|5c)/.test(rendered)) throw inexpressible(nameIn(line), 'holds a quote or a backslash');
   return rendered;
+}
+
+/** The first placeholder of a line. */
+function nameIn(line: string): string {
+  return /@([A-Z_]+)@/.exec(line)?.[1] ?? '';
 }
 
 function valueOf(name: string, values: Partial<UnitValues>): string {

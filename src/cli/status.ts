@@ -28,8 +28,8 @@ function statusFacts({ nodes, gateway, tailnet, ...status }: Status): [string, s
 function tailnetText({ state, addresses, dnsName, problem }: Status['tailnet']): string {
   const reason = problem === null ? '' : `: ${problem}`;
   if (state === 'absent') return `not there${reason}`;
-  if (state !== 'Running') return `${state}${reason}  (tailscale status)`;
-  return `${dnsName ?? 'no name'}, ${addresses.join(', ') || 'no address'}${reason}`;
+  if (addresses.length === 0) return `${state}${reason}  (tailscale status)`;
+  return `${dnsName ?? 'no name'}, ${addresses.join(', ')}${reason}`;
 }
 
 function gatewayText({ state, url, version, problem }: Status['gateway']): string {

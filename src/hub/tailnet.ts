@@ -54,7 +54,7 @@ export function followTailnet(options: TailnetOptions): TailnetListeners {
     for await (const tailnet of watched.watch(signal)) {
       now = tailnet;
       const { state, addresses, dnsName, problem } = tailnet;
-      if (state === 'Running') log.info('this machine is in its tailnet', { addresses, dnsName });
+      if (addresses.length > 0) log.info('this machine is in its tailnet', { state, addresses, dnsName });
       else log.warn('this machine is not in its tailnet', { state, problem });
       move(addresses.filter((address) => !isCovered(own, address)));
     }

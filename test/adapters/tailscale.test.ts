@@ -53,7 +53,12 @@ describe('its status', () => {
     expect(daemon.requests).toEqual([{ path: '/localapi/v0/status?peers=false', host: 'local-tailscaled.sock' }]);
   });
 
-  test('has no addresses unless it runs: those that it had are on no interface', async () => {
+  test('has its addresses as soon as it starts', async () => {
+    daemon.status = { ...running(), BackendState: 'Starting' };
+    expect(await tailscale.status(stopping.signal)).toEqual({ ...VPS, state: 'Starting' });
+  });
+
+  test('has no addresses while it is stopped: those that it had are on no interface', async () => {
     daemon.status = stopped();
     expect(await tailscale.status(stopping.signal)).toMatchObject({ state: 'Stopped', addresses: [] });
   });

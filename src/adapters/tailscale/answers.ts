@@ -8,7 +8,7 @@ export interface Tailnet {
    * Starting, Running, InUseOtherUser.
    */
   readonly state: string;
-  /** This machine's own, IPv4 first; none unless it is Running, for no other state has them on the interface. */
+  /** This machine's own, IPv4 first; none in a state that has them on no interface. */
   readonly addresses: readonly string[];
   /** Full name, without the dot at its end. */
   readonly dnsName: string | null;
@@ -80,13 +80,16 @@ const whoisSchema = z.object({
   UserProfile: z.object({ LoginName: z.string() }).nullish(),
 });
 
+/** It is Starting until it has met a relay or a peer, which takes seconds; its addresses are there before. */
+const UP: ReadonlySet<string> = new Set(['Starting', 'Running']);
+
 /** Throws what JSON.parse or zod throw. A peer that does not fit is left out, so that it hides no other. */
 export function readStatus(text: string): { readonly tailnet: Tailnet; readonly peers: readonly TailnetPeer[] } {
   const { BackendState, TailscaleIPs, Self, Peer } = statusSchema.parse(JSON.parse(text));
   return {
     tailnet: {
       state: BackendState,
-      addresses: BackendState === 'Running' ? TailscaleIPs : [],
+      addresses: UP.has(BackendState) ? TailscaleIPs : [],
       dnsName: Self?.DNSName ?? null,
       hostName: Self?.HostName ?? null,
       problem: null,

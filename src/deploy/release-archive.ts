@@ -122,6 +122,7 @@ async function* tarChunks(layout: string, onBytes: (bytes: number) => void): Asy
     buffer: { stdout: false },
     reject: false,
   });
+  let isWhole = false;
   try {
     let bytes = 0;
     for await (const chunk of child.stdout as AsyncIterable<Buffer>) {
@@ -129,8 +130,10 @@ async function* tarChunks(layout: string, onBytes: (bytes: number) => void): Asy
       onBytes(bytes);
       yield chunk;
     }
+    isWhole = true;
   } finally {
-    child.kill();
+    // Whoever reads has gone.
+    if (!isWhole) child.kill();
   }
   const { failed, stderr } = await child;
   if (failed) {

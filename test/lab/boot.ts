@@ -1,8 +1,12 @@
 import { spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
+import { existsSync } from 'node:fs';
 import { open, readFile } from 'node:fs/promises';
 import { eventually } from '../support/eventually.ts';
+
+/** What a tailnet needs. A machine starts without it. */
+export const TUN = '/dev/net/tun';
 
 /** systemd-nspawn ends with this where the machine asked to be started again. */
 const REBOOT = 133;
@@ -26,6 +30,8 @@ export interface Power {
   /** Id, on this host, of the machine's first process; null where it does not run. */
   leader(): Promise<number | null>;
   on(): Promise<void>;
+  /** True until it is off for good: throughout a reboot too. */
+  isOn(): boolean;
   /** Resolves when nothing of it runs any more. */
   off(): Promise<void>;
 }
@@ -77,6 +83,7 @@ export function powerOf(boot: Boot): Power {
       if (nspawn !== null) throw new Error(`${boot.hostname} is on already`);
       await start();
     },
+    isOn: () => nspawn !== null,
     async off() {
       await eventually(`${boot.hostname} is off`, () => nspawn === null, 60_000);
       await ended;
@@ -99,7 +106,7 @@ function nspawnArgv({ id, hostname, root }: Boot, namespace: string): string[] {
     '--timezone=off',
     '--link-journal=no',
     '--capability=CAP_NET_ADMIN',
-    '--bind=/dev/net/tun',
+    ...(existsSync(TUN) ? [`--bind=${TUN}`] : []),
     '--console=pipe',
   ];
 }

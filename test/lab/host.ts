@@ -14,14 +14,14 @@ const PACKAGES = {
   tar: 'tar',
 };
 
-const FOLDERS = ['/usr/local/sbin', '/usr/local/bin', '/usr/sbin', '/usr/bin', '/sbin', '/bin'];
+const FOLDERS = ['/usr/local/sbin', '/usr/local/bin', '/usr/sbin', '/usr/bin', '/sbin', '/bin', '/usr/local/go/bin'];
 
 /** Names of the programs that this host lacks. */
 export function missingPrograms(): string[] {
   return Object.keys(PACKAGES).filter((program) => programOnHost(program) === null);
 }
 
-/** Path of a program, on PATH or where Debian keeps those of root. */
+/** Path of a program, on PATH or where Debian keeps those of root and Go's makers theirs. */
 export function programOnHost(program: string): string | null {
   const folders = [...(process.env['PATH'] ?? '').split(':'), ...FOLDERS];
   return folders.map((folder) => `${folder}/${program}`).find((path) => existsSync(path)) ?? null;

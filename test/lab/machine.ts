@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs';
-import { appendFile, chmod, mkdir, writeFile } from 'node:fs/promises';
+import { appendFile, chmod, mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { eventually } from '../support/eventually.ts';
 import type { Power } from './boot.ts';
@@ -84,12 +84,13 @@ const REBOOT = 39;
 export async function makeMachine(lab: Run, network: Network, parts: MachineParts): Promise<Machine> {
   const { name, address } = parts;
   const root = await layOut(lab, parts);
+  const console = join(lab.folder, name, 'console');
   const power = powerOf({
     id: network.namespace(name),
     hostname: name,
     root,
     cgroup: makeCgroup(network.namespace(name)),
-    console: join(lab.folder, name, 'console'),
+    console,
     plug: () => network.plug(name, address),
     unplug: () => network.remove(name),
   });
@@ -112,11 +113,11 @@ export async function makeMachine(lab: Run, network: Network, parts: MachinePart
     async write(path, content, { owner = 'root', mode = '644' } = {}) {
       await machine.succeed(['sh', '-ec', WRITE, 'sh', path, mode, owner], { input: content });
     },
-    state: () => untilUp(power, name),
+    state: () => untilUp(power, name, console),
     async reboot() {
       const before = await signal(REBOOT);
       await eventually(`${name} starts again`, async () => ![null, before].includes(await power.leader()), 60_000);
-      await untilUp(power, name);
+      await untilUp(power, name, console);
     },
     async crash() {
       await signal(9);
@@ -128,7 +129,7 @@ export async function makeMachine(lab: Run, network: Network, parts: MachinePart
     },
     async start() {
       await power.on();
-      await untilUp(power, name);
+      await untilUp(power, name, console);
     },
     cut: () => network.cut(name),
     unplug: () => network.unplug(name),
@@ -185,10 +186,11 @@ async function enter(power: Power, name: string, argv: readonly string[]): Promi
 }
 
 /** In the middle of a start there is nothing to ask yet: that too is not up. */
-async function untilUp(power: Power, name: string): Promise<string> {
+async function untilUp(power: Power, name: string, console: string): Promise<string> {
   return eventually(
     `${name} is up`,
     async () => {
+      if (!power.isOn()) throw new Error(`${name} is off: ${(await readFile(console, 'utf8')).slice(-1000)}`);
       if ((await power.leader()) === null) return false;
       const { stdout } = await run(await enter(power, name, ['systemctl', 'is-system-running']));
       return /^(running|degraded)$/m.exec(stdout)?.[1];

@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs';
 import { mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import { TUN } from './boot.ts';
 import { CACHE } from './cache.ts';
 import { unifiedCgroups } from './cgroups.ts';
 import { run } from './command.ts';
@@ -47,7 +48,7 @@ async function mountObstacle(): Promise<string | null> {
 }
 
 function tailnetObstacle(): string | null {
-  if (!existsSync('/dev/net/tun')) return 'there is no /dev/net/tun';
+  if (!existsSync(TUN)) return `there is no ${TUN}`;
   const missing = TAILNET_PROGRAMS.filter((program) => programOnHost(program) === null);
   if (programOnHost('go') === null && missing.length > 0) {
     return `there is no go to build what is missing: ${missing.join(', ')}`;

@@ -1,5 +1,5 @@
 import { readdir, readFile, realpath, stat } from 'node:fs/promises';
-import { basename, dirname, join, relative, sep } from 'node:path';
+import { basename, dirname, join, sep } from 'node:path';
 import { z } from 'zod';
 import { FederationError } from '#src/core/errors.ts';
 
@@ -153,11 +153,11 @@ function isLeftOut(name: string, path: string, bundles: boolean): boolean {
   return (path === 'node_modules' && !bundles) || LEFT_OUT.test(path) || MANUALS[name]?.test(path) === true;
 }
 
-/** Where a link in a package leads to. Throws STEP_FAILED where that is outside: nobody published it. */
+/** Where a link in a package leads to. Throws STEP_FAILED where that is outside, or nowhere: nobody published it. */
 async function inside(from: string, path: string): Promise<string> {
-  const target = await realpath(join(from, path));
-  if (!relative(from, target).startsWith('..')) return target;
-  throw new FederationError('STEP_FAILED', `${join(from, path)} leads out of its package`, {
+  const target = await realpath(join(from, path)).catch(() => null);
+  if (target !== null && target.startsWith(from + sep)) return target;
+  throw new FederationError('STEP_FAILED', `the link ${join(from, path)} leads out of its package`, {
     hint: 'install openclaw-federation again',
   });
 }

@@ -78,7 +78,7 @@ async function nodePackage(
     : await execa('tar', ['-xzf', join(folder, `${name}-${version}.tgz`), '-C', folder], { reject: false });
   const from = join(folder, 'package');
   if (!unpacked.failed && (await isFile(join(from, NODE_PROGRAM)))) return { ...shipped, from };
-  const [problem = 'it holds no Node'] = unpacked.stderr.trim().split('\n').slice(-1);
+  const problem = unpacked.stderr.trim().split('\n').at(-1) || 'it holds no Node';
   throw new FederationError('STEP_FAILED', `can’t fetch ${name} ${version}: ${problem}`, {
     hint: 'check that npm’s registry can be reached from here; or install Node.js 24.16 or newer there',
   });
@@ -135,10 +135,14 @@ async function* tarChunks(layout: string, onBytes: (bytes: number) => void): Asy
     // Whoever reads has gone.
     if (!isWhole) child.kill();
   }
-  const { failed, stderr } = await child;
+  const { failed, stderr, shortMessage } = await child;
   if (failed) {
-    throw new FederationError('STEP_FAILED', `can’t pack the release: ${stderr.trim().split('\n').at(-1) ?? ''}`, {
-      hint: 'see that tar is installed here, and that this package can be read',
-    });
+    throw new FederationError(
+      'STEP_FAILED',
+      `can’t pack the release: ${stderr.trim().split('\n').at(-1) || shortMessage}`,
+      {
+        hint: 'see that tar is installed here, and that this package can be read',
+      },
+    );
   }
 }

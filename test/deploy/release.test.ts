@@ -168,7 +168,7 @@ describe('a release', () => {
     const action = await actionFor();
     const context = contextOn(thisMachine());
     await symlink('gone', join(packageFolder, 'dist/link.js'));
-    await expect(release.apply(action, context)).rejects.toThrow();
+    await expect(release.apply(action, context)).rejects.toMatchObject({ code: 'STEP_FAILED' });
     await expect(stat(action.path)).rejects.toMatchObject({ code: 'ENOENT' });
   });
 

@@ -1,0 +1,303 @@
+import { inLab } from './promise.ts';
+import type { Kept } from './promise.ts';
+
+const ONE_MASTER =
+  'one hub, which every node dials: a home network lets connections out and none in, and one place says who is a member';
+
+/** A mesh of gateways, as a plugin of OpenClaw. */
+export const MATRIX: readonly Kept[] = [
+  {
+    row: 'M-01',
+    promise: 'openclaw plugins install, then a restart of the gateway',
+    proof: inLab(
+      'master',
+      'a package of its own, and deploy-federation sets up the rest: a daemon outlives the gateway’s restarts, and a machine without OpenClaw can be a node',
+    ),
+  },
+  {
+    row: 'M-02',
+    promise: 'MIT, ES modules, versions',
+    proof: { decision: 'the same, and CHANGELOG.md says what changed' },
+  },
+  { row: 'M-03', promise: 'no leader, no consensus', proof: { open: 'leadership', decision: ONE_MASTER } },
+  { row: 'M-04', promise: 'models of other nodes', proof: { open: 'models' } },
+  { row: 'M-05', promise: 'work is handed to an agent elsewhere', proof: { open: 'handoff' } },
+  {
+    row: 'M-06',
+    promise: 'commands and files without a handoff',
+    proof: { open: 'chat', decision: 'exec is there; files and the agent’s tools are to come' },
+  },
+  { row: 'M-07', promise: 'discovery by gossip', proof: { decision: `${ONE_MASTER}; nodes need not know each other` } },
+  { row: 'M-08', promise: 'a backup takes over when a node dies', proof: { open: 'models' } },
+  {
+    row: 'M-09',
+    promise: 'a document by which an agent asks five questions and writes the config',
+    proof: {
+      decision:
+        'deploy-federation without arguments asks a person what it needs; for an agent each question is a flag, --dry-run --json shows the plan, and --yes carries it out. No file has to be written',
+    },
+  },
+  {
+    row: 'M-10',
+    promise: 'a template for a public node that listens on 19000',
+    proof: inLab(
+      'master',
+      'a role in the place of a template: the master listens on 19000, on the tailnet and not in public',
+    ),
+  },
+  {
+    row: 'M-11',
+    promise: 'a template for an internal node that only dials out',
+    proof: inLab('light', 'every worker and hybrid is one'),
+  },
+  {
+    row: 'M-12',
+    promise: 'a template for a node at home that borrows models',
+    proof: {
+      open: 'models',
+      decision: 'a hybrid; it needs no template, for who may use which model is said once, on the hub',
+    },
+  },
+  {
+    row: 'M-13',
+    promise: 'nodeId, required and unique',
+    proof: {
+      test: 'test/hub/membership.test.ts',
+      name: 'a name that is taken is held until --replace, which puts the former holder out with all that it runs',
+    },
+  },
+  {
+    row: 'M-14',
+    promise: 'one secret of 16 characters on all nodes',
+    proof: {
+      test: 'test/link/accept.test.ts',
+      name: 'a signature of another key is refused and nobody is asked to admit it',
+      decision: 'a key of its own for each node: one that is lost puts one node out, and not all of them at risk',
+    },
+  },
+  {
+    row: 'M-15',
+    promise: 'listen, off',
+    proof: { decision: 'not a choice: the hub listens, and a worker never does but on loopback' },
+  },
+  {
+    row: 'M-16',
+    promise: 'listenHost 0.0.0.0',
+    proof: {
+      test: 'test/core/settings.test.ts',
+      name: 'these are all settings, with their environment names and what they are without',
+      decision: 'hub.address, 127.0.0.1, and the tailnet’s address where it is used',
+    },
+  },
+  {
+    row: 'M-17',
+    promise: 'listenPort 19000',
+    proof: {
+      test: 'test/core/settings.test.ts',
+      name: 'these are all settings, with their environment names and what they are without',
+      decision: 'hub.port',
+    },
+  },
+  { row: 'M-18', promise: 'a list of peers', proof: { decision: `one setting, worker.hub: ${ONE_MASTER}` } },
+  { row: 'M-19', promise: 'agents with description and tags', proof: { open: 'handoff' } },
+  { row: 'M-20', promise: 'models with provider and description', proof: { open: 'models' } },
+  { row: 'M-21', promise: 'proxyModels', proof: { open: 'models' } },
+  {
+    row: 'M-22',
+    promise: 'free tags',
+    proof: {
+      test: 'test/e2e/operator.test.ts',
+      name: 'lets a machine join by a token, once, with the name and the labels of the token',
+      decision: 'labels, which the operator gives: what a node says of itself decides nothing',
+    },
+  },
+  { row: 'M-23', promise: 'proxyPort 19001', proof: { open: 'models' } },
+  { row: 'M-24', promise: 'handoffTimeout, restarted by each piece', proof: { open: 'handoff' } },
+  {
+    row: 'M-25',
+    promise: 'toolProxy.enabled, off',
+    proof: {
+      test: 'test/core/policy.test.ts',
+      name: 'before anyone writes a policy, this is who may run what where',
+      decision:
+        'worker.exec.mode: off, allowlist or full. Deploying a worker is to lend its hands, so its default is full, and doctor says what that means',
+    },
+  },
+  {
+    row: 'M-26',
+    promise: 'toolProxy.allow; an empty list allows all',
+    proof: {
+      test: 'test/core/policy.test.ts',
+      name: 'before anyone writes a policy, this is who may run what where',
+      decision: 'an empty list allows nothing',
+    },
+  },
+  {
+    row: 'M-27',
+    promise: 'toolProxy.deny wins',
+    proof: {
+      test: 'test/core/policy.test.ts',
+      name: 'before anyone writes a policy, this is who may run what where',
+    },
+  },
+  {
+    row: 'M-28',
+    promise: 'maxOutputBytes, 1 MiB',
+    proof: {
+      test: 'test/cli/terminal.test.ts',
+      name: 'output that is kept has a bound for each node, and says where it was cut',
+      decision: 'output streams and is not cut; only what --json keeps has a bound',
+    },
+  },
+  {
+    row: 'M-29',
+    promise: 'the config is checked by a schema',
+    proof: { test: 'test/core/settings.test.ts', name: 'all that is wrong is named at once' },
+  },
+  { row: 'M-30', promise: 'cluster_peers', proof: { open: 'chat' } },
+  { row: 'M-31', promise: 'cluster_handoff', proof: { open: 'handoff' } },
+  { row: 'M-32', promise: 'cluster_send', proof: { open: 'handoff' } },
+  { row: 'M-33', promise: 'cluster_exec', proof: { open: 'chat' } },
+  { row: 'M-34', promise: 'cluster_read', proof: { open: 'chat' } },
+  { row: 'M-35', promise: 'cluster_write', proof: { open: 'chat' } },
+  { row: 'M-36', promise: 'cluster_tool', proof: { open: 'chat' } },
+  { row: 'M-37', promise: 'tools are there for those who ask for them', proof: { open: 'chat' } },
+  { row: 'M-38', promise: 'an agent by id or by tag', proof: { open: 'handoff' } },
+  { row: 'M-39', promise: 'a node by id or by tag', proof: { open: 'approval' } },
+  { row: 'M-40', promise: 'an unknown agent is tried as a node', proof: { open: 'handoff' } },
+  { row: 'M-41', promise: 'direct routes first, then the fastest', proof: { open: 'models' } },
+  { row: 'M-42', promise: 'a local proxy that OpenAI’s clients can use', proof: { open: 'models' } },
+  { row: 'M-43', promise: 'models as node/model', proof: { open: 'models' } },
+  { row: 'M-44', promise: 'an agent’s default model elsewhere', proof: { open: 'models' } },
+  { row: 'M-45', promise: 'a key for the provider that is none', proof: { open: 'models' } },
+  { row: 'M-46', promise: 'fields of a provider', proof: { open: 'models' } },
+  { row: 'M-47', promise: 'defaults of a model', proof: { open: 'models' } },
+  { row: 'M-48', promise: 'sharing needs chatCompletions enabled', proof: { open: 'models' } },
+  { row: 'M-49', promise: 'the model’s name as a system line', proof: { open: 'models' } },
+  { row: 'M-50', promise: 'completions stream', proof: { open: 'models' } },
+  { row: 'M-51', promise: 'reasoning is passed on', proof: { open: 'models' } },
+  { row: 'M-52', promise: 'usage is passed back', proof: { open: 'models' } },
+  { row: 'M-53', promise: 'parameters are passed on', proof: { open: 'models' } },
+  { row: 'M-54', promise: 'a handoff streams', proof: { open: 'handoff' } },
+  { row: 'M-55', promise: 'the result of a handoff', proof: { open: 'handoff' } },
+  { row: 'M-56', promise: 'a failed handoff is an error', proof: { open: 'handoff' } },
+  { row: 'M-57', promise: 'a handoff is tried again elsewhere', proof: { open: 'handoff' } },
+  { row: 'M-58', promise: 'late frames are dropped', proof: { open: 'handoff' } },
+  {
+    row: 'M-59',
+    promise: 'stopping rejects what waits',
+    proof: {
+      test: 'test/link/link.test.ts',
+      name: 'a link that the hub closes tells the node why and fails every stream at both ends',
+    },
+  },
+  {
+    row: 'M-60',
+    promise: 'status of this node and of all',
+    proof: { test: 'test/e2e/operator.test.ts', name: 'sees the hub in numbers in status' },
+  },
+  {
+    row: 'M-61',
+    promise: 'peers as JSON',
+    proof: { test: 'test/e2e/operator.test.ts', name: 'gets list as JSON with the fields that programs rely on' },
+  },
+  {
+    row: 'M-62',
+    promise: 'a command says that the gateway is down',
+    proof: {
+      test: 'test/cli/commands.test.ts',
+      name: 'a hub that is gone and left its record is not there either',
+      decision: 'and leaves with another code than 0',
+    },
+  },
+  { row: 'M-63', promise: 'clawmatrix.status as a method of the gateway', proof: { open: 'chat' } },
+  { row: 'M-64', promise: 'clawmatrix.peers as a method of the gateway', proof: { open: 'chat' } },
+  {
+    row: 'M-65',
+    promise: 'a challenge is answered, and the secret is never sent',
+    proof: {
+      test: 'test/link/dial.test.ts',
+      name: 'a hub with another key hears neither a proof nor the secret',
+      decision: 'Ed25519 in both directions in the place of one HMAC secret',
+    },
+  },
+  {
+    row: 'M-66',
+    promise: 'relays over other nodes',
+    proof: { decision: 'Tailscale’s own: it finds a way through any network, and what it relays stays encrypted' },
+  },
+  {
+    row: 'M-67',
+    promise: 'heartbeat every 15 s, out after 3',
+    proof: {
+      test: 'test/link/heartbeat.test.ts',
+      name: 'lets a node go in time, after a doubt, whose last byte came %d ms after a PING',
+      decision: 'every 5 s, out within 15 s',
+    },
+  },
+  {
+    row: 'M-68',
+    promise: 'dials again after 1 s to 60 s',
+    proof: {
+      test: 'test/link/back-off.test.ts',
+      name: 'the span of the jitter doubles up to the limit',
+      decision: 'after 1 s to 5 s',
+    },
+  },
+  {
+    row: 'M-69',
+    promise: 'TLS is recommended',
+    proof: {
+      decision:
+        'the tailnet encrypts, from machine to machine; over anything else a tunnel is needed, and the README says so',
+    },
+  },
+  {
+    row: 'M-70',
+    promise: 'types of frames',
+    proof: {
+      test: 'test/protocol/frames.test.ts',
+      name: 'the numbers of the types never change',
+      decision: 'HTTP/2 carries them: a type for each kind of output, and requests for all else',
+    },
+  },
+  { row: 'M-71', promise: '“No peers discovered.”', proof: { open: 'chat' } },
+  {
+    row: 'M-72',
+    promise: 'trouble: secret, firewall, form of the URL',
+    proof: {
+      test: 'test/acceptance/promises.test.ts',
+      name: 'the page on trouble has the checks of all four systems',
+      decision:
+        'no secret is shared, no port is opened, and no URL is written; what can be wrong in their place doctor finds',
+    },
+  },
+  {
+    row: 'M-73',
+    promise: 'trouble: tool proxy',
+    proof: {
+      test: 'test/acceptance/promises.test.ts',
+      name: 'the page on trouble has the checks of all four systems',
+      decision: 'worker.exec, whose refusal names the rule',
+    },
+  },
+  {
+    row: 'M-74',
+    promise: 'trouble: model proxy',
+    proof: {
+      test: 'test/acceptance/promises.test.ts',
+      name: 'the page on trouble has the checks of all four systems',
+      decision:
+        'the page says how far it goes today: there is no model proxy yet, and what it will need of a node is what doctor looks at',
+    },
+  },
+  { row: 'M-75', promise: 'a background service', proof: inLab('reboot') },
+  {
+    row: 'M-76',
+    promise: 'tests',
+    proof: {
+      decision: 'in the repository and not in the package, as there; .ci/run runs all of them from a clean clone',
+    },
+  },
+  { row: 'M-77', promise: 'a specification of the protocol', proof: { open: 'documents' } },
+];

@@ -20,7 +20,7 @@ export interface Agreed extends Inquired {
 
 /** Applies the plan before the person's eyes, and says what came of it. Returns the exit code. */
 export async function carryOut(plan: Plan, { facts, wanted, hub }: Agreed, deployment: Deployment): Promise<number> {
-  const { role, token, flags, tools } = deployment;
+  const { token, flags, tools } = deployment;
   const states = new Map<string, StepState>();
   const progress = showProgress(plan.steps, flags.json === true);
   const mint: Context['mint'] = (asked) => hub?.mint(asked) ?? Promise.reject(new Error('no hub here makes a token'));
@@ -30,10 +30,9 @@ export async function carryOut(plan: Plan, { facts, wanted, hub }: Agreed, deplo
       contextOf(deployment, facts, { joinToken: async () => token, mint, progress: progress.line }),
       {
         wanted,
-        resume: resumeText(role, flags),
-        onStep({ step, state }) {
-          if (state !== 'begun') states.set(step.id, state);
-          progress.step(step.id, state);
+        onStep(id, how) {
+          if (how !== 'begun') states.set(id, how);
+          progress.step(id, how);
         },
       },
     );
@@ -51,9 +50,9 @@ export async function carryOut(plan: Plan, { facts, wanted, hub }: Agreed, deplo
 
 const LOOK_MS = 60_000;
 
-/** Says what was done and what was not. A failure is thrown on, with how to go on, or becomes a part of the JSON. */
+/** Says what was done, what was not, and how to go on. A failure is thrown on, or becomes a part of the JSON. */
 function stoppedAt(error: unknown, plan: Plan, states: ReadonlyMap<string, StepState>, deployment: Deployment): number {
-  const { flags, signal } = deployment;
+  const { role, flags, signal } = deployment;
   if (!(error instanceof FederationError)) throw error;
   const body = errorBody(error);
   if (flags.json === true) {
@@ -64,6 +63,7 @@ function stoppedAt(error: unknown, plan: Plan, states: ReadonlyMap<string, StepS
     plan.steps.filter(({ id, actions }) => actions.length > 0 && states.get(id) === state).map(({ title }) => title);
   for (const title of titles('done')) say(`done: ${title}`);
   for (const title of [...titles('failed'), ...titles(undefined)]) say(`not done: ${title}`);
+  say(`to go on from there: ${resumeText(role, flags)}`);
   if (!signal.aborted) throw error;
   reportError(error);
   return INTERRUPTED;

@@ -51,20 +51,6 @@ const CONFLICTS: readonly (readonly [Flag, Flag, string])[] = [
   ['openclawVersion', 'foreground', 'install that OpenClaw first'],
 ];
 
-/** What a record remembers, and --resume therefore doesn't take again. */
-const REMEMBERED: readonly Flag[] = [
-  'name',
-  'runAs',
-  'light',
-  'keepGateway',
-  'exec',
-  'commands',
-  'port',
-  'openclawVersion',
-  'loginServer',
-  'tailscaleBaseUrl',
-];
-
 /** Throws USAGE where flags contradict each other or don't fit the role. */
 export function checkFlags(role: Role, flags: DeployFlags): void {
   for (const [one, other, hint] of CONFLICTS) {
@@ -73,17 +59,6 @@ export function checkFlags(role: Role, flags: DeployFlags): void {
   if (flags.tailscale === false) {
     for (const other of ['authKeyFile', 'loginServer', 'tailscaleBaseUrl'] as const) {
       if (isGiven(flags, other)) throw together('tailscale', other, 'leave one of them out');
-    }
-  }
-  if (flags.resume === true) {
-    for (const other of REMEMBERED) {
-      if (isGiven(flags, other)) {
-        throw together(
-          'resume',
-          other,
-          `deploy-federation ${role} with all flags starts anew; what is done stays done`,
-        );
-      }
     }
   }
   if (role === 'hybrid' && flags.keepGateway === true) {

@@ -24,7 +24,7 @@ export interface DeployTools {
   undo: typeof undoDeployment;
   examine: typeof examine;
   /** The hub that runs on this machine. */
-  ownHub(signal: AbortSignal): Promise<OwnHub | null>;
+  ownHub(): Promise<OwnHub | null>;
 }
 
 /** One call of `deploy-federation ROLE`. */

@@ -1,8 +1,7 @@
 import type { Deployment } from '#src/cli/deploy-tools.ts';
 import type { DeploymentResult } from '#src/cli/deployment-result.ts';
 import { deploymentResult } from '#src/cli/deployment-result.ts';
-import type { Step } from '#src/deploy/action.ts';
-import type { Plan } from '#src/deploy/action.ts';
+import type { Plan, Step } from '#src/deploy/action.ts';
 import type { Facts } from '#src/deploy/facts.ts';
 import { changes } from '#src/deploy/plan/already.ts';
 import type { Wanted } from '#src/deploy/wanted.ts';

@@ -31,9 +31,6 @@ export async function deploy(
 ): Promise<number> {
   checkFlags(role, flags);
   const master = word === undefined ? null : parseMaster(word);
-  if (master !== null && flags.resume === true) {
-    throw wrongUse('what is resumed remembers its master', `deploy-federation ${role} --resume`);
-  }
   if (role !== 'master' && master === null && flags.ssh === undefined && flags.resume !== true) {
     throw wrongUse('which master? Its name in the tailnet, or its address', `deploy-federation ${role} vps`);
   }
@@ -63,8 +60,8 @@ export async function onMachine(
 }
 
 async function deployOn(deployment: Deployment): Promise<number> {
-  const { role, token, flags, tools, signal } = deployment;
-  const hub = flags.ssh === undefined ? null : await tools.ownHub(signal);
+  const { role, token, flags, tools } = deployment;
+  const hub = flags.ssh === undefined ? null : await tools.ownHub();
   const { facts, wanted } = await inquire(deployment, hub);
   const plan = planDeployment(facts, wanted, await tools.given(facts));
   if (flags.dryRun === true) {

@@ -47,7 +47,8 @@ function asked({ place }: Facts, deployment: Deployment, hub: OwnHub | null): Wa
 /** The one that was named, else this machine itself, which deploys another one. */
 function masterFor({ master, role, flags }: Deployment, hub: OwnHub | null): MasterAddress {
   if (master !== null) return master;
-  if (hub?.address != null) return hub.address;
+  const own = hub?.address ?? null;
+  if (own !== null) return own;
   const why = hub === null ? 'no hub answers on this machine' : 'the hub of this machine listens on loopback only';
   throw new FederationError('USAGE', `which master? ${why}`, {
     hint: `deploy-federation ${role} vps --ssh ${flags.ssh}`,
@@ -55,7 +56,7 @@ function masterFor({ master, role, flags }: Deployment, hub: OwnHub | null): Mas
 }
 
 async function resumed(facts: Facts, deployment: Deployment): Promise<Inquired> {
-  const { machine, role, token, flags } = deployment;
+  const { machine, role, master, token, flags } = deployment;
   const before = facts.record?.wanted;
   if (before === undefined) {
     throw new FederationError('USAGE', `nothing was begun on ${machine.name}`, {
@@ -67,12 +68,12 @@ async function resumed(facts: Facts, deployment: Deployment): Promise<Inquired> 
       hint: resumeText(before.role, flags),
     });
   }
-  const authKeyFile = flags.authKeyFile ?? before.tailscale.authKeyFile;
-  const wanted: Wanted = {
-    ...before,
+  const wanted = wantedOf({
+    ...{ role, flags, before },
+    master: role === 'master' ? null : (master ?? before.master),
+    scope: facts.place.scope,
     token: token === null ? before.token : 'given',
-    tailscale: { ...before.tailscale, authKeyFile },
-  };
+  });
   const isTheirs = wanted.runAs === null || wanted.runAs === facts.person.name;
   return { facts: isTheirs ? facts : await look(deployment, wanted.runAs), wanted };
 }

@@ -66,8 +66,7 @@ async function mend(
   try {
     await tools.apply(plan, contextOf({ machine, signal }, facts, { progress: progress.line }), {
       wanted,
-      resume: 'deploy-federation doctor --fix',
-      onStep: ({ step, state }) => progress.step(step.id, state),
+      onStep: progress.step,
     });
   } finally {
     await progress.close();

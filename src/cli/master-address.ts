@@ -14,7 +14,7 @@ const LABEL = /^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/i;
 
 /** `name-or-address[:port]`, IPv6 in brackets; a last dot of the name falls away. Throws USAGE. */
 export function parseMaster(text: string): MasterAddress {
-  const [, bracketed, bare, portText] = /^(?:\[([^\]]*)\]|([^:[\]]*))(?::(.*))?$/.exec(text) ?? [];
+  const [, bracketed, bare, portText] = /^(?:\[([^\]]*)\]|([^:[\]]*))(?::([^:]*))?$/.exec(text) ?? [];
   const port = portText === undefined ? HUB_PORT : Number(portText);
   if (bracketed === undefined && bare === undefined) {
     const hint = isIPv6(text) ? `put it into brackets: [${text}]` : EXAMPLE;

@@ -1,9 +1,7 @@
-import { homePath } from '#src/adapters/home.ts';
-import type { HubClient } from '#src/adapters/hub.ts';
-import { findHub } from '#src/adapters/hub.ts';
-import type { Tailscale } from '#src/adapters/tailscale/tailscale.ts';
-import { createTailscale } from '#src/adapters/tailscale/tailscale.ts';
+import type { HubApi } from '#src/adapters/hub.ts';
+import { hubOf } from '#src/cli/context.ts';
 import type { MasterAddress } from '#src/cli/master-address.ts';
+import { parseMaster } from '#src/cli/master-address.ts';
 import { FederationError } from '#src/core/errors.ts';
 import type { Role } from '#src/core/node.ts';
 import type { Status, TokenCreated } from '#src/protocol/hub-api.ts';
@@ -17,39 +15,38 @@ export interface OwnHub {
   mint(wanted: { readonly role: Role; readonly name: string }): Promise<string>;
 }
 
-/** Null where none answers here. */
-export async function findOwnHub(
-  signal: AbortSignal,
-  tailscale: Tailscale = createTailscale(),
-  home = homePath(undefined),
-): Promise<OwnHub | null> {
-  const hub = await answering(home);
-  if (hub === null) return null;
-  const { dnsName, addresses } = await tailscale.status(signal);
-  const { address, port } = hub.record;
-  const host = dnsName ?? addresses[0] ?? (isLoopback(address) ? null : address);
-  const names = [address, ...addresses, ...(dnsName === null ? [] : [dnsName, dnsName.split('.', 1)[0]!])];
-  return {
-    address: host === null ? null : { host, port },
-    isAt: (asked) => asked.port === port && names.includes(asked.host),
-    async mint({ role, name }) {
-      const { token } = await hub.ask<TokenCreated>('POST', '/tokens', { role, name });
-      return token;
-    },
-  };
-}
-
-async function answering(home: string): Promise<HubClient | null> {
+/** Null where none answers to this user. */
+export async function findOwnHub(): Promise<OwnHub | null> {
   try {
-    const hub = await findHub(home);
-    await hub.ask<Status>('GET', '/status');
-    return hub;
+    const hub = await hubOf({});
+    return ownHub(hub, await hub.ask<Status>('GET', '/status'));
   } catch (error) {
     if (error instanceof FederationError) return null;
     throw error;
   }
 }
 
-function isLoopback(address: string): boolean {
-  return address === '::1' || address.startsWith('127.');
+export function ownHub(hub: HubApi, { listening, tailnet }: Status): OwnHub {
+  // The first is the operator's socket.
+  const places = listening.slice(1).map(parseMaster);
+  const [{ port } = { port: 0 }] = places;
+  const isInTailnet = places.some(({ host }) => tailnet.addresses.includes(host));
+  const beyond = places.find(({ host }) => !isLoopback(host));
+  const host = isInTailnet && tailnet.dnsName !== null ? tailnet.dnsName : beyond?.host;
+  const names = [
+    ...places.map((place) => place.host),
+    ...(tailnet.dnsName === null ? [] : [tailnet.dnsName, tailnet.dnsName.split('.', 1)[0]!]),
+  ];
+  return {
+    address: host === undefined ? null : { host, port },
+    isAt: (asked) => asked.port === port && names.includes(asked.host),
+    async mint(wanted) {
+      const { token } = await hub.ask<TokenCreated>('POST', '/tokens', wanted);
+      return token;
+    },
+  };
+}
+
+function isLoopback(host: string): boolean {
+  return host === '::1' || host.startsWith('127.');
 }

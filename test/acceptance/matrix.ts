@@ -17,7 +17,9 @@ export const MATRIX: readonly Kept[] = [
   {
     row: 'M-02',
     promise: 'MIT, ES modules, versions',
-    proof: { decision: 'the same, and CHANGELOG.md says what changed' },
+    proof: {
+      decision: 'MIT and ES modules too; versions count from 0.1.0, and CHANGELOG.md says what changed in each',
+    },
   },
   { row: 'M-03', promise: 'no leader, no consensus', proof: { open: 'leadership', decision: ONE_MASTER } },
   { row: 'M-04', promise: 'models of other nodes', proof: { open: 'models' } },

@@ -285,6 +285,13 @@ it('believes of the federation only what fits', async () => {
   expect(await askFederation(saying({ [program]: '{"code":"HUB_UNREACHABLE"}' }), facts, signal)).toBeNull();
 });
 
+it('mends nothing of a deployment that was cut off: that is taken up as a whole', async () => {
+  const fixable = async (state: 'deployed' | 'applying') =>
+    (await examine(saying({}), healthyMaster({ record: { state } }), signal)).filter(({ fix }) => fix !== undefined);
+  expect(await fixable('deployed')).not.toEqual([]);
+  expect(await fixable('applying')).toEqual([]);
+});
+
 it('comes to an end on a machine where no program is there, and fails where it is not reached', async () => {
   const list = await examine(saying({}), healthyMaster(), signal);
   expect(list.find(({ check }) => check === 'hub')).toMatchObject({ state: 'fail' });

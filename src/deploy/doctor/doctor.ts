@@ -29,7 +29,9 @@ import { PROTOCOL_VERSIONS } from '#src/protocol/version.ts';
 export async function examine(machine: Machine, facts: Facts, signal: AbortSignal): Promise<MachineFinding[]> {
   const deployed = deployedOn(facts);
   if (deployed === null) return [checkDeployment(facts)];
-  return findings(facts, deployed, await askMachine(machine, facts, deployed, signal));
+  const found = findings(facts, deployed, await askMachine(machine, facts, deployed, signal));
+  // What was cut off is taken up as a whole: half of it mended would look finished.
+  return facts.record?.state === 'deployed' ? found : found.map(({ fix: _, ...finding }) => finding);
 }
 
 /** The findings that facts and answers lead to: what others depend on comes first. */

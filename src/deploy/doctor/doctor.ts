@@ -31,7 +31,12 @@ export async function examine(machine: Machine, facts: Facts, signal: AbortSigna
   if (deployed === null) return [checkDeployment(facts)];
   const found = findings(facts, deployed, await askMachine(machine, facts, deployed, signal));
   // What was cut off is taken up as a whole: half of it mended would look finished.
-  return facts.record?.state === 'deployed' ? found : found.map(({ fix: _, ...finding }) => finding);
+  return facts.record?.state === 'deployed' ? found : found.map(withoutFix);
+}
+
+function withoutFix(finding: MachineFinding): MachineFinding {
+  const { check, state, found, why, mend } = finding;
+  return { check, state, found, ...(why === undefined ? {} : { why }), ...(mend === undefined ? {} : { mend }) };
 }
 
 /** The findings that facts and answers lead to: what others depend on comes first. */

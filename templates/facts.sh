@@ -189,11 +189,13 @@ ask_programs() {
   for folder; do look_for_node "$folder"; done
 }
 
-# PATH as a login gives it: what a person installed for themselves is often there alone. The profile may print.
+# PATH as a login gives it: what a person installed for themselves is often there alone. The profile may print, and may
+# leave something running that keeps the output open: nothing is waited for once the line is there.
 login_path() {
-  # shellcheck disable=SC2016 # for that shell to expand
+  mark="login path $$ "
+  # shellcheck disable=SC2016 # PATH is for that shell to expand
   timeout 5 env -i HOME="$HOME" USER="$(id -un)" LOGNAME="$(id -un)" SHELL="$1" TERM=dumb PATH=/usr/local/bin:/usr/bin:/bin \
-    "$1" -lc 'printf "\nlogin path %s\n" "$PATH"' 2>/dev/null | sed -n 's/^login path //p' | tail -n 1
+    "$1" -lc 'printf "\n'"$mark"'%s\n" "$PATH"' 2>/dev/null | sed -n "/^$mark/{s///p;q;}"
 }
 
 is_new() {

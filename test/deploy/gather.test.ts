@@ -341,6 +341,14 @@ describe('programs', () => {
     });
   });
 
+  it('a profile that leaves something running holds nothing up', async () => {
+    await machine.file('.profile', 'sleep 100 & echo $! >"$HOME/pid"; PATH=$HOME/a:$PATH');
+    await nodeAt(join(machine.home, 'a'), 'v24.90.0');
+    const facts = await gather();
+    process.kill(Number(await readFile(join(machine.home, 'pid'), 'utf8')));
+    expect(facts.node?.version).toBe('24.90.0');
+  });
+
   it('a unit of the system gets a Node that is in nobody’s home, where there is one', async () => {
     await use({ login: 'root' });
     machine.environment['SUDO_USER'] = 'sam';

@@ -30,11 +30,14 @@ export async function ownerOf(path: string): Promise<string> {
   return uid === own.uid ? own.username : nameOf(uid);
 }
 
-/** Path of a stream socket that listens: by proc(5), /proc/net/unix, with __SO_ACCEPTCON among its flags. */
+/**
+ * Path of a stream socket that listens: proc(5), net/unix, with __SO_ACCEPTCON among its flags. /proc/net itself is
+ * hidden from a unit with ProcSubset=pid.
+ */
 async function pathOf(descriptor: number): Promise<string> {
   const inode = /^socket:\[(\d+)\]$/.exec(await readlink(`/proc/self/fd/${descriptor}`))?.[1] ?? 'none';
   const line = new RegExp(`^[0-9a-f]+: \\w+ \\w+ 00010000 0001 \\w+ +${inode} (/.*)$`, 'm');
-  const path = line.exec(await readFile('/proc/net/unix', 'utf8'))?.[1];
+  const path = line.exec(await readFile('/proc/self/net/unix', 'utf8'))?.[1];
   if (path === undefined) throw new Error('not among the unix sockets that listen');
   return path;
 }

@@ -13,8 +13,8 @@ export interface TailnetLookupOptions {
   readonly system?: (host: string, options: LookupAllOptions) => Promise<LookupAddress[]>;
 }
 
-/** A system whose name server is out of reach takes many seconds to say so, and a dial has five. */
-const PATIENCE_MS = 2000;
+/** A system whose name server is out of reach takes ten seconds to say so, and a dial has five. */
+const PATIENCE_MS = 500;
 
 /**
  * Resolves a name as this system does and, where it can't or takes long, as the tailnet does: MagicDNS may be off here,

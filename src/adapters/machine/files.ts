@@ -56,8 +56,7 @@ export function filesOf(machine: Machine, as: Command['as'], signal: AbortSignal
     words: readonly string[],
     input?: string | Readable,
   ): Promise<string> {
-    const argv = ['sh', '-euc', text, 'sh', ...words] as const;
-    const command = { argv: [...argv] as [string, ...string[]], as, signal };
+    const command: Command = { argv: ['sh', '-euc', text, 'sh', ...words], as, signal };
     const { stdout } = await perform(machine, input === undefined ? command : { ...command, input }, { what });
     return stdout;
   }

@@ -1,7 +1,7 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { Duplex, Readable } from 'node:stream';
+import { Duplex } from 'node:stream';
 import { execa } from 'execa';
 import { FederationError } from '#src/core/errors.ts';
 import { shellWord } from '#src/core/shell-word.ts';
@@ -107,23 +107,34 @@ function address({ host, port }: { readonly host: string; readonly port: number 
 function through(argv: readonly string[], to: Parameters<typeof address>[0], signal: AbortSignal): Duplex {
   const [program = '', ...words] = argv;
   const child = execa(program, words, { buffer: { stdout: false }, reject: false, stdin: 'pipe', detached: true });
-  async function* received(): AsyncGenerator<Buffer> {
-    yield* child.stdout as AsyncIterable<Buffer>;
-    const { exitCode, stderr } = await child;
-    if (exitCode === 0) return;
-    throw new FederationError('HUB_UNREACHABLE', `nothing answers at ${address(to)}, seen from there`, {
-      hint: 'check the name and the port, and that the hub runs: manage-federation status',
-      cause: new Error(stderr),
-    });
-  }
-  child.stdin.on('error', () => undefined);
-  const stream = Duplex.from({ readable: Readable.from(received(), { objectMode: false }), writable: child.stdin });
-  const stop = (): void => void stream.destroy(signal.reason as Error);
-  signal.addEventListener('abort', stop, { once: true });
-  stream.once('close', () => {
-    signal.removeEventListener('abort', stop);
-    child.kill();
+  const stream = new Duplex({
+    read: () => void child.stdout.resume(),
+    // What the end of the child means is said by its exit code.
+    write: (bytes: Buffer, _encoding, done) => void child.stdin.write(bytes, () => done()),
+    final: (done) => void child.stdin.end(() => done()),
+    destroy(error, done) {
+      signal.removeEventListener('abort', stop);
+      child.kill();
+      done(error);
+    },
   });
+  const stop = (): void => void stream.destroy(signal.reason as Error);
+  const ended = async (): Promise<void> => {
+    const { exitCode, stderr } = await child;
+    if (exitCode === 0) stream.push(null);
+    else stream.destroy(unanswered(to, stderr));
+  };
+  child.stdin.on('error', () => undefined);
+  child.stdout.on('data', (bytes: Buffer) => void (stream.push(bytes) || child.stdout.pause()));
+  child.stdout.once('end', () => void ended());
+  signal.addEventListener('abort', stop, { once: true });
   if (signal.aborted) stop();
   return stream;
+}
+
+function unanswered(to: Parameters<typeof address>[0], said: string): FederationError {
+  return new FederationError('HUB_UNREACHABLE', `nothing answers at ${address(to)}, seen from there`, {
+    hint: 'check the name and the port, and that the hub runs: manage-federation status',
+    cause: new Error(said),
+  });
 }

@@ -23,7 +23,7 @@ export const linger: ActionKind<'linger', { readonly lingered: boolean }> = {
       withinMs: MANAGER_MS,
       look: async () => {
         const argv = ['systemctl', '--user', 'show-environment'] as const;
-        const { code } = await machine.run({ argv: [...argv], as: person, signal });
+        const { code } = await machine.run({ argv, as: person, signal });
         return code === 0 || null;
       },
       hint: `systemctl status user@${person.uid}.service`,

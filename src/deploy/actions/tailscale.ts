@@ -46,10 +46,9 @@ export function tailscaleBelow(root: string): ActionKind<'tailscale', BeforeTail
       progress(`fetching ${url}`);
       const tarball = await fetchChecked(url, signal);
       progress('installing it');
-      const argv = ['sh', '-euc', INSTALL, 'sh', ...files] as const;
       await perform(
         machine,
-        { argv: [...argv], as: 'root', input: Readable.from([tarball]), signal },
+        { argv: ['sh', '-euc', INSTALL, 'sh', ...files], as: 'root', input: Readable.from([tarball]), signal },
         { what: 'install Tailscale', hint: 'install it by hand (https://tailscale.com/download), then run this again' },
       );
       await asRoot(context, ['systemctl', 'daemon-reload'], 'let systemd read its units');

@@ -1,7 +1,8 @@
 import { say } from '#src/adapters/terminal.ts';
 import { canAsk } from '#src/cli/confirm.ts';
 import type { Deployment } from '#src/cli/deploy-tools.ts';
-import { changeLines, planLines } from '#src/cli/plan-text.ts';
+import { fileChanges } from '#src/cli/file-changes.ts';
+import { planLines } from '#src/cli/plan-text.ts';
 import { askToGoOn } from '#src/cli/question.ts';
 import { widthOf } from '#src/cli/wrap.ts';
 import { FederationError } from '#src/core/errors.ts';
@@ -10,12 +11,12 @@ import type { Facts } from '#src/deploy/facts.ts';
 import { changesNothing } from '#src/deploy/plan.ts';
 
 /** Shows what will be done, and asks. A plan that changes nothing needs no consent. Throws CONFIRMATION_NEEDED. */
-export async function consent(plan: Plan, facts: Facts, { flags, tools, signal }: Deployment): Promise<void> {
+export async function consent(plan: Plan, facts: Facts, { flags, signal }: Deployment): Promise<void> {
   // Who reads JSON and has agreed beforehand wants no words.
   if (flags.json !== true || flags.yes !== true) {
     const width = widthOf(process.stderr);
-    for (const line of planLines(plan, tools.describe, width)) say(line);
-    for (const line of changeLines(plan, facts, tools.change)) say(line);
+    for (const line of planLines(plan, width)) say(line);
+    for (const line of fileChanges(plan, facts)) say(line);
   }
   if (changesNothing(plan)) {
     if (flags.json !== true) say('nothing to change');

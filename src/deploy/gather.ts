@@ -4,7 +4,6 @@ import type { Machine } from '#src/adapters/machine/machine.ts';
 import { FederationError } from '#src/core/errors.ts';
 import { WORKER_RECORD_FILE } from '#src/core/worker-record.ts';
 import type { Facts } from '#src/deploy/facts.ts';
-import type { Answers } from '#src/deploy/gathering/answers.ts';
 import { ask, count, flag } from '#src/deploy/gathering/answers.ts';
 import { gatewayOf } from '#src/deploy/gathering/gateway.ts';
 import { filesOf, foldersOf, inquiriesFor, linksOf, programsQuestion } from '#src/deploy/gathering/inquiries.ts';
@@ -15,10 +14,9 @@ import { listeningPorts } from '#src/deploy/gathering/ports.ts';
 import { programsOf } from '#src/deploy/gathering/programs.ts';
 import { tailscaleOf } from '#src/deploy/gathering/tailscale.ts';
 import { unitQuestions, unitState } from '#src/deploy/gathering/units.ts';
-import type { Place, Scope } from '#src/deploy/place.ts';
+import type { Scope } from '#src/deploy/place.ts';
 import { placeOf } from '#src/deploy/place.ts';
-import type { DeploymentRecord } from '#src/deploy/record.ts';
-import { readRecord } from '#src/deploy/record.ts';
+import { readRecord } from '#src/deploy/record-file.ts';
 
 export interface Asked {
   /** Null: `system` as root, and by ssh for who becomes root without a password; else `user`. */
@@ -30,7 +28,7 @@ export interface Asked {
 /**
  * How a machine stands; nothing of it is changed. Texts of files are among the facts, secret ones too: they are for
  * comparing and merging, never for a log. Throws USAGE for a user that it hasn’t, MACHINE_UNSUPPORTED where it can’t be
- * looked at, SETTINGS_INVALID for a file that nobody wrote, STORE_DAMAGED for a record that is none, and as Machine.run.
+ * looked at, SETTINGS_INVALID for a file that nobody wrote, STORE_DAMAGED for a record that can’t be trusted, and as Machine.run.
  */
 export async function gatherFacts(machine: Machine, { scope, runAs }: Asked, signal: AbortSignal): Promise<Facts> {
   if (runAs !== null) checkUserName(runAs);
@@ -44,7 +42,10 @@ export async function gatherFacts(machine: Machine, { scope, runAs }: Asked, sig
   const login = loginOf(who);
   const { person, shell, linger } = personOf(who, machine, runAs);
   const place = placeOf(scope ?? scopeFor(machine, login), person);
-  const answers = await ask(machine, inquiriesFor(place, login, person, shell), signal);
+  const [answers, record] = await Promise.all([
+    ask(machine, inquiriesFor(place, login, person, shell), signal),
+    readRecord({ machine, place, person, signal }),
+  ]);
 
   const files = new Map(filesOf(place).map((path) => [path, fileAt(answers, path)]));
   const units = new Map(
@@ -54,7 +55,6 @@ export async function gatherFacts(machine: Machine, { scope, runAs }: Asked, sig
     ]),
   );
   const ports = listeningPorts(answers);
-  const record = recordAt(answers, place);
   return {
     machine: { ...known.machine, freeBytes: answers.to(['free', place.prefix], freeSchema).kilobytes * 1024 },
     login,
@@ -87,9 +87,4 @@ function notLinux({ name }: Machine, platform: string): FederationError {
 /** A person’s own machine is left as it is outside their home, unless they say sudo; one that ssh reaches is a server. */
 function scopeFor({ name }: Machine, { root, sudo }: Login): Scope {
   return root || (sudo && name !== 'this machine') ? 'system' : 'user';
-}
-
-function recordAt(answers: Answers, { record }: Place): DeploymentRecord | null {
-  const file = fileAt(answers, record);
-  return file === null ? null : readRecord(record, file.text);
 }

@@ -1,5 +1,3 @@
-import { z } from 'zod';
-import { FederationError } from '#src/core/errors.ts';
 import type { Action } from '#src/deploy/action.ts';
 import type { Wanted } from '#src/deploy/wanted.ts';
 
@@ -26,46 +24,4 @@ export interface RecordEntry {
   /** SHA-256, hex, of each content that we put there: another one is a person's. */
   readonly wrote: readonly string[];
   readonly state: 'begun' | 'done';
-}
-
-const isThing = (value: unknown): boolean => typeof value === 'object' && value !== null;
-
-/** Its shape: what actions and wishes hold in detail is as this program wrote it. */
-const recordSchema = z.object({
-  version: z.literal(1),
-  wanted: z.custom<Wanted>(isThing),
-  state: z.enum(['applying', 'deployed', 'removing']),
-  entries: z.array(
-    z.object({
-      key: z.string(),
-      step: z.string(),
-      action: z.custom<Action>((value) => isThing(value) && typeof (value as { do?: unknown }).do === 'string'),
-      before: z.unknown().default(null),
-      wrote: z.array(z.string()),
-      state: z.enum(['begun', 'done']),
-    }),
-  ),
-});
-
-/** Throws VERSION_UNSUPPORTED for a record of a later version, STORE_DAMAGED for what is none. */
-export function readRecord(path: string, text: string): DeploymentRecord {
-  const value = parsed(text);
-  const { data, success } = recordSchema.safeParse(value);
-  if (success) return data;
-  const { version } = z.object({ version: z.number() }).catch({ version: 1 }).parse(value);
-  throw version > 1
-    ? new FederationError('VERSION_UNSUPPORTED', `${path} was written by a later version`, {
-        hint: 'use the deploy-federation that deployed this machine, or a later one',
-      })
-    : new FederationError('STORE_DAMAGED', `${path} can’t be read: it is no record of a deployment`, {
-        hint: `move it away (mv ${path} ${path}.old); what was deployed is then taken for the person’s own`,
-      });
-}
-
-function parsed(text: string): unknown {
-  try {
-    return JSON.parse(text) as unknown;
-  } catch {
-    return null;
-  }
 }

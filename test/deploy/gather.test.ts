@@ -144,6 +144,7 @@ describe('what is hostile', () => {
     const run = machine.run.bind(machine);
     machine.run = async (command) => {
       const ran = await run(command);
+      if (command.argv[1] !== '-s') return ran;
       return { ...ran, stdout: `Welcome!\r\nfederation facts begin?\n${ran.stdout}logout\n` };
     };
     await machine.file('.profile', `echo 'login path /nowhere'; PATH=$HOME/mine:$PATH`);
@@ -200,12 +201,9 @@ describe('paths', () => {
     expect((await gather()).record).toEqual(record);
   });
 
-  it.each([
-    ['{"version":1', 'STORE_DAMAGED'],
-    ['{"version":2}', 'VERSION_UNSUPPORTED'],
-  ])('a record such as %s is refused', async (text, code) => {
+  it.each(['{"version":1', '{"version":1}'])('a record such as %s is refused', async (text) => {
     await machine.file('.local/share/openclaw-federation/deployment/record.json', text);
-    await expect(gather()).rejects.toMatchObject({ code });
+    await expect(gather()).rejects.toMatchObject({ code: 'STORE_DAMAGED' });
   });
 });
 
@@ -267,7 +265,7 @@ esac`,
       key: `file ${path}`,
       step: 'gateway',
       action: { do: 'write', path, mode: 0o644, owner: 'person', text: '' },
-      before: null,
+      before: { original: { was: 'absent' }, missing: [] },
       wrote: [],
       state: 'done',
     };

@@ -7,7 +7,7 @@ import type { Command, Machine } from '#src/adapters/machine/machine.ts';
 export interface FakedMachine extends Machine {
   /** Home of its user `sam`, a real folder. */
   readonly home: string;
-  /** In whose name each program ran. */
+  /** In whose name each script ran that came by standard input. */
   readonly ranAs: Command['as'][];
   /** A program, as the text of a shell script. */
   program(name: string, text: string): Promise<void>;
@@ -47,7 +47,7 @@ export async function fakedMachine({
     ranAs,
     environment,
     async run({ argv, as, input, signal }) {
-      ranAs.push(as);
+      if (argv[1] === '-s') ranAs.push(as);
       let text = typeof input === 'string' ? input : '';
       for (const [path, stand] of stands) text = text.replaceAll(path, stand);
       const [program, ...words] = argv;
@@ -94,6 +94,12 @@ export async function fakedMachine({
   'group 0') echo root:x:0: ;;
   *) exit 2 ;;
 esac`,
+  );
+  // Files are whoever's runs the test.
+  await machine.program(
+    'stat',
+    `case $2 in '%f %u %g %s') shift 2 && exec /usr/bin/stat -c '%f ${uid} ${uid} %s' "$@" ;; esac
+exec /usr/bin/stat "$@"`,
   );
   await machine.program('sudo', 'exit 1');
   await machine.program('systemctl', 'exit 1');

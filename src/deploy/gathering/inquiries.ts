@@ -42,7 +42,7 @@ export function programsQuestion({ openclaw }: Place, shell: string): Question {
 export function inquiriesFor(place: Place, login: Login, person: Person, shell: string): Inquiry[] {
   const asPerson = login.name === person.name ? 'login' : person;
   const paths: (readonly [Question[0] & ('file' | 'daemon' | 'folder' | 'link'), string])[] = [
-    ...[...filesOf(place), place.record].map((path) => ['file', path] as const),
+    ...filesOf(place).map((path) => ['file', path] as const),
     ['daemon', join(place.workerHome, WORKER_RECORD_FILE)],
     ...foldersOf(place).map((path) => ['folder', path] as const),
     ...linksOf(place).map((path) => ['link', path] as const),

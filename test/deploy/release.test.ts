@@ -264,6 +264,9 @@ describe('a checkout', () => {
     expect(stdout).toBe(
       (JSON.parse(await readFile(join(CHECKOUT, 'package.json'), 'utf8')) as { version: string }).version,
     );
+    expect(await readdir(join(action.path, 'node_modules/openclaw-federation'))).toEqual(
+      expect.arrayContaining(['systemd', 'templates']),
+    );
     expect(said.at(-1)).toMatch(/^sent (\d+) of \1 MB$/);
   });
 });

@@ -3,6 +3,7 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir, userInfo } from 'node:os';
 import { join } from 'node:path';
+import { Duplex } from 'node:stream';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { thisMachine } from '#src/adapters/machine/local.ts';
 import type { Command, Machine } from '#src/adapters/machine/machine.ts';
@@ -24,7 +25,7 @@ import { placeOf } from '#src/deploy/place.ts';
 import { bareMachine, healthyMaster, healthyWorker } from '../support/facts.ts';
 import { startFederation } from '../support/federation.ts';
 
-const signal = AbortSignal.timeout(30_000);
+const { signal } = new AbortController();
 const here = thisMachine();
 let folder: string;
 
@@ -88,6 +89,18 @@ describe('the hub, asked from a machine', () => {
     };
     const hub = { host: 'vps.tail.example', port: federation.hub.port };
     expect(await askHub(machine, { hub, addresses: ['127.0.0.1'] }, signal)).toMatchObject({ state: 'answers' });
+  });
+
+  it('is found so, too, where a connection to nobody ends only later, as by ssh', async () => {
+    await using federation = await startFederation({ hub: { hub: { names: ['vps.tail.example'] } } });
+    const dead = (): Duplex => new Duplex({ read() {}, write: (_chunk, _encoding, done) => done() }).end().destroy();
+    const machine: Machine = {
+      ...here,
+      connect: async (to, until) => (to.host === '127.0.0.1' ? here.connect(to, until) : dead()),
+    };
+    const hub = { host: 'vps.tail.example', port: federation.hub.port };
+    expect(await askHub(machine, { hub, addresses: ['127.0.0.1'] }, signal)).toMatchObject({ state: 'answers' });
+    expect(await askHub(machine, { hub, addresses: [] }, signal)).toMatchObject({ state: 'unreachable' });
   });
 
   it('says that it does not go by a foreign name', async () => {

@@ -283,6 +283,39 @@ const WORKER_CASES: Readonly<Record<string, Case>> = {
     mend: 'deploy-federation worker',
     fix: ['write', 'reload', 'unit'],
   },
+  'a unit that was edited and does not run since': {
+    facts: { files: [[`/etc/systemd/system/${UNIT}`, { text: '[Service]\n', mode: 0o644, owner: 'root' }]] },
+    answers: unit({ active: 'failed', sub: 'failed', result: 'exit-code' }),
+    found: [[`unit ${UNIT}`, 'fail', 'not as it was deployed, and it does not run']],
+    mend: 'deploy-federation worker',
+    fix: ['write', 'reload', 'unit'],
+  },
+  'a worker daemon that says nothing': {
+    answers: { worker: null },
+    found: [['worker', 'fail', 'has not said how it stands']],
+    mend: 'sudo journalctl -u openclaw-worker -n 50',
+  },
+  'a home with everything wrong': {
+    answers: {
+      files: [
+        [
+          WORKER_HOME,
+          homeFiles(WORKER_HOME, 'sam').map((file) => ({
+            ...file,
+            mode: 0o755,
+            owner: file.path.endsWith('.key') ? 'root' : 'sam',
+          })),
+        ],
+      ],
+    },
+    found: [
+      [`permissions of ${WORKER_HOME}`, 'fail', 'node.key belongs to root'],
+      [`permissions of ${WORKER_HOME}`, 'fail', 'others can look into it'],
+      [`permissions of ${WORKER_HOME}`, 'fail', 'others may read'],
+    ],
+    mend: 'chown',
+    fix: ['run'],
+  },
   'a unit that is masked': {
     answers: unit({ load: 'masked', active: 'inactive' }),
     found: [[`unit ${UNIT}`, 'fail', 'masked']],

@@ -43,21 +43,49 @@ export interface HubQuestion {
 }
 
 /** Asks the hub how it is, from the machine, as its worker daemon reaches it. */
-export async function askHub(machine: Machine, question: HubQuestion, signal: AbortSignal): Promise<HubAnswer> {
+export async function askHub(
+  machine: Machine,
+  { hub, addresses }: HubQuestion,
+  signal: AbortSignal,
+): Promise<HubAnswer> {
+  const clock = await askClock(machine, signal);
+  let answer = await askAt(machine, hub.host, hub, clock, signal);
+  // What a name leads to is known only when somebody answers there: over ssh a connection is there at once.
+  for (const address of addresses) {
+    if (answer.state === 'answers' || address === hub.host) break;
+    const other = await askAt(machine, address, hub, clock, signal);
+    if (other.state === 'answers') answer = other;
+  }
+  return answer;
+}
+
+async function askAt(
+  machine: Machine,
+  host: string,
+  hub: HubAddress,
+  clock: number | null,
+  signal: AbortSignal,
+): Promise<HubAnswer> {
   const late = AbortSignal.any([signal, AbortSignal.timeout(ANSWER_MS)]);
   try {
-    const clock = await askClock(machine, signal);
-    await using connection = closing(await connect(machine, question, late));
-    const { status, date, text } = await get(connection.stream, question.hub, late);
+    await using connection = closing(await machine.connect({ host, port: hub.port }, late));
+    const { status, date, text } = await get(connection.stream, hub, late);
     return answerOf(status, text, clock === null || Number.isNaN(date) ? null : date - clock);
   } catch (error) {
     signal.throwIfAborted();
     if (late.aborted) return { state: 'unreachable', problem: 'no answer within 10 s' };
-    if (!(error instanceof FederationError) && !isSocketError(error)) throw error;
-    if (error instanceof FederationError && error.code === 'MACHINE_UNREACHABLE') throw error;
-    return { state: 'unreachable', problem: error.message };
+    if (error instanceof FederationError) {
+      if (error.code === 'MACHINE_UNREACHABLE') throw error;
+      return { state: 'unreachable', problem: error.message };
+    }
+    if (!isSocketError(error)) throw error;
+    return { state: 'unreachable', problem: CLOSED.has(error.code ?? '') ? NOBODY : error.message };
   }
 }
+
+const NOBODY = 'nothing answers there';
+/** How a connection ends that ssh could not make, or that nobody wants to have. */
+const CLOSED: ReadonlySet<string> = new Set(['ERR_STREAM_PREMATURE_CLOSE', 'ECONNRESET', 'EPIPE']);
 
 function isSocketError(error: unknown): error is NodeJS.ErrnoException {
   return error instanceof Error && typeof (error as NodeJS.ErrnoException).code === 'string';
@@ -68,16 +96,6 @@ async function askClock(machine: Machine, signal: AbortSignal): Promise<number |
   const ran = await look(machine, { argv: ['date', '+%s'], as: 'login', signal });
   const seconds = Number(ran?.stdout.trim() || Number.NaN);
   return Number.isNaN(seconds) ? null : seconds * 1000;
-}
-
-async function connect(machine: Machine, { hub, addresses }: HubQuestion, signal: AbortSignal): Promise<Duplex> {
-  const [address] = addresses;
-  try {
-    return await machine.connect(hub, signal);
-  } catch (error) {
-    if (address === undefined || signal.aborted) throw error;
-    return machine.connect({ host: address, port: hub.port }, signal);
-  }
 }
 
 function closing(stream: Duplex): AsyncDisposable & { readonly stream: Duplex } {
@@ -94,7 +112,12 @@ function get(stream: Duplex, hub: HubAddress, signal: AbortSignal) {
     signal,
   });
   asking.on('error', reject);
+  // A request does not notice a connection that was over before it began.
+  const over = (): void => reject(new FederationError('HUB_UNREACHABLE', NOBODY));
+  if (stream.destroyed) over();
+  stream.once('close', over);
   asking.on('response', (response) => {
+    stream.off('close', over);
     readText(response).then(
       (text) => resolve({ status: response.statusCode ?? 0, date: Date.parse(response.headers.date ?? ''), text }),
       reject,

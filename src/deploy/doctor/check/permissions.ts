@@ -14,45 +14,56 @@ export function checkPermissions(
   { homes }: Deployed,
   { files }: Pick<Answers, 'files'>,
 ): MachineFinding[] {
-  return homes.map((home) => homeFinding(facts, home, files.get(home.path) ?? null));
+  return homes.flatMap((home) => homeFindings(facts, home, files.get(home.path) ?? null));
 }
 
-function homeFinding(facts: Facts, home: HomeOf, found: readonly FileAnswer[] | null): MachineFinding {
+function homeFindings(facts: Facts, home: HomeOf, found: readonly FileAnswer[] | null): MachineFinding[] {
   const check = `permissions of ${home.path}`;
   if (found === null) {
     const mend = asRoot(facts, 'deploy-federation doctor');
-    return { check, state: 'warn', found: 'they can’t be looked at', why: 'keys may be open to others', mend };
+    return [{ check, state: 'warn', found: 'they can’t be looked at', why: 'keys may be open to others', mend }];
   }
   const self = found.find(({ path }) => path === home.path);
   if (self === undefined) {
     const why = 'the daemon keeps its key and its memory there';
-    return { check, state: 'fail', found: 'the folder is missing', why, mend: 'deploy-federation' };
+    return [{ check, state: 'fail', found: 'the folder is missing', why, mend: 'deploy-federation' }];
   }
   const strangers = found.filter(({ owner }) => owner !== home.owner);
-  if (strangers.length > 0) return ownerFinding(facts, home, strangers, check);
-  if ((self.mode & 0o077) !== 0) {
-    return {
-      check,
-      state: 'fail',
-      found: `others can look into it (${modeText(self.mode)})`,
-      why: 'whoever has the key in it can be this node',
-      mend: asOwner(facts, home, `chmod 700 ${shellWord(home.path)}`),
-      fix: [{ do: 'folder', path: home.path, mode: 0o700, owner: ownerOf(facts, home) }],
-    };
-  }
-  const open = found.filter((file) => isSecret(file, home) && (file.mode & 0o077) !== 0);
-  if (open.length > 0) {
-    const paths = open.map(({ path }) => path);
-    return {
-      check,
-      state: 'fail',
-      found: `others may read ${paths.join(', ')}`,
-      why: 'these are keys and tokens',
-      mend: asOwner(facts, home, `chmod 600 ${paths.map(shellWord).join(' ')}`),
-      fix: [run('Close keys to others', ['chmod', '600', '--', ...paths], ownerOf(facts, home))],
-    };
-  }
-  return { check, state: 'ok', found: `for ${home.owner} alone` };
+  const open = found.filter((file) => isSecret(file, home) && isOpen(file));
+  // In this order they can be mended: who is to close a file has to own it.
+  const problems = [
+    ...(strangers.length > 0 ? [ownerFinding(facts, home, strangers, check)] : []),
+    ...(isOpen(self) ? [openHome(facts, home, self, check)] : []),
+    ...(open.length > 0 ? [openSecrets(facts, home, open, check)] : []),
+  ];
+  return problems.length > 0 ? problems : [{ check, state: 'ok', found: `for ${home.owner} alone` }];
+}
+
+function isOpen({ mode }: FileAnswer): boolean {
+  return (mode & 0o077) !== 0;
+}
+
+function openHome(facts: Facts, home: HomeOf, { mode }: FileAnswer, check: string): MachineFinding {
+  return {
+    check,
+    state: 'fail',
+    found: `others can look into it (${modeText(mode)})`,
+    why: 'whoever has the key in it can be this node',
+    mend: asOwner(facts, home, `chmod 700 ${shellWord(home.path)}`),
+    fix: [{ do: 'folder', path: home.path, mode: 0o700, owner: ownerOf(facts, home) }],
+  };
+}
+
+function openSecrets(facts: Facts, home: HomeOf, open: readonly FileAnswer[], check: string): MachineFinding {
+  const paths = open.map(({ path }) => path);
+  return {
+    check,
+    state: 'fail',
+    found: `others may read ${paths.join(', ')}`,
+    why: 'these are keys and tokens',
+    mend: asOwner(facts, home, `chmod 600 ${paths.map(shellWord).join(' ')}`),
+    fix: [run('Close keys to others', ['chmod', '600', '--', ...paths], ownerOf(facts, home))],
+  };
 }
 
 /** In a home that root once wrote into, a daemon can’t write any more. */

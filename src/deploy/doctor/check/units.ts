@@ -27,17 +27,18 @@ function unitFinding(facts: Facts, deployed: Deployed, unit: UnitName, answer: U
   if (answer.load === 'masked') {
     return { check, state: 'fail', found: 'it is masked', why, mend: systemctl(facts, 'unmask', unit) };
   }
+  const running = stateFinding(facts, unit, answer, { check, why });
   if (written !== null && file.text !== written.text) {
     return {
       check,
-      state: 'warn',
-      found: 'its file is not as it was deployed',
+      state: running.state === 'fail' ? 'fail' : 'warn',
+      found: `its file is not as it was deployed${running.state === 'fail' ? `, and ${running.found}` : ''}`,
       why: 'the next deployment writes it anew; what should last belongs into a drop-in (systemctl edit)',
       mend: deployAgain(facts, deployed.wanted),
       fix: rewritten(unit, written, answer.active === 'active'),
     };
   }
-  return stateFinding(facts, unit, answer, { check, why });
+  return running;
 }
 
 function stateFinding(

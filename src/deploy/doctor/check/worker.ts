@@ -5,12 +5,15 @@ import type { Facts } from '#src/deploy/facts.ts';
 import { shellWord } from '#src/core/shell-word.ts';
 
 /** Whether the worker daemon is linked to the hub as a member. */
-export function checkWorker(facts: Facts, { worker }: Pick<Answers, 'worker'>): MachineFinding {
+export function checkWorker(facts: Facts, { worker, units }: Pick<Answers, 'worker' | 'units'>): MachineFinding {
   const unit = { name: 'openclaw-worker.service', scope: facts.place.scope };
   const check = 'worker';
   const why = 'nothing can be run here from the master';
   if (worker === null) {
-    return { check, state: 'fail', found: 'it does not run', why, mend: systemctl(facts, 'restart', unit) };
+    const isRunning = units.get(unit.name)?.active === 'active';
+    return isRunning
+      ? { check, state: 'fail', found: 'it runs, and has not said how it stands', why, mend: journal(facts, unit) }
+      : { check, state: 'fail', found: 'it does not run', why, mend: systemctl(facts, 'restart', unit) };
   }
   switch (worker.link) {
     case 'member':

@@ -12,7 +12,7 @@ const NAME = 'openclaw-federation';
 
 /** All that the package is made of, or by. */
 const SOURCES = [
-  ...['bin', 'src', 'systemd', '.ci', 'package.json', 'package-lock.json', '.npmrc', 'tsconfig.json', 'tsconfig.build.json'],
+  ...['bin', 'src', 'systemd', 'templates', '.ci', 'package.json', 'package-lock.json', '.npmrc', 'tsconfig.json', 'tsconfig.build.json'],
   ...['README.md', 'CHANGELOG.md', 'LICENSE'],
 ];
 

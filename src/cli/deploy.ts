@@ -6,7 +6,7 @@ import { canAsk } from '#src/cli/confirm.ts';
 import type { DemoFlags } from '#src/cli/demo.ts';
 import type { DeployFlags } from '#src/cli/deploy-flags.ts';
 import type { DeployTools } from '#src/cli/deploy-tools.ts';
-import { commandList, openclawVersion, portNumber, sshTarget, userName, webAddress } from '#src/cli/flag-values.ts';
+import { commandList, openclawVersion, portNumber, userName, webAddress } from '#src/cli/flag-values.ts';
 import type { LocalFlags } from '#src/cli/local.ts';
 import type { MachineDoctorFlags } from '#src/cli/machine-doctor.ts';
 import type { UninstallFlags } from '#src/cli/uninstall.ts';
@@ -110,7 +110,7 @@ async function unaided(toolsOf: ToolsOf): Promise<number> {
 /** Which machine, and how much of it. */
 function addMachineOptions(command: Command): Command {
   return command
-    .option('--ssh <user@host>', 'on that machine instead of this one', sshTarget)
+    .option('--ssh <user@host>', 'on that machine instead of this one')
     .option('--system', 'units of the whole machine (default as root, and where ssh meets a sudo without password)')
     .option('--user', 'units of the person alone, without root')
     .option('--run-as <user>', 'whom the worker runs commands as (default: who deploys)', userName);

@@ -6,6 +6,7 @@ import type { DeployFlags } from '#src/cli/deploy-flags.ts';
 import { checkFlags } from '#src/cli/deploy-flags.ts';
 import type { Deployment, DeployTools } from '#src/cli/deploy-tools.ts';
 import { deploymentReport } from '#src/cli/deployment-report.ts';
+import { foreground } from '#src/cli/foreground.ts';
 import { inquire } from '#src/cli/inquiry.ts';
 import { givenToken } from '#src/cli/join-token.ts';
 import { parseMaster } from '#src/cli/master-address.ts';
@@ -31,6 +32,7 @@ export async function deploy(
 ): Promise<number> {
   checkFlags(role, flags);
   const master = word === undefined ? null : parseMaster(word);
+  if (flags.foreground === true) return foreground(role, master, flags);
   if (role !== 'master' && master === null && flags.ssh === undefined && flags.resume !== true) {
     throw wrongUse('which master? Its name in the tailnet, or its address', `deploy-federation ${role} vps`);
   }

@@ -9,12 +9,6 @@ export const portNumber: FlagValue<number> = (text) => {
   throw new InvalidArgumentError('not a number from 1 to 65535');
 };
 
-/** What could be taken for an option of ssh is refused. */
-export const sshTarget: FlagValue<string> = (text) => {
-  if (/^(?:[A-Za-z0-9_][A-Za-z0-9_.-]*@)?[A-Za-z0-9[][A-Za-z0-9_.:[\]-]*$/.test(text)) return text;
-  throw new InvalidArgumentError('not USER@HOST, or a name of ssh’s config');
-};
-
 export const userName: FlagValue<string> = (text) => {
   if (/^[A-Za-z0-9_][A-Za-z0-9_.-]*$/.test(text)) return text;
   throw new InvalidArgumentError('not the name of a user');

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { homePath } from '#src/adapters/home.ts';
 import { say } from '#src/adapters/terminal.ts';
 import type { DeployFlags } from '#src/cli/deploy-flags.ts';
+import { leaveFirstProcess } from '#src/cli/first-process.ts';
 import { givenToken } from '#src/cli/join-token.ts';
 import { announcedStop, interrupted, manageText } from '#src/cli/local.ts';
 import type { MasterAddress } from '#src/cli/master-address.ts';
@@ -14,6 +15,7 @@ import { findOpenClaw } from '#src/deploy/openclaw-program.ts';
 
 /** `deploy-federation ROLE --foreground`: the daemons as children of this command, until it is told to stop. */
 export async function foreground(role: Role, master: MasterAddress | null, flags: DeployFlags): Promise<number> {
+  leaveFirstProcess();
   const directory = foregroundHome(role, flags.home);
   const token = await givenToken(flags);
   const openclaw = flags.light === true ? null : await openclawIfThere();

@@ -50,7 +50,6 @@ describe('what is typed wrongly', () => {
     [['master', '--port', '0'], /from 1 to 65535/, /--help/],
     [['worker', 'vps', '--exec', 'all'], /Allowed choices/, /--help/],
     [['worker', 'vps', '--commands', 'system.run;rm'], /not commands/, /--help/],
-    [['worker', 'vps', '--ssh', '-oProxyCommand=x'], /not USER@HOST/, /--help/],
     [['worker', 'vps', '--run-as', 'a b'], /not the name of a user/, /--help/],
     [['worker', 'vps', '--login-server', 'ftp://x'], /not an http/, /--help/],
     [['worker', 'vps', '--openclaw-version', 'newest'], /not a version/, /--help/],

@@ -279,9 +279,22 @@ it('knows nothing of a worker whose record is damaged, and takes that of an earl
     held: null,
     problem: null,
   };
-  expect(await askWorker(saying({ cat: '{"link":' }), facts, signal)).toBeNull();
-  expect(await askWorker(saying({}), facts, signal)).toBeNull();
-  expect(await askWorker(saying({ cat: JSON.stringify(record) }), facts, signal)).toMatchObject({ nodeHost: null });
+  expect(await askWorker(saying({ cat: '{"link":' }), facts, false, signal)).toBeNull();
+  expect(await askWorker(saying({}), facts, false, signal)).toBeNull();
+  expect(await askWorker(saying({ cat: JSON.stringify(record) }), facts, false, signal)).toMatchObject({
+    nodeHost: null,
+  });
+});
+
+it('waits for the word of a worker that has just started', async () => {
+  const facts = healthyWorker();
+  const record = { name: 'pi', fingerprint: 'b2b2', hub: 'vps:19000', link: 'connecting', held: null, problem: null };
+  const texts = ['', JSON.stringify(record), JSON.stringify({ ...record, link: 'member' })];
+  const machine: Machine = {
+    ...saying({}),
+    run: async () => ({ code: 0, stdout: (texts.length > 1 ? texts.shift() : texts[0]) ?? '', stderr: '' }),
+  };
+  expect(await askWorker(machine, facts, true, signal)).toMatchObject({ link: 'member' });
 });
 
 it('believes of the federation only what fits', async () => {

@@ -583,7 +583,7 @@ it('says with what right the master runs commands, without calling it wrong', ()
   const asRoot = healthyWorker({ person: { name: 'root', uid: 0 } });
   expect(exec(asRoot)?.why).toContain('that is root');
   const narrow = 'worker:\n  hub: vps.tail.example:19000\n  exec:\n    mode: allowlist\n    allow: [[df, "**"]]\n';
-  expect(exec(healthyWorker(workerSettings(narrow)))?.found).toBe('1 rules say what may run here as sam');
+  expect(exec(healthyWorker(workerSettings(narrow)))?.found).toBe('what one rule allows may be run here as sam');
 });
 
 it('finds that the services of a person end with their login', () => {

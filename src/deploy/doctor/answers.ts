@@ -52,13 +52,14 @@ export async function askMachine(
     askTailnet(machine, facts, signal),
     askName(machine, hub.host, signal),
   ]);
+  const states = await askUnits(machine, facts, units, signal);
   return {
     tailnet,
     resolved,
     program: await look(machine, { argv: [program, '--version'], as: person, signal }),
     hub: await askHub(machine, { hub, addresses: deployed.hubAddresses }, signal),
-    worker: await askWorker(machine, facts, signal),
-    units: await askUnits(machine, facts, units, signal),
+    worker: await askWorker(machine, facts, states.get('openclaw-worker.service')?.active === 'active', signal),
+    units: states,
     files: new Map(
       await Promise.all(homes.map(async ({ path }) => [path, await askFiles(machine, facts, path, signal)] as const)),
     ),

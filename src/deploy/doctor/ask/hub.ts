@@ -76,7 +76,7 @@ async function askAt(
     if (late.aborted) return { state: 'unreachable', problem: 'no answer within 10 s' };
     if (error instanceof FederationError) {
       if (error.code === 'MACHINE_UNREACHABLE') throw error;
-      return { state: 'unreachable', problem: error.message };
+      return { state: 'unreachable', problem: error.code === 'HUB_UNREACHABLE' ? NOBODY : error.message };
     }
     if (!isSocketError(error)) throw error;
     return { state: 'unreachable', problem: CLOSED.has(error.code ?? '') ? NOBODY : error.message };

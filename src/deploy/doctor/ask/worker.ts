@@ -1,4 +1,5 @@
 import { join } from 'node:path/posix';
+import { setTimeout as pause } from 'node:timers/promises';
 import { z } from 'zod';
 import type { Machine } from '#src/adapters/machine/machine.ts';
 import { WORKER_RECORD_FILE } from '#src/core/worker-record.ts';
@@ -19,8 +20,27 @@ const workerSchema = z.object({
 });
 export type WorkerAnswer = z.infer<typeof workerSchema>;
 
-/** Null where the worker daemon has written nothing: it does not run. */
-export async function askWorker(machine: Machine, facts: Facts, signal: AbortSignal): Promise<WorkerAnswer | null> {
+/** A daemon that has just started needs a moment to reach its hub. */
+const START_MS = 5000;
+const ASK_MS = 250;
+
+/** Null where the worker daemon has written nothing. Where its unit `runs`, what it is about to write is waited for. */
+export async function askWorker(
+  machine: Machine,
+  facts: Facts,
+  runs: boolean,
+  signal: AbortSignal,
+): Promise<WorkerAnswer | null> {
+  const deadline = performance.now() + START_MS;
+  for (;;) {
+    const answer = await readWorker(machine, facts, signal);
+    const isStarting = answer === null || (answer.link === 'connecting' && answer.problem === null);
+    if (!runs || !isStarting || performance.now() >= deadline) return answer;
+    await pause(ASK_MS, undefined, { signal });
+  }
+}
+
+async function readWorker(machine: Machine, facts: Facts, signal: AbortSignal): Promise<WorkerAnswer | null> {
   const text = await readHomeFile(machine, facts, WORKER_RECORD_FILE, signal);
   const parsed = workerSchema.safeParse(jsonIn(text));
   return parsed.success ? parsed.data : null;

@@ -34,7 +34,7 @@ export function checkHub(
     state: 'fail',
     found: isGone
       ? `the tailnet does not see ${deployed.hub.host}`
-      : `none is reached at ${where} from here: ${hub.problem}`,
+      : `not reached at ${where} from here: ${hub.problem}`,
     why,
     mend: isMaster
       ? systemctl(facts, 'restart', { name: 'federation-hub.service', scope: facts.place.scope })

@@ -42,8 +42,16 @@ export function checkExec({ person }: Facts, { worker, isMaster }: Deployed): Ma
         },
       ];
     case 'allowlist':
-      return [{ check, state: 'ok', found: `${exec.allow.length} rules say what may run here as ${person.name}` }];
+      return [
+        { check, state: 'ok', found: exec.allow.length === 0 ? NOTHING : listText(exec.allow.length, person.name) },
+      ];
     case 'off':
-      return [{ check, state: 'ok', found: 'nothing may be run here' }];
+      return [{ check, state: 'ok', found: NOTHING }];
   }
+}
+
+const NOTHING = 'nothing may be run here';
+
+function listText(count: number, name: string): string {
+  return `what ${count === 1 ? 'one rule allows' : `${count} rules allow`} may be run here as ${name}`;
 }

@@ -4,6 +4,7 @@ import { once } from 'node:events';
 import { existsSync } from 'node:fs';
 import { open, readFile } from 'node:fs/promises';
 import { eventually } from '../support/eventually.ts';
+import { mortal } from './background.ts';
 
 /** What a tailnet needs. A machine starts without it. */
 export const TUN = '/dev/net/tun';
@@ -46,7 +47,7 @@ export function powerOf(boot: Boot): Power {
     const console = await open(boot.console, 'a');
     // The shell enters the cgroup and becomes nspawn, so that nothing of the machine is ever outside.
     const enter = ['-c', 'echo $$ >"$1/cgroup.procs"; shift; exec "$@"', 'sh', boot.cgroup];
-    const argv = [...enter, 'setpriv', '--pdeathsig', 'KILL', ...nspawnArgv(boot, namespace)];
+    const argv = [...enter, ...mortal(nspawnArgv(boot, namespace))];
     const child = spawn('/bin/sh', argv, {
       stdio: ['ignore', console.fd, console.fd],
       detached: true,

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { cp, mkdir, readFile, readdir, rename, rm, symlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { z } from 'zod';
 import { cached } from './cache.ts';
 import { succeed } from './command.ts';
 import type { Machine } from './machine.ts';
@@ -10,11 +11,9 @@ import { NPM } from './npm-store.ts';
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 const NAME = 'openclaw-federation';
 
-/** All that the package is made of, or by. */
-const SOURCES = [
-  ...['bin', 'src', 'systemd', 'templates', '.ci', 'package.json', 'package-lock.json', '.npmrc', 'tsconfig.json', 'tsconfig.build.json'],
-  ...['README.md', 'CHANGELOG.md', 'LICENSE'],
-];
+/** What the package is built by, besides what it holds. */
+const BUILD = ['src', '.ci', 'package.json', 'package-lock.json', '.npmrc', 'tsconfig.json', 'tsconfig.build.json'];
+const Contents = z.object({ files: z.array(z.string()) });
 
 /**
  * The prefix of a global installation of the packed package: that which OPENCLAW_FEDERATION_PACKAGE names, else one
@@ -24,10 +23,11 @@ export async function makeProduct(): Promise<string> {
   const given = process.env['OPENCLAW_FEDERATION_PACKAGE'];
   if (given !== undefined) return given;
   const modules = await makeModules();
-  return cached('product', { modules, sources: await hashOf(SOURCES) }, async (folder) => {
+  const sources = await findSources();
+  return cached('product', { modules, sources: await hashOf(sources) }, async (folder) => {
     const target = join(folder, 'lib/node_modules', NAME);
     await mkdir(join(folder, 'lib/node_modules'), { recursive: true });
-    await rename(await pack(folder), target);
+    await rename(await pack(sources, folder), target);
     await succeed(['cp', '-al', join(modules, 'node_modules'), target]);
     await mkdir(join(folder, 'bin'));
     const commands = (await readdir(join(target, 'bin'))).filter((name) => name.includes('federation'));
@@ -43,6 +43,12 @@ export async function installProduct({ root }: Machine): Promise<void> {
   for (const part of ['lib', 'bin']) await succeed(['cp', '-a', `${prefix}/${part}/.`, join(root, 'usr', part)]);
 }
 
+/** All that the package is made of, or by. */
+async function findSources(): Promise<string[]> {
+  const { files } = Contents.parse(JSON.parse(await readFile(join(ROOT, 'package.json'), 'utf8')));
+  return [...BUILD, ...files.filter((name) => name !== 'dist')];
+}
+
 /** What the package depends on, at the versions of the lockfile. */
 async function makeModules(): Promise<string> {
   const lock = ['package.json', 'package-lock.json', '.npmrc'];
@@ -53,11 +59,11 @@ async function makeModules(): Promise<string> {
 }
 
 /** Folder of the unpacked tarball. It is built in a copy, so that nothing changes in the checkout. */
-async function pack(folder: string): Promise<string> {
+async function pack(sources: readonly string[], folder: string): Promise<string> {
   const checkout = join(folder, 'checkout');
   const packed = join(folder, 'packed');
   await mkdir(packed);
-  for (const source of SOURCES) await cp(join(ROOT, source), join(checkout, source), { recursive: true });
+  for (const source of sources) await cp(join(ROOT, source), join(checkout, source), { recursive: true });
   await symlink(join(ROOT, 'node_modules'), join(checkout, 'node_modules'));
   await succeed([join(checkout, '.ci/package'), packed]);
   await rm(checkout, { recursive: true });

@@ -24,11 +24,13 @@ export async function setup(project: TestProject): Promise<void> {
   if (obstacles.machines !== null) return;
   await step('programs of the host', installPrograms);
   await step('leftovers', sweepRuns);
-  await step('base', makeBase);
-  await step('packages', makeRegistry);
   await makeAuthority();
   await makeLabKey();
-  if (obstacles.tailnet === null) await step('programs of the tailnet', makeTailscaleTarball);
+  await Promise.all([
+    step('base', makeBase),
+    step('packages', makeRegistry),
+    obstacles.tailnet === null ? step('programs of the tailnet', makeTailscaleTarball) : null,
+  ]);
 }
 
 export async function teardown(): Promise<void> {

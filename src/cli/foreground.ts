@@ -29,6 +29,7 @@ export async function foreground(role: Role, master: MasterAddress | null, flags
       exec: flags.exec,
       commands: flags.commands,
       port: flags.port,
+      tailnet: flags.tailscale !== false,
       token,
       openclaw,
       light: flags.light === true,

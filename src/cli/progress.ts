@@ -51,7 +51,6 @@ function listed(steps: readonly ProgressStep[]): Progress {
       registerSignalListeners: false,
       rendererOptions: {
         logger: new ListrLogger({ processOutput: new ProcessOutput(process.stderr, process.stderr) }),
-        formatOutput: 'truncate',
         collapseErrors: true,
         showErrorMessage: false,
       },

@@ -27,6 +27,8 @@ export interface ForegroundOptions {
   readonly exec: Settings['worker']['exec']['mode'] | undefined;
   readonly commands: readonly string[] | undefined;
   readonly port: number | undefined;
+  /** Whether a hub listens on the machine’s tailnet addresses too, where its settings don’t say otherwise. */
+  readonly tailnet: boolean;
   readonly token: string | null;
   /** The openclaw program; null for none. */
   readonly openclaw: string | null;
@@ -103,11 +105,12 @@ async function startNode(running: Running): Promise<void> {
 const HUB_MS = 30_000;
 
 async function startMaster(running: Running): Promise<void> {
-  const { directory, port, openclaw, progress, signal, ends, onFailed } = running;
+  const { directory, port, tailnet, openclaw, progress, signal, ends, onFailed } = running;
   const home = await openHome(directory);
   const settings = await openHomeSettings(home);
   settings.set('role', 'master');
   settings.set('hub.port', port);
+  settings.set('hub.tailnet', tailnet && (settings.get('hub.tailnet') ?? true));
   await settings.save();
   const gateway = openclaw === null ? null : await localGateway(home, openclaw);
   const kept = gateway?.keep(progress);

@@ -1,7 +1,8 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { ParseError } from 'jsonc-parser';
-import { applyEdits, modify, parse, printParseErrorCode } from 'jsonc-parser';
+import { parse, printParseErrorCode } from 'jsonc-parser';
 import { FederationError } from '#src/core/errors.ts';
+import { withoutValue, withValue } from '#src/deploy/actions/json-edit.ts';
 
 type Values = Readonly<Record<string, unknown>>;
 
@@ -18,13 +19,14 @@ export function mergedText(path: string, text: string | null, values: Values): s
   const settings = parseSettings(start, invalid);
   let merged = start;
   for (const [key, value] of Object.entries(values)) {
-    const words = key.split('.');
+    const words = wordsOf(key);
     if (isDeepStrictEqual(valueAt(settings, words), value)) continue;
     const stranger = words.findIndex((_word, at) => !canHold(valueAt(settings, words.slice(0, at))));
     if (stranger !== -1) throw invalid(`${words.slice(0, stranger).join('.') || 'it'} is no map`);
-    merged = edit(merged, words, value);
+    merged = withValue(merged, words, value);
     // Where a key stands twice, the one that counts is not the one that is edited.
-    if (!isDeepStrictEqual(valueAt(parse(merged), words), value)) throw invalid(`${key} stands in it twice`);
+    if (!isDeepStrictEqual(valueAt(parse(merged, [], LENIENT), words), value))
+      throw invalid(`${key} stands in it twice`);
   }
   return merged;
 }
@@ -42,11 +44,11 @@ export function unmergedText({ now, original, values }: Unmerging): string | nul
   const before: unknown = original === null ? undefined : parse(original, [], LENIENT);
   let text = now;
   for (const [key, value] of Object.entries(values)) {
-    const words = key.split('.');
+    const words = wordsOf(key);
     const found = valueAt(parse(text, [], LENIENT), words);
     if (found === undefined || (value !== undefined && !isDeepStrictEqual(found, value))) continue;
-    text = edit(text, words, valueAt(before, words));
-    text = withoutEmpty(text, words.slice(0, -1), before);
+    const earlier = valueAt(before, words);
+    text = earlier === undefined ? withoutKey(text, words, before) : withValue(text, words, earlier);
   }
   const isEmpty = isDeepStrictEqual(parse(text, [], LENIENT), {});
   return original === null && isEmpty ? null : text;
@@ -62,22 +64,18 @@ function parseSettings(text: string, invalid: (problem: string) => FederationErr
   return settings;
 }
 
-function edit(text: string, words: readonly string[], value: unknown): string {
-  return applyEdits(text, modify(text, [...words], value, { formattingOptions: formattingOf(text) }));
-}
-
-/** As the person indents. */
-function formattingOf(text: string) {
-  const indent = /\n([ \t]+)\S/.exec(text)?.[1] ?? '  ';
-  const insertSpaces = !indent.startsWith('\t');
-  return { insertSpaces, tabSize: insertSpaces ? indent.length : 1, eol: text.includes('\r\n') ? '\r\n' : '\n' };
-}
-
 /** Maps that were made for a value of ours go with it. */
-function withoutEmpty(text: string, words: readonly string[], before: unknown): string {
-  if (words.length === 0 || valueAt(before, words) !== undefined) return text;
-  if (!isDeepStrictEqual(valueAt(parse(text, [], LENIENT), words), {})) return text;
-  return withoutEmpty(edit(text, words, undefined), words.slice(0, -1), before);
+function withoutKey(text: string, words: readonly [string, ...string[]], before: unknown): string {
+  const without = withoutValue(text, words);
+  const [first, ...rest] = words.slice(0, -1);
+  if (first === undefined || valueAt(before, [first, ...rest]) !== undefined) return without;
+  const isEmpty = isDeepStrictEqual(valueAt(parse(without, [], LENIENT), [first, ...rest]), {});
+  return isEmpty ? withoutKey(without, [first, ...rest], before) : without;
+}
+
+function wordsOf(key: string): [string, ...string[]] {
+  const [first = '', ...rest] = key.split('.');
+  return [first, ...rest];
 }
 
 function canHold(value: unknown): boolean {

@@ -22,8 +22,9 @@ function withValues(path: string, text: string, values: Readonly<Record<string, 
     throw new FederationError('SETTINGS_INVALID', `${path} is no YAML map`, { hint: `mend ${path}, or move it away` });
   }
   for (const [dotted, value] of Object.entries(values)) {
-    if (value === null) document.deleteIn(dotted.split('.'));
-    else document.setIn(dotted.split('.'), document.createNode(value));
+    const keys = dotted.split('.');
+    if (value !== null) document.setIn(keys, document.createNode(value));
+    else if (document.hasIn(keys)) document.deleteIn(keys);
   }
   return document.toString({ lineWidth: 0 });
 }

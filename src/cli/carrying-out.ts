@@ -22,7 +22,10 @@ export interface Agreed extends Inquired {
 export async function carryOut(plan: Plan, { facts, wanted, hub }: Agreed, deployment: Deployment): Promise<number> {
   const { token, flags, tools } = deployment;
   const states = new Map<string, StepState>();
-  const progress = showProgress(plan.steps, flags.json === true);
+  const progress = showProgress(
+    plan.steps.filter(({ actions }) => actions.length > 0),
+    flags.json === true,
+  );
   const mint: Context['mint'] = (asked) => hub?.mint(asked) ?? Promise.reject(new Error('no hub here makes a token'));
   try {
     await tools.apply(

@@ -16,7 +16,10 @@ export interface ProgressStep {
   readonly title: string;
 }
 
-/** On a terminal a list that is kept up to date, elsewhere a line for each step, on standard error. */
+/**
+ * On a terminal a list that is kept up to date, elsewhere a line for each step, on standard error. News of steps that
+ * are not among `steps` is not shown.
+ */
 export function showProgress(steps: readonly ProgressStep[], silent: boolean): Progress {
   if (silent) return { step: nothing, line: nothing, close: async () => undefined };
   return process.stderr.isTTY ? listed(steps) : lined(steps);
@@ -24,16 +27,27 @@ export function showProgress(steps: readonly ProgressStep[], silent: boolean): P
 
 const nothing = (): void => undefined;
 
-const MARKS = { begun: '...     ', done: 'done    ', failed: 'FAILED  ' } as const;
-
 function lined(steps: readonly ProgressStep[]): Progress {
   const titles = new Map(steps.map(({ id, title }) => [id, title]));
+  /** What is being done, until it was named. */
+  let unnamed: string | null = null;
   return {
-    line: (text) => say(`        ${text}`),
-    step: (id, how) => say(`${MARKS[how]}${titles.get(id) ?? id}`),
+    line(text) {
+      if (unnamed !== null) say(`...     ${unnamed}`);
+      unnamed = null;
+      say(`        ${text}`);
+    },
+    step(id, how) {
+      const title = titles.get(id);
+      if (title === undefined) return;
+      unnamed = how === 'begun' ? title : null;
+      if (how !== 'begun') say(`${MARKS[how]}${title}`);
+    },
     close: async () => undefined,
   };
 }
+
+const MARKS = { done: 'done    ', failed: 'FAILED  ' } as const;
 
 function listed(steps: readonly ProgressStep[]): Progress {
   const ends = new Map(steps.map(({ id }) => [id, Promise.withResolvers<void>()]));

@@ -12,6 +12,7 @@ import { showProgress } from '#src/cli/progress.ts';
 import { resumeText } from '#src/cli/resume-text.ts';
 import { errorBody, exitCodeOf, FederationError } from '#src/core/errors.ts';
 import type { Plan } from '#src/deploy/action.ts';
+import { changes } from '#src/deploy/plan/already.ts';
 import type { Context } from '#src/deploy/actions/context.ts';
 
 export interface Agreed extends Inquired {
@@ -66,7 +67,8 @@ function stoppedAt(error: unknown, plan: Plan, states: ReadonlyMap<string, StepS
     plan.steps.filter(({ id, actions }) => actions.length > 0 && states.get(id) === state).map(({ title }) => title);
   for (const title of titles('done')) say(`done: ${title}`);
   for (const title of [...titles('failed'), ...titles(undefined)]) say(`not done: ${title}`);
-  say(`to go on from there: ${resumeText(role, flags)}`);
+  const isBegun = plan.steps.some((step) => changes(step) && states.has(step.id));
+  if (isBegun) say(`to go on from there: ${resumeText(role, flags)}`);
   if (!signal.aborted) throw error;
   reportError(error);
   return INTERRUPTED;

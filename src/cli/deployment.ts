@@ -1,4 +1,3 @@
-import { stopSignal } from '#src/adapters/signals.ts';
 import { say } from '#src/adapters/terminal.ts';
 import { carryOut } from '#src/cli/carrying-out.ts';
 import { consent } from '#src/cli/consent.ts';
@@ -7,6 +6,7 @@ import { checkFlags } from '#src/cli/deploy-flags.ts';
 import type { Deployment, DeployTools } from '#src/cli/deploy-tools.ts';
 import { deploymentReport } from '#src/cli/deployment-report.ts';
 import { foreground } from '#src/cli/foreground.ts';
+import { followInterrupts } from '#src/cli/interrupt.ts';
 import { inquire } from '#src/cli/inquiry.ts';
 import { givenToken } from '#src/cli/join-token.ts';
 import { parseMaster } from '#src/cli/master-address.ts';
@@ -40,13 +40,22 @@ export async function deploy(
   return onMachine(flags, tools, (machine, signal) => deployOn({ machine, role, master, token, flags, tools, signal }));
 }
 
-/** Does something on the machine that the flags name; Ctrl-C before anything has changed ends it with 130. */
+/**
+ * Does something on the machine that the flags name. The first Ctrl-C aborts `signal`, the second ends the process; one
+ * before anything has changed is exit code 130.
+ */
 export async function onMachine(
   { ssh, json }: Pick<DeployFlags, 'ssh' | 'json'>,
   tools: DeployTools,
   work: (machine: Deployment['machine'], signal: AbortSignal) => Promise<number>,
 ): Promise<number> {
-  const signal = stopSignal();
+  const stopping = new AbortController();
+  const { signal } = stopping;
+  // Listeners that stay: libraries that run programs or hide the cursor end a process that has none but theirs.
+  const interrupts = followInterrupts({
+    first: () => stopping.abort('interrupted'),
+    second: () => process.exit(INTERRUPTED),
+  });
   try {
     const machine = await noticed(`connecting to ${ssh}`, tools.reach(ssh ?? null, signal), json === true);
     try {
@@ -57,9 +66,13 @@ export async function onMachine(
   } catch (error) {
     if (!signal.aborted && !(error instanceof Interrupted)) throw error;
     say('stopped; nothing was changed');
-    return 130;
+    return INTERRUPTED;
+  } finally {
+    interrupts.stop();
   }
 }
+
+const INTERRUPTED = 130;
 
 async function deployOn(deployment: Deployment): Promise<number> {
   const { role, token, flags, tools } = deployment;

@@ -19,7 +19,10 @@ export interface Inquired {
 export async function inquire(deployment: Deployment, hub: OwnHub | null): Promise<Inquired> {
   const { flags } = deployment;
   const facts = await look(deployment, flags.runAs ?? null);
-  return flags.resume === true ? resumed(facts, deployment) : { facts, wanted: asked(facts, deployment, hub) };
+  // Where it stopped before anything was changed, nothing is remembered: the same words once more are all it takes.
+  const isSaidAgain = facts.record === null && (deployment.role === 'master' || deployment.master !== null);
+  if (flags.resume === true && !isSaidAgain) return resumed(facts, deployment);
+  return { facts, wanted: asked(facts, deployment, hub) };
 }
 
 export function look({ machine, flags, tools, signal }: Deployment, runAs: string | null): Promise<Facts> {

@@ -324,6 +324,13 @@ describe('deploying', () => {
     `);
   });
 
+  test('a step that fails before anything was changed leaves nothing to go on with', async () => {
+    const tools = fakeTools({ facts: bareMachine(), failing: 'reach' });
+    expect(await run([...argv, tokenFile, '--yes'], tools)).toBe(1);
+    expect(screen.stderr).toContain('FAILED  the hub at vps.tail.example answers\n');
+    expect(screen.stderr).not.toContain('to go on from there');
+  });
+
   test('a step that fails is in the JSON too', async () => {
     const tools = fakeTools({ facts: bareMachine(), failing: 'worker-home' });
     expect(await run([...argv, tokenFile, '--yes', '--json'], tools)).toBe(1);
@@ -429,6 +436,12 @@ describe('what was begun before', () => {
     expect(await run(['worker', '--resume', '--yes'], tools)).toBe(2);
     expect(screen.stderr).toContain('error: the join token is needed once more');
     expect(await run(['worker', '--resume', '--yes', '--token-file', tokenFile], tools)).toBe(0);
+  });
+
+  test('may be nothing, where the same is said once more', async () => {
+    const tools = untouched();
+    expect(await run(['worker', 'vps', '--light', '--resume', '--yes'], tools)).toBe(0);
+    expect(tools.log).toContain('apply as worker, token null');
   });
 
   test('has to be there', async () => {

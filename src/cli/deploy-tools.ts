@@ -5,6 +5,7 @@ import type { OwnHub } from '#src/cli/own-hub.ts';
 import type { Role } from '#src/core/node.ts';
 import type { applyPlan } from '#src/deploy/apply.ts';
 import type { examine } from '#src/deploy/doctor/doctor.ts';
+import type { mend } from '#src/deploy/doctor/mend.ts';
 import type { Facts } from '#src/deploy/facts.ts';
 import type { Asked } from '#src/deploy/gather.ts';
 import type { Given } from '#src/deploy/plan/given.ts';
@@ -19,6 +20,7 @@ export interface DeployTools {
   apply: typeof applyPlan;
   undo: typeof undoDeployment;
   examine: typeof examine;
+  mend: typeof mend;
   /** The hub that runs on this machine. */
   ownHub(): Promise<OwnHub | null>;
 }

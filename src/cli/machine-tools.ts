@@ -8,6 +8,7 @@ import { findOwnHub } from '#src/cli/own-hub.ts';
 import { askHidden } from '#src/cli/question.ts';
 import { applyPlan } from '#src/deploy/apply.ts';
 import { examine } from '#src/deploy/doctor/doctor.ts';
+import { mend } from '#src/deploy/doctor/mend.ts';
 import type { Facts } from '#src/deploy/facts.ts';
 import { gatherFacts } from '#src/deploy/gather.ts';
 import type { Given } from '#src/deploy/plan/given.ts';
@@ -27,6 +28,7 @@ export const machineTools: DeployTools = {
   apply: applyPlan,
   undo: undoDeployment,
   examine,
+  mend,
   ownHub: findOwnHub,
 };
 

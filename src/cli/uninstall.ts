@@ -15,6 +15,7 @@ import { widthOf, wrapped } from '#src/cli/wrap.ts';
 import { FederationError } from '#src/core/errors.ts';
 import type { Facts } from '#src/deploy/facts.ts';
 import type { DeploymentRecord } from '#src/deploy/record.ts';
+import { refuseWithoutRoot } from '#src/deploy/root-deployment.ts';
 
 export interface UninstallFlags extends Pick<DeployFlags, 'ssh' | 'system' | 'user' | 'runAs' | 'yes'> {
   /** Leaves the homes of hub and worker: keys, members, jobs. */
@@ -26,6 +27,7 @@ export function uninstall(flags: UninstallFlags, tools: DeployTools): Promise<nu
   return onMachine(flags, tools, async (machine, signal) => {
     const asked = { scope: scopeOf(flags), runAs: flags.runAs ?? null };
     const facts = await noticed(`looking at ${machine.name}`, tools.gather(machine, asked, signal));
+    refuseWithoutRoot(facts, 'deploy-federation uninstall');
     if (facts.record === null) {
       say('nothing is deployed here');
       return 0;

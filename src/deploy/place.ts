@@ -32,10 +32,13 @@ export interface Place {
 /** Package name: the folder of a release that holds it. */
 const PACKAGE = 'openclaw-federation';
 
+/** Where root deploys. */
+export const SYSTEM_PREFIX = `/opt/${PACKAGE}`;
+
 export function placeOf(scope: Scope, person: Person): Place {
   const { home } = person;
   const system = scope === 'system';
-  const prefix = system ? `/opt/${PACKAGE}` : join(home, '.local/share', PACKAGE);
+  const prefix = system ? SYSTEM_PREFIX : join(home, '.local/share', PACKAGE);
   const current = join(prefix, 'current');
   return {
     scope,

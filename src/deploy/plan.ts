@@ -20,6 +20,7 @@ import type { Wanted } from '#src/deploy/wanted.ts';
 export function planDeployment(facts: Facts, wanted: Wanted, given: Given): Plan {
   checkMachine(facts, wanted);
   checkRole(facts, wanted);
+  checkHome(facts);
   const plan = wanted.role === 'master' ? masterPlan(facts, wanted, given) : workerPlan(facts, wanted, given);
   return { ...plan, notes: [...plan.notes, ...notesOn(facts, wanted)] };
 }
@@ -79,6 +80,14 @@ function checkRole({ record }: Facts, { role }: Wanted): void {
   if (record === null || record.state === 'removing' || record.wanted.role === role) return;
   throw new FederationError('ROLE_DIFFERS', `this machine is deployed as ${record.wanted.role}, not as ${role}`, {
     hint: 'deploy-federation uninstall, then deploy it anew',
+  });
+}
+
+/** Two daemons can't have one home; what runs there may be root's deployment, or started by hand. */
+function checkHome({ record, worker, place }: Facts): void {
+  if (record !== null || worker === null) return;
+  throw new FederationError('ALREADY_RUNNING', `a worker daemon runs with ${place.workerHome} already`, {
+    hint: 'stop it; where root deployed it: sudo deploy-federation uninstall',
   });
 }
 

@@ -85,6 +85,10 @@ export function fakeTools({ facts, after, hub, failing, interrupted, change = {}
       for (const step of new Set(entries.map((entry) => entry.step))) onStep(step, 'done');
     },
     examine: async () => [],
+    async mend(findings) {
+      log.push(`mend ${findings.map(({ check }) => check).join(', ')}`);
+      return findings.map(({ check, found }) => ({ check, state: 'ok', found: `mended: ${found}` }));
+    },
     ownHub: async () => hub ?? null,
     ...change,
   };

@@ -507,12 +507,35 @@ describe('doctor', () => {
       facts: healthyWorker(),
       change: {
         examine: async () => (isMended ? [] : [{ ...broken, fix }]),
-        apply: async ({ steps }) => {
-          isMended = steps[0]?.actions === fix;
+        mend: async ([finding]) => {
+          isMended = finding?.fix === fix;
+          return [];
         },
       },
     });
     expect(await run(['doctor', '--fix', '--json'], tools)).toBe(0);
     expect(JSON.parse(screen.stdout)).toEqual([]);
+  });
+
+  test('says what could not be mended, and that it is still broken', async () => {
+    const unit = { name: 'openclaw-worker.service', scope: 'system' } as const;
+    const fix = [{ do: 'unit', unit, want: { enabled: true, active: true }, restart: false }] as const;
+    const tools = fakeTools({
+      facts: healthyWorker(),
+      change: {
+        examine: async () => [{ ...broken, fix }],
+        mend: async () => [{ check: broken.check, state: 'fail', found: 'could not be mended: no systemd' }],
+      },
+    });
+    expect(await run(['doctor', '--fix'], tools)).toBe(1);
+    expect(screen.stdout).toContain('could not be mended: no systemd');
+  });
+
+  test('tells a person without root that root deployed the machine', async () => {
+    const facts = bareMachine({ folders: [['/opt/openclaw-federation', { mode: 0o755, owner: 'root' }]] }, 'user');
+    for (const command of ['doctor', 'uninstall']) {
+      expect(await run([command], fakeTools({ facts }))).toBe(1);
+      expect(screen.stderr).toContain(`try: sudo deploy-federation ${command}`);
+    }
   });
 });

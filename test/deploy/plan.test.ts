@@ -180,6 +180,20 @@ describe('a plan', () => {
       expect(written(plan, `${facts.place.workerHome}/settings.yaml`)).toContain('hub: vps.tail.example:19000');
     }
   });
+
+  it('leaves a hub alone that is named in another way', () => {
+    for (const hub of ['100.64.0.1:19000', 'vps:19000', 'vps.tail.example:19000']) {
+      const facts = healthyWorker();
+      const path = `${facts.place.workerHome}/settings.yaml`;
+      const text = `worker:\n  hub: ${hub}\n`;
+      const plan = planDeployment(
+        changed(facts, { files: [[path, { text, mode: 0o600, owner: 'sam' }]] }),
+        wantedOf({ master: { host: 'vps', port: 19_000 }, light: true }),
+        GIVEN,
+      );
+      expect(written(plan, path)).toContain(`hub: ${hub}\n`);
+    }
+  });
 });
 
 describe('a plan refuses', () => {

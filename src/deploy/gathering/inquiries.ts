@@ -8,6 +8,7 @@ import { openclawConfig } from '#src/deploy/gathering/gateway.ts';
 import type { Login } from '#src/deploy/gathering/machine.ts';
 import { unitQuestions, UNITS } from '#src/deploy/gathering/units.ts';
 import type { Place } from '#src/deploy/place.ts';
+import { SYSTEM_PREFIX } from '#src/deploy/place.ts';
 
 /** Files that a plan may write or has to know. */
 export function filesOf(place: Place): string[] {
@@ -24,7 +25,8 @@ export function filesOf(place: Place): string[] {
 
 export function foldersOf(place: Place): string[] {
   const { prefix, openclaw, record, backups, commands, units, hubHome, workerHome, openclawState } = place;
-  return [prefix, openclaw, dirname(record), backups, commands, units, hubHome, workerHome, openclawState];
+  const folders = [prefix, openclaw, dirname(record), backups, commands, units, hubHome, workerHome, openclawState];
+  return prefix === SYSTEM_PREFIX ? folders : [...folders, SYSTEM_PREFIX];
 }
 
 export function linksOf({ current, commands }: Place): string[] {

@@ -18,27 +18,24 @@ export function tailnetSteps(facts: Facts, wanted: Wanted): Step[] {
       title: 'Tailscale is installed',
       actions: installed === null ? [installation(facts, wanted)] : [],
     },
-    {
-      id: 'tailscale-service',
-      title: 'tailscaled runs',
-      actions:
-        installed === null || state !== null
-          ? []
-          : needed(facts, [
-              {
-                do: 'unit',
-                unit: { name: 'tailscaled.service', scope: 'system' },
-                want: { enabled: true, active: true },
-                restart: false,
-              },
-            ]),
-    },
+    ...(installed === null ? [] : [serviceStep(facts)]),
     {
       id: 'tailnet',
       title: 'the machine is in the tailnet',
       actions: state === 'Running' ? [] : [login(facts, wanted)],
     },
   ];
+}
+
+function serviceStep(facts: Facts): Step {
+  const unit = { name: 'tailscaled.service', scope: 'system' } as const;
+  const runs = { enabled: true, active: true };
+  return {
+    id: 'tailscale-service',
+    title: 'tailscaled runs',
+    // One that answers may be anybody's service.
+    actions: facts.tailscale.state !== null ? [] : needed(facts, [{ do: 'unit', unit, want: runs, restart: false }]),
+  };
 }
 
 function rootNeeded(message: string, hint: string): FederationError {

@@ -1,5 +1,6 @@
 import { isIP } from 'node:net';
 import { join } from 'node:path/posix';
+import { parseDocument } from 'yaml';
 import type { Action, Step } from '#src/deploy/action.ts';
 import { nodeNameFrom } from '#src/core/node.ts';
 import type { Facts } from '#src/deploy/facts.ts';
@@ -66,15 +67,35 @@ export interface HubPlace {
   readonly port: number;
 }
 
-/** Where this machine's worker finds the hub. In a tailnet by its full name: an address may change, a name stays. */
-export function hubOf({ tailscale }: Facts, { master, port }: Wanted): HubPlace {
+/**
+ * Where this machine's worker finds the hub. In a tailnet by its full name: an address may change, a name stays. What
+ * stands in its settings already and means the same machine is left as it is.
+ */
+export function hubOf(facts: Facts, { master, port }: Wanted): HubPlace {
   if (master === null) return { host: '127.0.0.1', port };
-  const word = master.host.toLowerCase();
+  const { host } = master;
+  const known = knownHub(facts);
+  const name = fullName(facts, host);
+  if (known !== null && known.port === master.port && fullName(facts, known.host) === name) return known;
+  return { host: name, port: master.port };
+}
+
+function knownHub({ files, place }: Facts): HubPlace | null {
+  const settings = parseDocument(files.get(join(place.workerHome, 'settings.yaml'))?.text ?? '');
+  // What can't be read is refused where it would be written.
+  const text = settings.errors.length > 0 ? null : settings.getIn(['worker', 'hub']);
+  const match = typeof text === 'string' ? /^\[?(.+?)\]?:(\d+)$/.exec(text) : null;
+  return match === null ? null : { host: match[1]!, port: Number(match[2]) };
+}
+
+/** As the tailnet calls the machine that this word means; the word itself where it knows none, or several. */
+function fullName({ tailscale }: Facts, host: string): string {
+  const word = host.toLowerCase();
   const peers = tailscale.peers.filter(({ dnsName, addresses }) =>
     isIP(word) === 0 ? dnsName === word || dnsName.split('.', 1)[0] === word : addresses.includes(word),
   );
   const [peer] = peers;
-  return { host: peers.length === 1 && peer !== undefined ? peer.dnsName : master.host, port: master.port };
+  return peers.length === 1 && peer !== undefined ? peer.dnsName : host;
 }
 
 function hubText({ host, port }: HubPlace): string {

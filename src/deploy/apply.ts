@@ -4,7 +4,8 @@ import { isDeepStrictEqual } from 'node:util';
 import { FederationError } from '#src/core/errors.ts';
 import type { Action, Plan, Step } from '#src/deploy/action.ts';
 import type { Context } from '#src/deploy/actions/context.ts';
-import { keeperOf } from '#src/deploy/actions/context.ts';
+import { filesAs, keeperOf } from '#src/deploy/actions/context.ts';
+import type { BeforeFolder } from '#src/deploy/actions/folder.ts';
 import type { IsOurs } from '#src/deploy/actions/kind.ts';
 import { kindOf } from '#src/deploy/actions/kinds.ts';
 import type { DeploymentRecord, RecordEntry } from '#src/deploy/record.ts';
@@ -82,7 +83,8 @@ async function openLog(context: Context, wanted: Wanted): Promise<Log> {
   }
 
   async function begin(step: Step, action: Action, key: string): Promise<void> {
-    if (record.entries.length === 0) record = { ...record, entries: [await ownEntry(context)] };
+    // Before any copy is laid beside it.
+    if (record.entries.length === 0) await keep({ state: 'applying', entries: [await ownEntry(context)] });
     const earlier = record.entries.find((entry) => entry.key === key);
     const entry = await entryOf({ step, action, key, earlier: earlier ?? null }, context);
     const done = record.entries.map((each): RecordEntry => ({ ...each, state: 'done' }));
@@ -144,16 +146,18 @@ function sha256(content: string | Buffer): string {
   return createHash('sha256').update(content).digest('hex');
 }
 
-/** The record and its folder are a change of the machine too: the first one. */
+/**
+ * The record and its folder are a change of the machine too: the first one. Whatever is there, they are ours by their
+ * names, and what a run that was cut off has left of them is no reason to leave it for ever.
+ */
 async function ownEntry(context: Context): Promise<RecordEntry> {
-  const action: Action = {
-    do: 'folder',
-    path: dirname(context.place.record),
-    mode: 0o700,
-    owner: keeperOf(context.place),
-  };
-  const before = await kindOf(action).before(action, context);
-  return { key: RECORD_KEY, step: 'record', action, before, wrote: [], state: 'done' };
+  const { place } = context;
+  const path = dirname(place.record);
+  const owner = keeperOf(place);
+  const missing = await (await filesAs(context, owner)).missingFolders(path);
+  const before: BeforeFolder = { was: 'absent', missing: [...new Set([...missing, place.prefix, path])] };
+  const action: Action = { do: 'folder', path, mode: 0o700, owner };
+  return { key: RECORD_KEY, step: RECORD_KEY, action, before, wrote: [], state: 'done' };
 }
 
 /** Key of the entry for the record itself. */

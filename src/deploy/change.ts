@@ -1,4 +1,4 @@
-import { createTwoFilesPatch } from 'diff';
+import { createTwoFilesPatch, FILE_HEADERS_ONLY } from 'diff';
 import { findNodeAtLocation, parseTree } from 'jsonc-parser';
 import type { ActionOf } from '#src/deploy/action.ts';
 import { mergedText } from '#src/deploy/actions/merge-text.ts';
@@ -21,8 +21,7 @@ export function changeText(action: ActionOf<'write' | 'merge'>, now: string | nu
   const after = hidden(next);
   if (before === after) return `${path}: ${SECRET} becomes another\n`;
   const from = now === null ? '/dev/null' : path;
-  const patch = createTwoFilesPatch(from, path, before, after, undefined, undefined, { context: 3 });
-  return patch.replace(/^=+\n/, '');
+  return createTwoFilesPatch(from, path, before, after, undefined, undefined, { headerOptions: FILE_HEADERS_ONLY });
 }
 
 function withoutValues(text: string, keys: readonly string[]): string {

@@ -1,4 +1,3 @@
-import { dirname } from 'node:path/posix';
 import { z } from 'zod';
 import type { Machine, Person } from '#src/adapters/machine/machine.ts';
 import { filesOf } from '#src/adapters/machine/files.ts';
@@ -52,14 +51,8 @@ function damaged({ machine, place }: RecordPlace, problem: string, cause?: unkno
 
 /** Durable when this resolves. */
 export async function writeRecord(at: RecordPlace, record: DeploymentRecord): Promise<void> {
-  const files = filesFor(at);
-  await files.makeFolder(dirname(at.place.record), 0o700);
-  await files.write({
-    path: at.place.record,
-    content: `${JSON.stringify(record, null, 2)}\n`,
-    mode: 0o600,
-    owner: null,
-  });
+  const content = `${JSON.stringify(record, null, 2)}\n`;
+  await filesFor(at).write({ path: at.place.record, content, mode: 0o600, owner: null, folderMode: 0o700 });
 }
 
 function filesFor({ machine, place, person, signal }: RecordPlace) {

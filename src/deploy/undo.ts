@@ -1,6 +1,7 @@
 import { FederationError } from '#src/core/errors.ts';
 import type { Action } from '#src/deploy/action.ts';
 import type { Context } from '#src/deploy/actions/context.ts';
+import { filesAs, keeperOf } from '#src/deploy/actions/context.ts';
 import { kindOf } from '#src/deploy/actions/kinds.ts';
 import { isOursBy, RECORD_KEY } from '#src/deploy/apply.ts';
 import type { Place } from '#src/deploy/place.ts';
@@ -51,6 +52,8 @@ export async function undoDeployment(
   }
   if (entries.some((entry) => entry.key !== RECORD_KEY)) return;
   onStep(RECORD_KEY, 'begun');
+  // The record itself goes last, so that there is one as long as there is anything.
+  await (await filesAs(context, keeperOf(context.place))).removeFolder(context.place.backups);
   for (const entry of entries) await undoEntry(entry, context);
   onStep(RECORD_KEY, 'done');
 }

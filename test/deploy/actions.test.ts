@@ -546,7 +546,7 @@ test('what a killed worker has left behind is not how it stands', async () => {
   );
   waiting.catch(() => undefined);
   setTimeout(() => stopping.abort(new Error('enough')), 500);
-  await expect(waiting).rejects.toThrow();
+  await expect(waiting).rejects.toMatchObject({ name: 'AbortError' });
 });
 
 /** The home without the copies of what was before, which go when the record goes. */

@@ -17,6 +17,8 @@ export interface NewFile {
   readonly mode: number;
   /** Null: whoever writes it. */
   readonly owner: { readonly uid: number; readonly gid: number } | null;
+  /** Of its folder, where that has to be made; 0755 where nothing is said. */
+  readonly folderMode?: number;
 }
 
 /** The files of a machine in the name of one of its users. All throw STEP_FAILED, DISK_FULL and what `run` throws. */
@@ -25,7 +27,10 @@ export interface Files {
   stat(path: string): Promise<FileState | null>;
   /** Null where there is no file; a link is followed. */
   read(path: string): Promise<Buffer | null>;
-  /** Replaces a file whole and durably: a reader sees the old one or the new one, and so does a power cut. */
+  /**
+   * Replaces a file whole and durably: a reader sees the old one or the new one, and so does a power cut. Folders above
+   * it are made.
+   */
   write(file: NewFile): Promise<void>;
   /** This folder and those above it, as far as they are not there, uppermost first. */
   missingFolders(path: string): Promise<readonly string[]>;
@@ -37,14 +42,14 @@ export interface Files {
   readLink(path: string): Promise<string | null>;
   /** Where all links on the way end; the path itself where it does not. */
   realPath(path: string): Promise<string>;
-  /** Replaces what is there, unless it is a folder. */
+  /** Replaces what is there, unless it is a folder. Folders above it are made. */
   link(path: string, target: string): Promise<void>;
   /** Names in a folder; none where there is no folder. */
   list(path: string): Promise<readonly string[]>;
   /** A file or a link; nothing may be there. */
   remove(path: string): Promise<void>;
-  /** With all that is in it; nothing may be there. Refuses a link. */
-  removeFolder(path: string): Promise<void>;
+  /** With all that is in it, and then those of `above` that are empty; nothing may be there. Refuses a link. */
+  removeFolder(path: string, above?: readonly string[]): Promise<void>;
   /** Those that are empty; stops at the first that isn't. */
   removeEmpty(paths: readonly string[]): Promise<void>;
 }
@@ -70,8 +75,9 @@ export function filesOf(machine: Machine, as: Command['as'], signal: AbortSignal
       const answer = await script(`read ${path}`, READ, [path]);
       return answer === '' ? null : Buffer.from(answer.slice(1), 'base64');
     },
-    async write({ path, content, mode, owner }) {
-      const words = [path, mode.toString(8), owner === null ? '' : `${owner.uid}:${owner.gid}`];
+    async write({ path, content, mode, owner, folderMode = 0o755 }) {
+      const ownerWord = owner === null ? '' : `${owner.uid}:${owner.gid}`;
+      const words = [path, mode.toString(8), ownerWord, folderMode.toString(8)];
       await script(`write ${path}`, WRITE, words, typeof content === 'string' ? content : Readable.from([content]));
     },
     async missingFolders(path) {
@@ -103,8 +109,8 @@ export function filesOf(machine: Machine, as: Command['as'], signal: AbortSignal
     async remove(path) {
       await script(`remove ${path}`, 'rm -f -- "$1"', [path]);
     },
-    async removeFolder(path) {
-      await script(`remove ${path}`, REMOVE_FOLDER, [path]);
+    async removeFolder(path, above = []) {
+      await script(`remove ${path}`, REMOVE_FOLDER, [path, ...above]);
     },
     async removeEmpty(paths) {
       await script('remove empty folders', REMOVE_EMPTY, paths);
@@ -118,7 +124,13 @@ const STAT = `if [ -e "$1" ] || [ -L "$1" ]; then stat -c '%f %u %g %s' -- "$1";
 const READ = 'if [ -e "$1" ]; then printf :; base64 <"$1"; fi';
 
 /** The folder is synced too: a new name is durable only once its folder is. */
-const WRITE = `umask 077
+const WRITE = `umask 022
+folder=\${1%/*}
+if ! [ -d "$folder" ]; then
+  mkdir -p -- "\${folder%/*}/"
+  mkdir -m "$4" -- "$folder"
+fi
+umask 077
 fresh=$(mktemp "$1.XXXXXX")
 trap 'rm -f -- "$fresh"' EXIT
 cat >"$fresh"
@@ -143,7 +155,9 @@ else mkdir -m "\${2:-755}" -- "$1"; fi`;
 const SET_MODE = `if [ -n "$3" ]; then chown -h -- "$3" "$1"; fi
 chmod -- "$2" "$1"`;
 
-const LINK = `fresh="$1.$$"
+const LINK = `umask 022
+mkdir -p -- "\${1%/*}/"
+fresh="$1.$$"
 ln -s -- "$2" "$fresh"
 trap 'rm -f -- "$fresh"' EXIT
 mv -fT -- "$fresh" "$1"
@@ -156,10 +170,12 @@ const LIST = `if [ -d "$1" ]; then
   done
 fi`;
 
-const REMOVE_FOLDER = `if [ -L "$1" ]; then echo 'it is a link now' >&2; exit 1; fi
-rm -rf -- "$1"`;
-
 const REMOVE_EMPTY = 'for folder; do if [ -d "$folder" ]; then rmdir -- "$folder" 2>/dev/null || exit 0; fi; done';
+
+const REMOVE_FOLDER = `if [ -L "$1" ]; then echo 'it is a link now' >&2; exit 1; fi
+rm -rf -- "$1"
+shift
+${REMOVE_EMPTY}`;
 
 /** Type bits of `st_mode`. */
 const KINDS: Readonly<Record<number, FileState['kind']>> = { 0o100: 'file', 0o040: 'folder', 0o120: 'link' };

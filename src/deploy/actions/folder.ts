@@ -35,8 +35,7 @@ export const folder: ActionKind<'folder', BeforeFolder> = {
   async undo(action, before, context) {
     const files = await makerFiles(context, action);
     if (before.was === 'absent') {
-      await files.removeFolder(action.path);
-      await files.removeEmpty(before.missing.slice(0, -1).toReversed());
+      await files.removeFolder(action.path, before.missing.slice(0, -1).toReversed());
       return;
     }
     const state = await files.stat(action.path);

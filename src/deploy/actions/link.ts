@@ -1,8 +1,7 @@
-import { dirname } from 'node:path/posix';
 import { filesAs } from '#src/deploy/actions/context.ts';
 import type { ActionKind } from '#src/deploy/actions/kind.ts';
 import type { BeforeFile } from '#src/deploy/actions/original.ts';
-import { keepOriginal, restoreOriginal } from '#src/deploy/actions/original.ts';
+import { isOriginal, keepOriginal, restoreOriginal } from '#src/deploy/actions/original.ts';
 
 export const link: ActionKind<'link', BeforeFile> = {
   key: ({ path }) => `link ${path}`,
@@ -13,14 +12,19 @@ export const link: ActionKind<'link', BeforeFile> = {
   },
   async apply({ path, target, owner }, context) {
     const files = await filesAs(context, owner);
-    await files.makeFolder(dirname(path), null);
     await files.link(path, target);
   },
   async undo(action, before, context, isOurs) {
     const files = await filesAs(context, action.owner);
-    const target = await files.readLink(action.path);
-    const isTheirs = target === null ? (await files.stat(action.path)) !== null : !isOurs(target);
-    if (isTheirs) context.progress(`${action.path} is something else now, and stays`);
-    else await restoreOriginal(context, action, before);
+    const { original } = before;
+    const state = await files.stat(action.path);
+    const target = state?.kind === 'link' ? await files.readLink(action.path) : null;
+    const isBack =
+      original.was === 'link'
+        ? target === original.target
+        : original.was === 'file' && state?.kind === 'file' && (await isOriginal(context, action, before));
+    if (isBack) return;
+    if (state === null || (target !== null && isOurs(target))) return restoreOriginal(context, action, before);
+    context.progress(`${action.path} is something else now, and stays`);
   },
 };

@@ -1,4 +1,3 @@
-import { dirname } from 'node:path/posix';
 import type { Files } from '#src/adapters/machine/files.ts';
 import { FederationError } from '#src/core/errors.ts';
 import type { ActionOf } from '#src/deploy/action.ts';
@@ -30,7 +29,6 @@ export const merge: ActionKind<'merge', BeforeFile> = {
     const files = await filesAs(context, owner);
     const path = await realPath(context, action);
     const now = await textOf(files, path);
-    await files.makeFolder(dirname(path), null);
     await files.write({ path, content: mergedText(path, now, values), mode, owner: null });
   },
   async undo(action, before, context, isOurs) {

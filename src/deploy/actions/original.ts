@@ -51,8 +51,7 @@ async function keepCopy(context: Context, path: string, content: Buffer, mode: n
   const { backups } = context.place;
   const backup = join(backups, createHash('sha256').update(path).digest('hex').slice(0, 16));
   const keeper = await filesAs(context, keeperOf(context.place));
-  await keeper.makeFolder(backups, 0o700);
-  await keeper.write({ path: backup, content, mode, owner: null });
+  await keeper.write({ path: backup, content, mode, owner: null, folderMode: 0o700 });
   return backup;
 }
 
@@ -64,6 +63,12 @@ export async function originalBytes(context: Context, { original }: BeforeFile):
   throw new FederationError('STEP_FAILED', `the copy of a file from before is gone: ${original.backup}`, {
     hint: 'put the file in order by hand, and this copy back',
   });
+}
+
+/** Whether a file holds what it held before the first change. */
+export async function isOriginal(context: Context, { path, owner }: Owned, before: BeforeFile): Promise<boolean> {
+  const [found, kept] = [await (await filesAs(context, owner)).read(path), await originalBytes(context, before)];
+  return found !== null && kept !== null && kept.equals(found);
 }
 
 /** Puts it back, byte for byte, and leaves no folder that was made for it. */
@@ -78,7 +83,6 @@ export async function restoreOriginal(context: Context, { path, owner }: Owned, 
     const isOwn = owner === 'root' || (owner === 'person' && uid === context.person.uid);
     const writer = isOwn ? files : await filesAs(context, 'root');
     const content = (await originalBytes(context, before)) ?? '';
-    await writer.makeFolder(dirname(path), null);
     await writer.write({ path, content, mode, owner: { uid, gid } });
   }
   await files.removeEmpty(missing.toReversed());

@@ -1,8 +1,7 @@
-import { dirname } from 'node:path/posix';
 import { filesAs } from '#src/deploy/actions/context.ts';
 import type { ActionKind } from '#src/deploy/actions/kind.ts';
 import type { BeforeFile } from '#src/deploy/actions/original.ts';
-import { keepOriginal, keepVersion, originalBytes, restoreOriginal } from '#src/deploy/actions/original.ts';
+import { isOriginal, keepOriginal, keepVersion, restoreOriginal } from '#src/deploy/actions/original.ts';
 
 export const write: ActionKind<'write', BeforeFile> = {
   key: ({ path }) => `write ${path}`,
@@ -14,12 +13,11 @@ export const write: ActionKind<'write', BeforeFile> = {
   },
   async apply({ path, text, mode, owner }, context) {
     const files = await filesAs(context, owner);
-    await files.makeFolder(dirname(path), null);
     await files.write({ path, content: text, mode, owner: null });
   },
   async undo(action, before, context, isOurs) {
     const found = await (await filesAs(context, action.owner)).read(action.path);
-    if (found !== null && !isOurs(found) && (await originalBytes(context, before))?.equals(found) !== true) {
+    if (found !== null && !isOurs(found) && !(await isOriginal(context, action, before))) {
       await keepVersion(context, action.path, found);
     }
     await restoreOriginal(context, action, before);

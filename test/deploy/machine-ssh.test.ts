@@ -34,7 +34,7 @@ describe.skipIf(!existsSync(SSHD))(`a machine behind a real ssh server (not run 
     folder = await mkdtemp(join(tmpdir(), 'ssh-'));
     const port = await freePort();
     for (const name of ['host', 'client', 'stranger']) {
-      await execa('ssh-keygen', ['-q', '-t', 'ed25519', '-N', '', '-f', join(folder, name)]);
+      await execa('/usr/bin/ssh-keygen', ['-q', '-t', 'ed25519', '-N', '', '-f', join(folder, name)]);
     }
     await writeFile(join(folder, 'authorized'), await readFile(join(folder, 'client.pub')));
     const hostKey = (await readFile(join(folder, 'host.pub'), 'utf8')).trim();

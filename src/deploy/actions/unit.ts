@@ -52,7 +52,7 @@ async function ask(context: Context, { name, scope }: UnitName, ...words: readon
 
 /** Throws START_FAILED with the last words of the unit where it does not come up. */
 async function start(context: Context, name: UnitName, verb: 'start' | 'restart'): Promise<void> {
-  // One that failed too often before may be started again only after this; one that didn't is not to be reset.
+  // One that failed too often may only be started again after this; where it did not, this fails and changes nothing.
   await systemctl(context, name.scope, ['reset-failed', name.name]);
   const started = await systemctl(context, name.scope, [verb, name.name]);
   if (started.code === 0 && (await becomesActive(context, name))) return;

@@ -181,14 +181,14 @@ Examples:
   deploy-federation master --foreground --home /data
 `;
 
-const TOKENS = `
-Without a token the node waits until it is approved on the master (manage-federation approve NAME).
-Deploying is the consent that the master may run any command here; --exec narrows it.`;
+const CONSENT = 'Deploying is the consent that the master may run any command here; --exec narrows it.';
 
 const WORKER_EXAMPLES = `
 MASTER is a name in the tailnet or an address, with :PORT where it is not 19000; IPv6 in brackets. With --ssh, on a
 master, it is this machine, and the join token is made here.
-${TOKENS}
+
+A token is made on the master: manage-federation token create. Without one the node waits until it is approved there:
+manage-federation approve NAME. ${CONSENT}
 
 Examples:
   deploy-federation worker vps
@@ -199,7 +199,9 @@ Examples:
 
 const HYBRID_EXAMPLES = `
 MASTER is a name in the tailnet or an address, with :PORT where it is not 19000; IPv6 in brackets.
-${TOKENS}
+
+A token is made on the master: manage-federation token create --role hybrid. Without one the node waits until it is
+approved there: manage-federation approve NAME. ${CONSENT}
 
 Examples:
   deploy-federation hybrid vps

@@ -350,6 +350,18 @@ describe('deploying', () => {
     expect(screen.stderr).toContain('deploy-federation worker --resume --yes');
   });
 
+  test('keeps listening for Ctrl-C after the first, and no longer than it runs', async () => {
+    const before = process.listenerCount('SIGINT');
+    let during = 0;
+    const apply: FakeTools['apply'] = async () => {
+      process.emit('SIGINT');
+      during = process.listenerCount('SIGINT');
+    };
+    await run([...argv, tokenFile, '--yes'], fakeTools({ facts: bareMachine(), change: { apply } }));
+    expect(during).toBe(before + 1);
+    expect(process.listenerCount('SIGINT')).toBe(before);
+  });
+
   test('the master’s own words are its names and what to type next', async () => {
     const facts = bareMachine({ tailscale: { dnsName: 'vps.tail.example', addresses: ['100.64.0.1'] } });
     expect(await run(['master', '--yes', '--port', '19100'], fakeTools({ facts }))).toBe(0);

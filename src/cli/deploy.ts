@@ -188,7 +188,8 @@ MASTER is a name in the tailnet or an address, with :PORT where it is not 19000;
 master, it is this machine, and the join token is made here.
 
 A token is made on the master: manage-federation token create. Without one the node waits until it is approved there:
-manage-federation approve NAME. ${CONSENT}
+manage-federation approve NAME.
+${CONSENT}
 
 Examples:
   deploy-federation worker vps
@@ -201,7 +202,8 @@ const HYBRID_EXAMPLES = `
 MASTER is a name in the tailnet or an address, with :PORT where it is not 19000; IPv6 in brackets.
 
 A token is made on the master: manage-federation token create --role hybrid. Without one the node waits until it is
-approved there: manage-federation approve NAME. ${CONSENT}
+approved there: manage-federation approve NAME.
+${CONSENT}
 
 Examples:
   deploy-federation hybrid vps

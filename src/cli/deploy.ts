@@ -3,13 +3,13 @@ import { runCommandLine } from '#src/adapters/command-line.ts';
 import { reportError } from '#src/adapters/terminal.ts';
 import { VERSION } from '#src/adapters/version.ts';
 import { canAsk } from '#src/cli/confirm.ts';
-import type { DemoFlags } from '#src/cli/demo.ts';
-import type { DeployFlags } from '#src/cli/deploy-flags.ts';
-import type { DeployTools } from '#src/cli/deploy-tools.ts';
-import { commandList, openclawVersion, portNumber, userName, webAddress } from '#src/cli/flag-values.ts';
-import type { LocalFlags } from '#src/cli/local.ts';
-import type { MachineDoctorFlags } from '#src/cli/machine-doctor.ts';
-import type { UninstallFlags } from '#src/cli/uninstall.ts';
+import type { DemoFlags } from '#src/cli/deploy/demo.ts';
+import type { DeployFlags } from '#src/cli/deploy/flags.ts';
+import type { DeployTools } from '#src/cli/deploy/tools.ts';
+import { commandList, openclawVersion, portNumber, userName, webAddress } from '#src/cli/deploy/flag-values.ts';
+import type { LocalFlags } from '#src/cli/deploy/local.ts';
+import type { MachineDoctorFlags } from '#src/cli/deploy/doctor.ts';
+import type { UninstallFlags } from '#src/cli/deploy/uninstall.ts';
 import { FederationError } from '#src/core/errors.ts';
 import { checkNodeName } from '#src/core/node.ts';
 import type { Role } from '#src/core/node.ts';
@@ -17,7 +17,7 @@ import type { Role } from '#src/core/node.ts';
 type ToolsOf = () => Promise<DeployTools>;
 
 /** Each command loads its own modules, so that none waits for what only another one needs. */
-const realTools: ToolsOf = async () => (await import('#src/cli/machine-tools.ts')).machineTools;
+const realTools: ToolsOf = async () => (await import('#src/cli/deploy/machine-tools.ts')).machineTools;
 
 /** `deploy-federation`: puts machines into a federation. Returns the exit code. */
 export async function main(argv: readonly string[], toolsOf: ToolsOf = realTools): Promise<number> {
@@ -43,7 +43,7 @@ function commands(ends: (work: Promise<number>) => Promise<void>, toolsOf: Tools
     return command;
   };
   const deploys = async (name: Role, word: string | undefined, flags: DeployFlags): Promise<void> =>
-    ends((await import('#src/cli/deployment.ts')).deploy(name, word, flags, await toolsOf()));
+    ends((await import('#src/cli/deploy/deployment.ts')).deploy(name, word, flags, await toolsOf()));
   role('master', 'master', 'make this machine the master: gateway, hub and a node of its own', MASTER_EXAMPLES).action(
     (flags: DeployFlags) => deploys('master', undefined, flags),
   );
@@ -65,7 +65,7 @@ function commands(ends: (work: Promise<number>) => Promise<void>, toolsOf: Tools
   )
     .option('--json', 'answer as JSON on standard output')
     .action(async (flags: MachineDoctorFlags) =>
-      ends((await import('#src/cli/machine-doctor.ts')).machineDoctor(flags, await toolsOf())),
+      ends((await import('#src/cli/deploy/doctor.ts')).machineDoctor(flags, await toolsOf())),
     );
   addMachineOptions(
     program
@@ -75,7 +75,7 @@ function commands(ends: (work: Promise<number>) => Promise<void>, toolsOf: Tools
       .option('--yes', 'do not ask')
       .addHelpText('after', UNINSTALL_EXAMPLES),
   ).action(async (flags: UninstallFlags) =>
-    ends((await import('#src/cli/uninstall.ts')).uninstall(flags, await toolsOf())),
+    ends((await import('#src/cli/deploy/uninstall.ts')).uninstall(flags, await toolsOf())),
   );
   program
     .command('local')
@@ -89,7 +89,7 @@ function commands(ends: (work: Promise<number>) => Promise<void>, toolsOf: Tools
     .option('--status', 'say whether one runs there')
     .option('--json', 'answer as JSON on standard output')
     .addHelpText('after', LOCAL_EXAMPLES)
-    .action(async (flags: LocalFlags) => ends((await import('#src/cli/local.ts')).local(given(flags))));
+    .action(async (flags: LocalFlags) => ends((await import('#src/cli/deploy/local.ts')).local(given(flags))));
   program
     .command('demo')
     .description('a federation on this machine and a tour of it')
@@ -98,12 +98,12 @@ function commands(ends: (work: Promise<number>) => Promise<void>, toolsOf: Tools
     .option('--no-openclaw', 'without OpenClaw')
     .option('--once', 'end after the tour')
     .addHelpText('after', DEMO_EXAMPLES)
-    .action(async (flags: DemoFlags) => ends((await import('#src/cli/demo.ts')).demo(given(flags))));
+    .action(async (flags: DemoFlags) => ends((await import('#src/cli/deploy/demo.ts')).demo(given(flags))));
   return program;
 }
 
 async function unaided(toolsOf: ToolsOf): Promise<number> {
-  if (canAsk()) return (await import('#src/cli/wizard.ts')).wizard(await toolsOf());
+  if (canAsk()) return (await import('#src/cli/deploy/wizard.ts')).wizard(await toolsOf());
   throw new FederationError('USAGE', 'no command given', { hint: 'deploy-federation --help' });
 }
 

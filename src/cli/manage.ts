@@ -2,10 +2,10 @@ import { Argument, Command, InvalidArgumentError, Option } from 'commander';
 import { runCommandLine } from '#src/adapters/command-line.ts';
 import { reportError } from '#src/adapters/terminal.ts';
 import { VERSION } from '#src/adapters/version.ts';
-import type { GlobalFlags } from '#src/cli/context.ts';
-import type { ExecFlags } from '#src/cli/exec.ts';
-import { splitAtDashes, withDashesHint } from '#src/cli/dashes.ts';
-import { TIMES } from '#src/cli/duration.ts';
+import type { GlobalFlags } from '#src/cli/manage/context.ts';
+import type { ExecFlags } from '#src/cli/manage/exec.ts';
+import { splitAtDashes, withDashesHint } from '#src/cli/manage/dashes.ts';
+import { TIMES } from '#src/cli/manage/duration.ts';
 import { FederationError } from '#src/core/errors.ts';
 import { ROLES } from '#src/core/node.ts';
 
@@ -50,16 +50,16 @@ function commands(dashed: readonly string[] | null, ends: Ends): Command {
   const all = <T extends object>(own: T): T & GlobalFlags => ({ ...program.opts<GlobalFlags>(), ...own });
 
   command('status', 'the hub in numbers', 'status', 'status --json').action(async (own: object) =>
-    ends((await import('#src/cli/status.ts')).showStatus(all(own))),
+    ends((await import('#src/cli/manage/status.ts')).showStatus(all(own))),
   );
   command('list', 'every node and its state', 'list', `list --json | jq -r '.[].name'`).action(async (own: object) =>
-    ends((await import('#src/cli/nodes.ts')).listNodes(all(own))),
+    ends((await import('#src/cli/manage/nodes.ts')).listNodes(all(own))),
   );
   command('show <node>', 'all that is known of one node', 'show home-server').action(
-    async (node: string, own: object) => ends((await import('#src/cli/nodes.ts')).showNode(node, all(own))),
+    async (node: string, own: object) => ends((await import('#src/cli/manage/nodes.ts')).showNode(node, all(own))),
   );
   command('pending', 'the nodes that wait for approval', 'pending').action(async (own: object) =>
-    ends((await import('#src/cli/enrolment.ts')).listPending(all(own))),
+    ends((await import('#src/cli/manage/enrolment.ts')).listPending(all(own))),
   );
   command(
     'approve <node...>',
@@ -69,13 +69,13 @@ function commands(dashed: readonly string[] | null, ends: Ends): Command {
   )
     .option('--replace', 'let a new key take over a name; its former holder is revoked')
     .action(async (nodes: string[], own: { replace?: boolean }) =>
-      ends((await import('#src/cli/enrolment.ts')).approveNodes(nodes, all(own))),
+      ends((await import('#src/cli/manage/enrolment.ts')).approveNodes(nodes, all(own))),
     );
   command('reject <node>', 'refuse a node that waits', 'reject home-server').action(async (node: string, own: object) =>
-    ends((await import('#src/cli/enrolment.ts')).rejectNode(node, all(own))),
+    ends((await import('#src/cli/manage/enrolment.ts')).rejectNode(node, all(own))),
   );
   command('revoke <node>', 'put a member out: its link closes and its jobs end', 'revoke home-server').action(
-    async (node: string, own: object) => ends((await import('#src/cli/nodes.ts')).revokeNode(node, all(own))),
+    async (node: string, own: object) => ends((await import('#src/cli/manage/nodes.ts')).revokeNode(node, all(own))),
   );
   program
     .command('token')
@@ -89,7 +89,7 @@ function commands(dashed: readonly string[] | null, ends: Ends): Command {
     .option('--ttl <time>', `how long it is good (${TIMES})`, '15m')
     .option('--uses <n>', 'how many nodes may use it', upTo1000, 1)
     .action(async (own: object) =>
-      ends((await import('#src/cli/enrolment.ts')).createToken(all(own as { ttl: string; uses: number }))),
+      ends((await import('#src/cli/manage/enrolment.ts')).createToken(all(own as { ttl: string; uses: number }))),
     );
 
   const runs = (usage: string, description: string) =>
@@ -107,27 +107,27 @@ function commands(dashed: readonly string[] | null, ends: Ends): Command {
     .option('--no-stdin', 'do not pass standard input')
     .addHelpText('after', EXEC_EXAMPLES)
     .action(async (words: string[], own: ExecFlags) =>
-      ends((await import('#src/cli/exec.ts')).exec(words, dashed, all(own))),
+      ends((await import('#src/cli/manage/exec.ts')).exec(words, dashed, all(own))),
     );
   runs('broadcast', 'run a command on every online worker and hybrid at once')
     .usage('[options] -- <program> [arguments...]  |  "<line for the shell>"')
     .addHelpText('after', BROADCAST_EXAMPLES)
     .action(async (words: string[], own: ExecFlags) =>
-      ends((await import('#src/cli/exec.ts')).broadcast(words, dashed, all(own))),
+      ends((await import('#src/cli/manage/exec.ts')).broadcast(words, dashed, all(own))),
     );
 
   command('jobs', 'what ran, the latest first', 'jobs --limit 5')
     .option('--limit <n>', 'how many', upTo1000, 20)
-    .action(async (own: { limit: number }) => ends((await import('#src/cli/history.ts')).listJobs(all(own))));
+    .action(async (own: { limit: number }) => ends((await import('#src/cli/manage/history.ts')).listJobs(all(own))));
   const audit = command('audit', 'who did what', 'audit --limit 100', 'audit verify')
     .option('--limit <n>', 'how many records', upTo1000, 50)
-    .action(async (own: { limit: number }) => ends((await import('#src/cli/history.ts')).listAudit(all(own))));
+    .action(async (own: { limit: number }) => ends((await import('#src/cli/manage/history.ts')).listAudit(all(own))));
   audit
     .command('verify')
     .description('whether a record was changed, cut or moved; exit code 1 if so')
-    .action(async () => ends((await import('#src/cli/history.ts')).verifyAudit(all({}))));
+    .action(async () => ends((await import('#src/cli/manage/history.ts')).verifyAudit(all({}))));
   command('doctor', 'what is wrong, why it matters and what mends it', 'doctor').action(async (own: object) =>
-    ends((await import('#src/cli/doctor.ts')).doctor(all(own))),
+    ends((await import('#src/cli/manage/doctor.ts')).doctor(all(own))),
   );
   return program;
 }

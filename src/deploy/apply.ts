@@ -8,8 +8,8 @@ import { filesAs, keeperOf } from '#src/deploy/actions/context.ts';
 import type { BeforeFolder } from '#src/deploy/actions/folder.ts';
 import type { IsOurs } from '#src/deploy/actions/kind.ts';
 import { kindOf } from '#src/deploy/actions/kinds.ts';
-import type { DeploymentRecord, RecordEntry } from '#src/deploy/record.ts';
-import { readRecord, writeRecord } from '#src/deploy/record-file.ts';
+import type { DeploymentRecord, RecordEntry } from '#src/deploy/record/record.ts';
+import { readRecord, writeRecord } from '#src/deploy/record/file.ts';
 import type { Wanted } from '#src/deploy/wanted.ts';
 
 export interface Applying {

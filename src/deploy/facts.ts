@@ -1,7 +1,7 @@
 import type { Person } from '#src/adapters/machine/machine.ts';
 import type { UnitState } from '#src/deploy/action.ts';
 import type { Place } from '#src/deploy/place.ts';
-import type { DeploymentRecord } from '#src/deploy/record.ts';
+import type { DeploymentRecord } from '#src/deploy/record/record.ts';
 
 export interface FileFact {
   readonly text: string;

@@ -16,7 +16,7 @@ import { tailscaleOf } from '#src/deploy/gathering/tailscale.ts';
 import { unitQuestions, unitState } from '#src/deploy/gathering/units.ts';
 import type { Scope } from '#src/deploy/place.ts';
 import { placeOf } from '#src/deploy/place.ts';
-import { readRecord } from '#src/deploy/record-file.ts';
+import { readRecord } from '#src/deploy/record/file.ts';
 
 export interface Asked {
   /** Null: `system` as root, and by ssh for who becomes root without a password; else `user`. */

@@ -5,8 +5,8 @@ import { filesAs, keeperOf } from '#src/deploy/actions/context.ts';
 import { kindOf } from '#src/deploy/actions/kinds.ts';
 import { isOursBy, RECORD_KEY } from '#src/deploy/apply.ts';
 import type { Place } from '#src/deploy/place.ts';
-import type { DeploymentRecord, RecordEntry } from '#src/deploy/record.ts';
-import { writeRecord } from '#src/deploy/record-file.ts';
+import type { DeploymentRecord, RecordEntry } from '#src/deploy/record/record.ts';
+import { writeRecord } from '#src/deploy/record/file.ts';
 
 export interface Undoing {
   /** Leaves the homes of hub and worker, and what of the record takes them away another time. */

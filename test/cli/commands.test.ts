@@ -2,7 +2,7 @@ import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test, vi } from 'vitest';
-import { parseDuration } from '#src/cli/duration.ts';
+import { parseDuration } from '#src/cli/manage/duration.ts';
 import { main as deploy } from '#src/cli/deploy.ts';
 import { main as manage } from '#src/cli/manage.ts';
 

@@ -1,6 +1,6 @@
 import { execa } from 'execa';
 import { expect, test } from 'vitest';
-import { FIRST_PROCESS } from '#src/cli/first-process.ts';
+import { FIRST_PROCESS } from '#src/cli/deploy/first-process.ts';
 
 const under = (script: string, input = '') =>
   execa('sh', ['-c', FIRST_PROCESS, 'sh', process.execPath, '-e', script], { reject: false, input });

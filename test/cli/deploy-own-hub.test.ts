@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import type { HubApi } from '#src/adapters/hub.ts';
-import { ownHub } from '#src/cli/own-hub.ts';
+import { ownHub } from '#src/cli/deploy/own-hub.ts';
 import type { Status } from '#src/protocol/hub-api.ts';
 
 const asked: unknown[] = [];

@@ -1,5 +1,5 @@
 import { afterEach, expect, test, vi } from 'vitest';
-import { showProgress } from '#src/cli/progress.ts';
+import { showProgress } from '#src/cli/deploy/progress.ts';
 import { screen, watchScreen } from './deploy-tools.ts';
 
 afterEach(() => void vi.restoreAllMocks());

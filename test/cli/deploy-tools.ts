@@ -1,8 +1,8 @@
 import { join } from 'node:path/posix';
 import { vi } from 'vitest';
 import type { Machine } from '#src/adapters/machine/machine.ts';
-import type { DeployTools } from '#src/cli/deploy-tools.ts';
-import type { OwnHub } from '#src/cli/own-hub.ts';
+import type { DeployTools } from '#src/cli/deploy/tools.ts';
+import type { OwnHub } from '#src/cli/deploy/own-hub.ts';
 import { FederationError } from '#src/core/errors.ts';
 import type { Owner, Plan } from '#src/deploy/action.ts';
 import { DeploymentStopped } from '#src/deploy/apply.ts';

@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
-import { Interrupted } from '#src/cli/question.ts';
-import type { Questions } from '#src/cli/wizard.ts';
-import { wizard } from '#src/cli/wizard.ts';
+import { Interrupted } from '#src/cli/deploy/question.ts';
+import type { Questions } from '#src/cli/deploy/wizard.ts';
+import { wizard } from '#src/cli/deploy/wizard.ts';
 import { bareMachine } from '../support/facts.ts';
 import { fakeTools, screen, watchScreen } from './deploy-tools.ts';
 

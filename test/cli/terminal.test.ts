@@ -1,10 +1,10 @@
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { harmless, reportError, say } from '#src/adapters/terminal.ts';
 import { FederationError } from '#src/core/errors.ts';
-import { sayResults } from '#src/cli/job.ts';
-import { collectedOutput, linedOutput } from '#src/cli/output.ts';
+import { sayResults } from '#src/cli/manage/job.ts';
+import { collectedOutput, linedOutput } from '#src/cli/manage/output.ts';
 import { ago, printFacts, printTable, shortId } from '#src/cli/print.ts';
-import { resultText, summaryText } from '#src/cli/summary.ts';
+import { resultText, summaryText } from '#src/cli/manage/summary.ts';
 import { OUTCOMES } from '#src/core/outcome.ts';
 import type { Result } from '#src/protocol/hub-api.ts';
 

@@ -9,7 +9,7 @@ import type { Action, Plan, Step } from '#src/deploy/action.ts';
 import type { Context } from '#src/deploy/actions/context.ts';
 import { applyPlan, DeploymentStopped } from '#src/deploy/apply.ts';
 import { changeText } from '#src/deploy/change.ts';
-import { readRecord } from '#src/deploy/record-file.ts';
+import { readRecord } from '#src/deploy/record/file.ts';
 import { undoDeployment } from '#src/deploy/undo.ts';
 import { eventually } from '../support/eventually.ts';
 import { wantedOf } from '../support/facts.ts';

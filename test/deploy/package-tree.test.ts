@@ -2,7 +2,7 @@ import { mkdtemp, rename, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
-import { filesOfPackage, packageTree } from '#src/deploy/package-tree.ts';
+import { filesOfPackage, packageTree } from '#src/deploy/release/package-tree.ts';
 import { INSTALLED, writeTree } from '../support/installed-package.ts';
 
 let modules: string;

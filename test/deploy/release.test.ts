@@ -12,7 +12,7 @@ import type { ActionOf } from '#src/deploy/action.ts';
 import type { Context } from '#src/deploy/actions/context.ts';
 import { release } from '#src/deploy/actions/release.ts';
 import { placeOf } from '#src/deploy/place.ts';
-import { nodeIn, releaseFor } from '#src/deploy/release.ts';
+import { nodeIn, releaseFor } from '#src/deploy/release/release.ts';
 import { bareMachine } from '../support/facts.ts';
 import { INSTALLED, OTHER_NODE, writeTree } from '../support/installed-package.ts';
 

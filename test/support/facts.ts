@@ -4,7 +4,7 @@ import type { Action } from '#src/deploy/action.ts';
 import type { Facts, FileFact } from '#src/deploy/facts.ts';
 import type { Place, Scope } from '#src/deploy/place.ts';
 import { placeOf } from '#src/deploy/place.ts';
-import type { DeploymentRecord } from '#src/deploy/record.ts';
+import type { DeploymentRecord } from '#src/deploy/record/record.ts';
 import type { Wanted } from '#src/deploy/wanted.ts';
 
 /** What a test says otherwise: records are merged, entries of maps are set, and all else is replaced. */

@@ -5,9 +5,9 @@ import type { Context } from '#src/deploy/actions/context.ts';
 import { filesAs, userOf } from '#src/deploy/actions/context.ts';
 import type { ActionKind } from '#src/deploy/actions/kind.ts';
 import type { ActionOf } from '#src/deploy/action.ts';
-import { archiveOf, RELEASE_FILE } from '#src/deploy/release-archive.ts';
-import type { Release } from '#src/deploy/release.ts';
-import { nodeIn, releaseNamed } from '#src/deploy/release.ts';
+import { archiveOf, RELEASE_FILE } from '#src/deploy/release/archive.ts';
+import type { Release } from '#src/deploy/release/release.ts';
+import { nodeIn, releaseNamed } from '#src/deploy/release/release.ts';
 
 /** One release after the other is the same thing of the machine: the folder that they are in. */
 export const release: ActionKind<'release', null> = {

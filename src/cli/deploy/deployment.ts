@@ -1,0 +1,96 @@
+import { say } from '#src/adapters/terminal.ts';
+import { carryOut } from '#src/cli/deploy/carrying-out.ts';
+import { consent } from '#src/cli/deploy/consent.ts';
+import type { DeployFlags } from '#src/cli/deploy/flags.ts';
+import { checkFlags } from '#src/cli/deploy/flags.ts';
+import type { Deployment, DeployTools } from '#src/cli/deploy/tools.ts';
+import { deploymentReport } from '#src/cli/deploy/report.ts';
+import { foreground } from '#src/cli/deploy/foreground.ts';
+import { followInterrupts } from '#src/cli/manage/interrupt.ts';
+import { inquire } from '#src/cli/deploy/inquiry.ts';
+import { givenToken } from '#src/cli/deploy/join-token.ts';
+import { parseMaster } from '#src/cli/deploy/master-address.ts';
+import { noticed } from '#src/cli/deploy/notice.ts';
+import { planLines } from '#src/cli/deploy/plan-text.ts';
+import { printJson } from '#src/cli/print.ts';
+import { Interrupted } from '#src/cli/deploy/question.ts';
+import { widthOf } from '#src/cli/deploy/wrap.ts';
+import { FederationError } from '#src/core/errors.ts';
+import type { Role } from '#src/core/node.ts';
+import { planDeployment } from '#src/deploy/plan.ts';
+
+/**
+ * `deploy-federation master|worker|hybrid`: facts, plan, consent, apply. `pasted` is a join token that no flag names.
+ * Returns the exit code.
+ */
+export async function deploy(
+  role: Role,
+  word: string | undefined,
+  flags: DeployFlags,
+  tools: DeployTools,
+  pasted: string | null = null,
+): Promise<number> {
+  checkFlags(role, flags);
+  const master = word === undefined ? null : parseMaster(word);
+  if (flags.foreground === true) return foreground(role, master, flags);
+  if (role !== 'master' && master === null && flags.ssh === undefined && flags.resume !== true) {
+    throw wrongUse('which master? Its name in the tailnet, or its address', `deploy-federation ${role} vps`);
+  }
+  const token = pasted ?? (await givenToken(flags));
+  return onMachine(flags, tools, (machine, signal) => deployOn({ machine, role, master, token, flags, tools, signal }));
+}
+
+/**
+ * Does something on the machine that the flags name. The first Ctrl-C aborts `signal`, the second ends the process; one
+ * before anything has changed is exit code 130.
+ */
+export async function onMachine(
+  { ssh, json }: Pick<DeployFlags, 'ssh' | 'json'>,
+  tools: DeployTools,
+  work: (machine: Deployment['machine'], signal: AbortSignal) => Promise<number>,
+): Promise<number> {
+  const stopping = new AbortController();
+  const { signal } = stopping;
+  // Listeners that stay: libraries that run programs or hide the cursor end a process that has none but theirs.
+  const interrupts = followInterrupts({
+    first: () => stopping.abort('interrupted'),
+    second: () => process.exit(INTERRUPTED),
+  });
+  try {
+    const machine = await noticed(`connecting to ${ssh}`, tools.reach(ssh ?? null, signal), json === true);
+    try {
+      return await work(machine, signal);
+    } finally {
+      await machine.close();
+    }
+  } catch (error) {
+    if (!signal.aborted && !(error instanceof Interrupted)) throw error;
+    say('stopped; nothing was changed');
+    return INTERRUPTED;
+  } finally {
+    interrupts.stop();
+  }
+}
+
+const INTERRUPTED = 130;
+
+async function deployOn(deployment: Deployment): Promise<number> {
+  const { role, token, flags, tools } = deployment;
+  const hub = flags.ssh === undefined ? null : await tools.ownHub();
+  const { facts, wanted } = await inquire(deployment, hub);
+  const plan = planDeployment(facts, wanted, await tools.given(facts));
+  if (flags.dryRun === true) {
+    if (flags.json === true) printJson(deploymentReport(deployment, plan));
+    else for (const line of planLines(plan, widthOf(process.stdout))) process.stdout.write(`${line}\n`);
+    return 0;
+  }
+  if (token === null && plan.steps.some(({ actions }) => actions.some((action) => action.do === 'token'))) {
+    throw wrongUse('the join token is needed once more', `deploy-federation ${role} --resume --token-file FILE`);
+  }
+  await consent(plan, facts, deployment);
+  return carryOut(plan, { facts, wanted, hub }, deployment);
+}
+
+function wrongUse(message: string, hint: string): FederationError {
+  return new FederationError('USAGE', message, { hint });
+}

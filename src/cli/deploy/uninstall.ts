@@ -1,0 +1,87 @@
+import { say } from '#src/adapters/terminal.ts';
+import { contextOf } from '#src/cli/deploy/action-context.ts';
+import { canAsk } from '#src/cli/confirm.ts';
+import type { DeployFlags } from '#src/cli/deploy/flags.ts';
+import type { DeployTools } from '#src/cli/deploy/tools.ts';
+import { onMachine } from '#src/cli/deploy/deployment.ts';
+import { scopeOf } from '#src/cli/deploy/inquiry.ts';
+import { masterText } from '#src/cli/deploy/master-address.ts';
+import { noticed } from '#src/cli/deploy/notice.ts';
+import { actionText } from '#src/cli/deploy/plan-text.ts';
+import type { ProgressStep } from '#src/cli/deploy/progress.ts';
+import { showProgress } from '#src/cli/deploy/progress.ts';
+import { askToGoOn } from '#src/cli/deploy/question.ts';
+import { widthOf, wrapped } from '#src/cli/deploy/wrap.ts';
+import { FederationError } from '#src/core/errors.ts';
+import type { Facts } from '#src/deploy/facts.ts';
+import type { DeploymentRecord } from '#src/deploy/record/record.ts';
+import { refuseWithoutRoot } from '#src/deploy/root-deployment.ts';
+
+export interface UninstallFlags extends Pick<DeployFlags, 'ssh' | 'system' | 'user' | 'runAs' | 'yes'> {
+  /** Leaves the homes of hub and worker: keys, members, jobs. */
+  readonly keepData?: boolean;
+}
+
+/** `deploy-federation uninstall`: takes back what the record says, last first. Returns the exit code. */
+export function uninstall(flags: UninstallFlags, tools: DeployTools): Promise<number> {
+  return onMachine(flags, tools, async (machine, signal) => {
+    const asked = { scope: scopeOf(flags), runAs: flags.runAs ?? null };
+    const facts = await noticed(`looking at ${machine.name}`, tools.gather(machine, asked, signal));
+    refuseWithoutRoot(facts, 'deploy-federation uninstall');
+    if (facts.record === null) {
+      say('nothing is deployed here');
+      return 0;
+    }
+    const { record } = facts;
+    await consent(record, facts, flags, signal);
+    const keepData = flags.keepData === true;
+    const progress = showProgress(stepsOf(record), false);
+    try {
+      const context = contextOf({ machine, signal }, facts, { progress: progress.line });
+      await tools.undo(record, context, { keepData, onStep: progress.step });
+    } catch (error) {
+      if (!signal.aborted) throw error;
+      say('stopped; to go on: deploy-federation uninstall');
+      return 130;
+    } finally {
+      await progress.close();
+    }
+    sayAfter(record, facts, keepData);
+    return 0;
+  });
+}
+
+/** Each step once, in the order in which its last change is taken back. */
+function stepsOf({ entries }: DeploymentRecord): ProgressStep[] {
+  const ids = new Set(entries.toReversed().map(({ step }) => step));
+  return [...ids].map((id) => ({ id, title: `taken back: ${id.replaceAll('-', ' ')}` }));
+}
+
+async function consent(
+  record: DeploymentRecord,
+  { place }: Facts,
+  { yes, keepData }: UninstallFlags,
+  signal: AbortSignal,
+): Promise<void> {
+  const isKept = (path: string): boolean =>
+    keepData === true && [place.hubHome, place.workerHome].some((home) => `${path}/`.startsWith(`${home}/`));
+  const actions = record.entries
+    .map(({ action }) => action)
+    .filter((action) => !('path' in action && isKept(action.path)));
+  say(`deployed as ${record.wanted.role}; this is taken back, the last first:`);
+  const width = widthOf(process.stderr);
+  for (const action of actions.toReversed()) for (const line of wrapped('  - ', actionText(action), width)) say(line);
+  if (yes === true) return;
+  if (canAsk()) return askToGoOn('take this back?', signal);
+  throw new FederationError('CONFIRMATION_NEEDED', 'there is no terminal to ask on; nothing was done', {
+    hint: 'add --yes',
+  });
+}
+
+function sayAfter({ wanted }: DeploymentRecord, { worker, machine, place }: Facts, kept: boolean): void {
+  if (kept) say(`kept: ${wanted.master === null ? `${place.hubHome}, ` : ''}${place.workerHome}`);
+  else say('nothing of the federation is left here');
+  if (wanted.master === null) return;
+  say(`${masterText(wanted.master)} still knows the node; there:`);
+  say(`  manage-federation revoke ${worker?.name ?? wanted.name ?? machine.hostname}`);
+}

@@ -1,0 +1,39 @@
+import { hubOf } from '#src/cli/manage/context.ts';
+import type { GlobalFlags } from '#src/cli/manage/context.ts';
+import { ago, printFacts, printJson } from '#src/cli/print.ts';
+import type { Status } from '#src/protocol/hub-api.ts';
+
+/** `manage-federation status` */
+export async function showStatus(flags: GlobalFlags): Promise<number> {
+  const status = await (await hubOf(flags)).ask<Status>('GET', '/status');
+  if (flags.json) printJson(status);
+  else printFacts(statusFacts(status));
+  return 0;
+}
+
+function statusFacts({ nodes, gateway, tailnet, ...status }: Status): [string, string][] {
+  const present = Object.entries(nodes).filter(([, count]) => count > 0);
+  return [
+    ['hub', `${status.name}, version ${status.version}, process ${status.pid}, started ${ago(status.startedAt)}`],
+    ['fingerprint', status.fingerprint],
+    ['listens on', status.listening.join(', ')],
+    ...(tailnet.state === 'off' ? [] : [['tailnet', tailnetText(tailnet)] satisfies [string, string]]),
+    ['nodes', present.map(([state, count]) => `${count} ${state}`).join(', ') || 'none'],
+    ['pending', `${status.pending}${status.pending > 0 ? '  (manage-federation pending)' : ''}`],
+    ['jobs', `${status.jobs.running} running`],
+    ['gateway', gatewayText(gateway)],
+  ];
+}
+
+function tailnetText({ state, addresses, dnsName, problem }: Status['tailnet']): string {
+  const reason = problem === null ? '' : `: ${problem}`;
+  if (state === 'absent') return `not there${reason}`;
+  if (addresses.length === 0) return `${state}${reason}  (tailscale status)`;
+  return `${dnsName ?? 'no name'}, ${addresses.join(', ')}${reason}`;
+}
+
+function gatewayText({ state, url, version, problem }: Status['gateway']): string {
+  if (state === 'absent') return 'none (light federation)';
+  if (state === 'connected') return `OpenClaw ${version ?? ''} at ${url}`;
+  return `not connected: ${problem}`;
+}

@@ -1,0 +1,60 @@
+import { z } from 'zod';
+import type { Machine, Person } from '#src/adapters/machine/machine.ts';
+import { filesOf } from '#src/adapters/machine/files.ts';
+import { FederationError } from '#src/core/errors.ts';
+import type { Place } from '#src/deploy/place.ts';
+import type { DeploymentRecord } from '#src/deploy/record/record.ts';
+import { recordSchema } from '#src/deploy/record/schema.ts';
+
+export interface RecordPlace {
+  readonly machine: Machine;
+  readonly place: Place;
+  readonly person: Person;
+  readonly signal: AbortSignal;
+}
+
+/** A megabyte would be a deployment of thousands of steps. */
+const MAX_BYTES = 1 << 20;
+
+/** What was done to a machine; null where nothing was. Throws STORE_DAMAGED for what is no record of ours. */
+export async function readRecord(at: RecordPlace): Promise<DeploymentRecord | null> {
+  const files = filesFor(at);
+  const path = at.place.record;
+  const state = await files.stat(path);
+  if (state === null) return null;
+  // Whoever could change it would decide what root removes.
+  const keeper = at.place.scope === 'system' ? 0 : at.person.uid;
+  if (state.kind !== 'file') throw damaged(at, 'it is no file');
+  if (state.uid !== keeper || (state.mode & 0o022) !== 0) throw damaged(at, 'others may write it');
+  if (state.size > MAX_BYTES) throw damaged(at, `it is ${state.size} bytes long`);
+  return parseRecord(at, (await files.read(path))?.toString('utf8') ?? '');
+}
+
+function parseRecord(at: RecordPlace, text: string): DeploymentRecord {
+  try {
+    return recordSchema.parse(JSON.parse(text));
+  } catch (cause) {
+    throw damaged(at, cause instanceof z.ZodError ? problemOf(cause) : 'it is no JSON', cause);
+  }
+}
+
+function problemOf({ issues: [issue] }: z.ZodError): string {
+  return issue === undefined ? 'it does not fit' : `${issue.path.join('.')}: ${issue.message}`;
+}
+
+function damaged({ machine, place }: RecordPlace, problem: string, cause?: unknown): FederationError {
+  return new FederationError('STORE_DAMAGED', `the record of what was deployed can’t be trusted: ${problem}`, {
+    hint: `look at ${place.record} on ${machine.name}; nothing is taken back by it`,
+    cause,
+  });
+}
+
+/** Durable when this resolves. */
+export async function writeRecord(at: RecordPlace, record: DeploymentRecord): Promise<void> {
+  const content = `${JSON.stringify(record, null, 2)}\n`;
+  await filesFor(at).write({ path: at.place.record, content, mode: 0o600, owner: null, folderMode: 0o700 });
+}
+
+function filesFor({ machine, place, person, signal }: RecordPlace) {
+  return filesOf(machine, place.scope === 'system' ? 'root' : person, signal);
+}

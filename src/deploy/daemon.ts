@@ -11,8 +11,8 @@ export interface DaemonSpec {
   readonly home: string;
   /** Settings by their environment names. */
   readonly environment: Readonly<Record<string, string>>;
-  /** File that its log goes to. */
-  readonly log: string;
+  /** File that its log goes to; null: our standard error, which a container keeps. */
+  readonly log: string | null;
   /** Called when it leaves with an exit code before it has run for a moment: then trying again is of no use. */
   readonly onFailed: (error: FederationError) => void;
 }
@@ -38,7 +38,7 @@ export function startDaemon({ name, program, home, environment, log, onFailed }:
       // Its end tells the child that we are gone, however we went.
       stdin: 'pipe',
       stdout: 'ignore',
-      stderr: { file: log, append: true },
+      stderr: log === null ? 'inherit' : { file: log, append: true },
       buffer: false,
       reject: false,
       // Ctrl-C reaches us alone; the order in which all stop is ours.
@@ -58,7 +58,8 @@ export function startDaemon({ name, program, home, environment, log, onFailed }:
       // Whom a signal ended has not refused to start: it was ended from outside, and may live the next time.
       if (first && exitCode !== undefined && performance.now() - startedAt < STARTED_MS) {
         const problem = `${name} ended at once, with exit code ${exitCode}`;
-        onFailed(new FederationError('START_FAILED', problem, { hint: `see the end of ${log}` }));
+        const hint = log === null ? 'see what it logged last' : `see the end of ${log}`;
+        onFailed(new FederationError('START_FAILED', problem, { hint }));
         return;
       }
       await pause(RESTART_MS, undefined, { signal: stopping.signal }).catch(() => undefined);
@@ -66,7 +67,7 @@ export function startDaemon({ name, program, home, environment, log, onFailed }:
   }
 
   // Made before the child writes to it, so that only its owner may read it.
-  closeSync(openSync(log, 'a', 0o600));
+  if (log !== null) closeSync(openSync(log, 'a', 0o600));
   const ended = keepAlive();
   return {
     async stop() {

@@ -118,14 +118,13 @@ async function startMaster(running: Running): Promise<void> {
     ends.push(() => kept.stop());
     kept.ready.catch(onFailed);
   }
-  const log = home.file('hub.log');
   const environment = { ...gateway?.environment };
   const daemon = startDaemon({
     name: 'the hub',
     program: 'federation-hub',
     home: directory,
     environment,
-    log,
+    log: null,
     onFailed,
   });
   ends.push(() => daemon.stop());
@@ -137,7 +136,7 @@ async function startMaster(running: Running): Promise<void> {
       await found.ask('GET', '/status');
       return found;
     },
-    hint: `see the end of ${log}`,
+    hint: 'see what it logged last',
     signal,
   });
   progress(`the hub runs (${hubText(hub)})`);
@@ -172,7 +171,7 @@ function startWorker(name: string, home: Home, { ends, onFailed, signal }: Runni
     program: 'federation-worker',
     home: home.path,
     environment: {},
-    log: home.file('worker.log'),
+    log: null,
     onFailed,
   });
   ends.push(() => daemon.stop());

@@ -6,7 +6,7 @@ import { checkFlags } from '#src/cli/deploy/flags.ts';
 import type { Deployment, DeployTools } from '#src/cli/deploy/tools.ts';
 import { deploymentReport } from '#src/cli/deploy/report.ts';
 import { foreground } from '#src/cli/deploy/foreground.ts';
-import { followInterrupts } from '#src/cli/manage/interrupt.ts';
+import { followInterrupts } from '#src/cli/interrupt.ts';
 import { inquire } from '#src/cli/deploy/inquiry.ts';
 import { givenToken } from '#src/cli/deploy/join-token.ts';
 import { parseMaster } from '#src/cli/deploy/master-address.ts';

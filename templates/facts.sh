@@ -65,6 +65,10 @@ ask_login() {
   elif has sudo && sudo -n true >/dev/null 2>&1; then
     say sudo yes
   fi
+  # The address here that ssh was given: the third word (ssh(1)).
+  connection=${SSH_CONNECTION:-}
+  connection=${connection#* * }
+  say address "${connection%% *}"
 }
 
 # $1: a user's name; without one, whoever is logged in, or came to be root from there by sudo.

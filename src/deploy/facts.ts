@@ -33,7 +33,13 @@ export interface Facts {
     /** Milliseconds since the epoch, there. */
     readonly clock: number;
   };
-  readonly login: { readonly name: string; readonly root: boolean; readonly sudo: boolean };
+  readonly login: {
+    readonly name: string;
+    readonly root: boolean;
+    readonly sudo: boolean;
+    /** Address of the machine by which ssh came to it; null where nobody came by ssh. */
+    readonly address: string | null;
+  };
   /** Whom the worker runs commands as. */
   readonly person: Person;
   readonly place: Place;

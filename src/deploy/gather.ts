@@ -21,7 +21,7 @@ import { readRecord } from '#src/deploy/record/file.ts';
 export interface Asked {
   /** Null: `system` as root, and by ssh for who becomes root without a password; else `user`. */
   readonly scope: Scope | null;
-  /** Null: who deploys. */
+  /** Null: whom root has deployed the machine for, else who deploys. */
   readonly runAs: string | null;
 }
 
@@ -46,6 +46,10 @@ export async function gatherFacts(machine: Machine, { scope, runAs }: Asked, sig
     ask(machine, inquiriesFor(place, login, person, shell), signal),
     readRecord({ machine, place, person, signal }),
   ]);
+  const deployedFor = record?.wanted.runAs ?? null;
+  if (place.scope === 'system' && runAs === null && deployedFor !== null && deployedFor !== person.name) {
+    return gatherFacts(machine, { scope: place.scope, runAs: deployedFor }, signal);
+  }
 
   const files = new Map(filesOf(place).map((path) => [path, fileAt(answers, path)]));
   const units = new Map(

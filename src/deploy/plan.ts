@@ -20,6 +20,7 @@ import type { Wanted } from '#src/deploy/wanted.ts';
 export function planDeployment(facts: Facts, wanted: Wanted, given: Given): Plan {
   checkMachine(facts, wanted);
   checkRole(facts, wanted);
+  checkPerson(facts);
   checkHome(facts);
   const plan = wanted.role === 'master' ? masterPlan(facts, wanted, given) : workerPlan(facts, wanted, given);
   return { ...plan, notes: [...plan.notes, ...notesOn(facts, wanted)] };
@@ -79,6 +80,15 @@ function stopped(unit: UnitName) {
 function checkRole({ record }: Facts, { role }: Wanted): void {
   if (record === null || record.state === 'removing' || record.wanted.role === role) return;
   throw new FederationError('ROLE_DIFFERS', `this machine is deployed as ${record.wanted.role}, not as ${role}`, {
+    hint: 'deploy-federation uninstall, then deploy it anew',
+  });
+}
+
+/** Their home has the node's key, and what is to be taken back. */
+function checkPerson({ record, person }: Facts): void {
+  const before = record?.wanted.runAs ?? null;
+  if (record === null || record.state === 'removing' || before === null || before === person.name) return;
+  throw new FederationError('ROLE_DIFFERS', `this machine is deployed for ${before}, not for ${person.name}`, {
     hint: 'deploy-federation uninstall, then deploy it anew',
   });
 }

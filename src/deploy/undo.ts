@@ -11,6 +11,8 @@ import { writeRecord } from '#src/deploy/record/file.ts';
 export interface Undoing {
   /** Leaves the homes of hub and worker, and what of the record takes them away another time. */
   readonly keepData: boolean;
+  /** Leaves Tailscale: what reaches the machine through it would be cut off in the middle. */
+  readonly keepTailscale: boolean;
   /** With the id of the step whose changes are taken back. */
   readonly onStep: (id: string, how: 'begun' | 'done' | 'failed') => void;
 }
@@ -22,12 +24,13 @@ export interface Undoing {
 export async function undoDeployment(
   record: DeploymentRecord,
   context: Context,
-  { keepData, onStep }: Undoing,
+  { keepData, keepTailscale, onStep }: Undoing,
 ): Promise<void> {
   const failures: string[] = [];
   let entries = record.entries;
   await remember(context, { ...record, state: 'removing' });
-  const isKept = ({ action }: RecordEntry): boolean => keepData && isData(action, context.place);
+  const isKept = ({ action, step }: RecordEntry): boolean =>
+    (keepData && isData(action, context.place)) || (keepTailscale && isTailscale(step));
   const order = undoOrder(entries.filter((entry) => entry.key !== RECORD_KEY && !isKept(entry)));
   const steps = stepNews(order, onStep);
   for (const entry of order) {
@@ -79,6 +82,11 @@ function isData(action: Action, { hubHome, workerHome }: Place): boolean {
   if (action.do === 'user') return true;
   if (action.do !== 'folder' && action.do !== 'write') return false;
   return [hubHome, workerHome].some((home) => `${action.path}/`.startsWith(`${home}/`));
+}
+
+/** Steps of the plan that bring it and log it in. */
+function isTailscale(step: string): boolean {
+  return ['tailscale', 'tailscale-service', 'tailnet'].includes(step);
 }
 
 function undoEntry({ action, before, wrote }: RecordEntry, context: Context): Promise<void> {

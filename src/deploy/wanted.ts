@@ -10,7 +10,7 @@ export interface Wanted {
   /** Null: the host name, made to fit. */
   readonly name: string | null;
   readonly scope: Scope;
-  /** Null: the person who deploys. */
+  /** Whom the worker of a whole machine runs commands as; null in the scope of a user, who does it themselves. */
   readonly runAs: string | null;
   /** Where a join token comes from: `given` by the person, `minted` by the master that we run on. */
   readonly token: 'given' | 'minted' | null;

@@ -80,8 +80,9 @@ export function fakeTools({ facts, after, hub, failing, interrupted, change = {}
       }
       now = after ?? carriedOut(facts, plan);
     },
-    async undo({ entries }, _, { keepData, onStep }) {
-      log.push(`undo ${entries.length} changes${keepData ? ', keeping data' : ''}`);
+    async undo({ entries }, _, { keepData, keepTailscale, onStep }) {
+      const kept = `${keepData ? ', keeping data' : ''}${keepTailscale ? ', keeping Tailscale' : ''}`;
+      log.push(`undo ${entries.length} changes${kept}`);
       for (const step of new Set(entries.map((entry) => entry.step))) onStep(step, 'done');
     },
     examine: async () => [],

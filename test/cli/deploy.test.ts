@@ -262,7 +262,7 @@ describe('deploying', () => {
       'gather any -',
       'apply as worker, token given',
       'token ocf1.',
-      'gather any -',
+      'gather any sam',
       'close',
     ]);
     expect(screen.stderr).toContain('\ndone    the worker runs\nhome-server is a member of vps\n');
@@ -394,7 +394,7 @@ describe('another machine', () => {
       'gather any -',
       'apply as worker, token minted',
       'minted for home-server, worker',
-      'gather any -',
+      'gather any sam',
       'close',
     ]);
   });
@@ -437,10 +437,10 @@ describe('what was begun before', () => {
     expect(screen.stdout).toContain('note: the master may run');
   });
 
-  test('is looked at in the name of its person', async () => {
+  test('is not gone on with for another person', async () => {
     const tools = fakeTools({ facts: begun({ light: true, token: null, runAs: 'kim' }) });
-    expect(await run(['worker', '--resume', '--yes'], tools)).toBe(0);
-    expect(tools.log.slice(1, 3)).toEqual(['gather any -', 'gather any kim']);
+    expect(await run(['worker', '--resume', '--yes'], tools)).toBe(2);
+    expect(screen.stderr).toContain('error: this machine is deployed for kim, not for sam\n');
   });
 
   test('needs its join token once more where it was not used', async () => {
@@ -488,6 +488,13 @@ describe('uninstall', () => {
     expect(screen.stderr).toMatch(
       /vps.tail.example still knows the node; there:\n {2}manage-federation revoke home-server\n$/,
     );
+  });
+
+  test('leaves the tailnet that it came by', async () => {
+    const facts = healthyWorker({ login: { address: '100.64.0.2' } });
+    const tools = fakeTools({ facts });
+    expect(await run(['uninstall', '--yes', '--ssh', 'sam@home-server'], tools)).toBe(0);
+    expect(tools.log.join()).toContain('keeping Tailscale');
   });
 });
 

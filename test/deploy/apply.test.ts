@@ -91,7 +91,11 @@ async function undo(context: Context = scratch.context, keepData = false): Promi
   const steps: string[] = [];
   const record = await readRecord(scratch.context);
   if (record === null) throw new Error('there is no record');
-  await undoDeployment(record, context, { keepData, onStep: (id, how) => void steps.push(`${id} ${how}`) });
+  await undoDeployment(record, context, {
+    keepData,
+    keepTailscale: false,
+    onStep: (id, how) => void steps.push(`${id} ${how}`),
+  });
   return { steps };
 }
 

@@ -100,7 +100,12 @@ describe('the scope', () => {
     await machine.program('sudo', sudo);
     const facts = await gather();
     expect(facts.place.scope).toBe(scope);
-    expect(facts.login).toEqual({ name: login, root: login === 'root', sudo: login === 'sam' && sudo === 'exit 0' });
+    expect(facts.login).toEqual({
+      name: login,
+      root: login === 'root',
+      sudo: login === 'sam' && sudo === 'exit 0',
+      address: null,
+    });
   });
 
   it('of the system has root look at what is root’s, and the person at what is theirs', async () => {

@@ -36,7 +36,7 @@ export function bareMachine(change: Change<Facts> = {}, scope: Scope = 'system')
       freeBytes: 40 * GIB,
       clock: NOW,
     },
-    login: { name: SAM.name, root: false, sudo: true },
+    login: { name: SAM.name, root: false, sudo: true, address: null },
     person: SAM,
     place: placeOf(scope, SAM),
     systemd: { system: true, user: true, version: 252, linger: false },

@@ -36,13 +36,13 @@ export function scopeOf({ system, user }: DeployFlags): Scope | null {
   return user === true ? 'user' : null;
 }
 
-function asked({ place }: Facts, deployment: Deployment, hub: OwnHub | null): Wanted {
+function asked({ place, person }: Facts, deployment: Deployment, hub: OwnHub | null): Wanted {
   const { role, token, flags } = deployment;
   const master = role === 'master' ? null : masterFor(deployment, hub);
   const isMinted = token === null && master !== null && hub?.isAt(master) === true;
   return wantedOf({
     ...{ role, master, flags },
-    scope: place.scope,
+    ...whose(place, person),
     token: token === null ? (isMinted ? 'minted' : null) : 'given',
   });
 }
@@ -58,7 +58,7 @@ function masterFor({ master, role, flags }: Deployment, hub: OwnHub | null): Mas
   });
 }
 
-async function resumed(facts: Facts, deployment: Deployment): Promise<Inquired> {
+function resumed(facts: Facts, deployment: Deployment): Inquired {
   const { machine, role, master, token, flags } = deployment;
   const before = facts.record?.wanted;
   if (before === undefined) {
@@ -74,9 +74,13 @@ async function resumed(facts: Facts, deployment: Deployment): Promise<Inquired> 
   const wanted = wantedOf({
     ...{ role, flags, before },
     master: role === 'master' ? null : (master ?? before.master),
-    scope: facts.place.scope,
+    ...whose(facts.place, facts.person),
     token: token === null ? before.token : 'given',
   });
-  const isTheirs = wanted.runAs === null || wanted.runAs === facts.person.name;
-  return { facts: isTheirs ? facts : await look(deployment, wanted.runAs), wanted };
+  return { facts, wanted };
+}
+
+/** By name, so that whoever is root the next time finds the same person’s worker. */
+function whose({ scope }: Facts['place'], { name }: Facts['person']): Pick<Wanted, 'scope' | 'runAs'> {
+  return { scope, runAs: scope === 'system' ? name : null };
 }

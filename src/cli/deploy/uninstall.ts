@@ -35,10 +35,11 @@ export function uninstall(flags: UninstallFlags, tools: DeployTools): Promise<nu
     const { record } = facts;
     await consent(record, facts, flags, signal);
     const keepData = flags.keepData === true;
+    const keepTailscale = facts.login.address !== null && facts.tailscale.addresses.includes(facts.login.address);
     const progress = showProgress(stepsOf(record), false);
     try {
       const context = contextOf({ machine, signal }, facts, { progress: progress.line });
-      await tools.undo(record, context, { keepData, onStep: progress.step });
+      await tools.undo(record, context, { keepData, keepTailscale, onStep: progress.step });
     } catch (error) {
       if (!signal.aborted) throw error;
       say('stopped; to go on: deploy-federation uninstall');
@@ -47,6 +48,9 @@ export function uninstall(flags: UninstallFlags, tools: DeployTools): Promise<nu
       await progress.close();
     }
     sayAfter(record, facts, keepData);
+    if (keepTailscale && record.entries.some(({ step }) => step === 'tailscale' || step === 'tailnet')) {
+      say('Tailscale stays: this goes by it. Once more, by another address of the machine, takes it away too');
+    }
     return 0;
   });
 }

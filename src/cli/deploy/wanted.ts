@@ -17,6 +17,7 @@ export interface Asked {
   readonly role: Role;
   readonly master: MasterAddress | null;
   readonly scope: Scope;
+  readonly runAs: Wanted['runAs'];
   readonly token: Wanted['token'];
   readonly flags: DeployFlags;
   /** What was asked for before, which counts where no flag says otherwise. */
@@ -24,15 +25,15 @@ export interface Asked {
 }
 
 /** What the command line asks for, with the defaults filled in. */
-export function wantedOf({ role, master, scope, token, flags, before = DEFAULTS[role] }: Asked): Wanted {
+export function wantedOf({ role, master, scope, runAs, token, flags, before = DEFAULTS[role] }: Asked): Wanted {
   const { tailscale } = before;
   return {
     role,
     master,
     scope,
+    runAs,
     token,
     name: flags.name ?? before.name,
-    runAs: flags.runAs ?? before.runAs,
     light: flags.light ?? before.light,
     keepGateway: flags.keepGateway ?? before.keepGateway,
     exec: flags.exec ?? before.exec,
@@ -50,11 +51,10 @@ export function wantedOf({ role, master, scope, token, flags, before = DEFAULTS[
   };
 }
 
-type Defaults = Omit<Wanted, 'role' | 'master' | 'scope' | 'token' | 'foreground'>;
+type Defaults = Omit<Wanted, 'role' | 'master' | 'scope' | 'runAs' | 'token' | 'foreground'>;
 
 const WORKER: Defaults = {
   name: null,
-  runAs: null,
   light: false,
   keepGateway: false,
   exec: 'full',

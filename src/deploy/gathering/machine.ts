@@ -54,18 +54,26 @@ function distribution(release: string): string | undefined {
   return bare?.replaceAll(/\\(.)/g, '$1') || undefined;
 }
 
-const loginSchema = z.object({ name: word, uid: count, sudo_user: word.optional(), sudo: flag });
+const loginSchema = z.object({
+  name: word,
+  uid: count,
+  sudo_user: word.optional(),
+  sudo: flag,
+  address: word.optional(),
+});
 
 export interface Login {
   readonly name: string;
   readonly root: boolean;
   /** It can become root without being asked for a password. */
   readonly sudo: boolean;
+  /** Address of the machine by which ssh came to it; null where nobody came by ssh. */
+  readonly address: string | null;
 }
 
 export function loginOf(answers: Answers): Login {
-  const { name, uid, sudo } = answers.to(['login'], loginSchema);
-  return { name, root: uid === 0, sudo };
+  const { name, uid, sudo, address } = answers.to(['login'], loginSchema);
+  return { name, root: uid === 0, sudo, address: address || null };
 }
 
 const personSchema = z.object({ passwd: word, group: word, linger: flag });

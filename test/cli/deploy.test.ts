@@ -310,14 +310,15 @@ describe('deploying', () => {
   test('a step that fails ends it with what was done, what was not, and how to go on', async () => {
     const tools = fakeTools({ facts: bareMachine(), failing: 'worker-home' });
     expect(await run([...argv, tokenFile, '--yes', '--system'], tools)).toBe(1);
-    expect(screen.stderr.slice(screen.stderr.indexOf('FAILED'))).toMatchInlineSnapshot(`
+    const said = screen.stderr.slice(screen.stderr.indexOf('FAILED')).replace(tokenFile, 'FILE');
+    expect(said).toMatchInlineSnapshot(`
       "FAILED  the worker’s home is /home/sam/.openclaw-worker
       done: the hub at vps.tail.example answers
       done: the programs of the federation are in /opt/openclaw-federation
       not done: the worker’s home is /home/sam/.openclaw-worker
       not done: the worker may join
       not done: the worker runs
-      to go on from there: deploy-federation worker --resume --system --yes
+      to go on from there: deploy-federation worker --resume --token-file FILE --system --yes
       error: the disk is full
         try: make room
       "
@@ -347,7 +348,7 @@ describe('deploying', () => {
     const tools = fakeTools({ facts: bareMachine(), interrupted: 'program' });
     expect(await run([...argv, tokenFile, '--yes'], tools)).toBe(130);
     expect(screen.stderr).toContain('not done: the worker runs\n');
-    expect(screen.stderr).toContain('deploy-federation worker --resume --yes');
+    expect(screen.stderr).toContain(`deploy-federation worker --resume --token-file ${tokenFile} --yes`);
   });
 
   test('keeps listening for Ctrl-C after the first, and no longer than it runs', async () => {

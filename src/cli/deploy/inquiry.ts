@@ -8,6 +8,7 @@ import { wantedOf } from '#src/cli/deploy/wanted.ts';
 import { FederationError } from '#src/core/errors.ts';
 import type { Facts } from '#src/deploy/facts.ts';
 import type { Scope } from '#src/deploy/place.ts';
+import { refuseWithoutRoot } from '#src/deploy/root-deployment.ts';
 import type { Wanted } from '#src/deploy/wanted.ts';
 
 export interface Inquired {
@@ -62,6 +63,7 @@ function resumed(facts: Facts, deployment: Deployment): Inquired {
   const { machine, role, master, token, flags } = deployment;
   const before = facts.record?.wanted;
   if (before === undefined) {
+    refuseWithoutRoot(facts, resumeText(role, flags));
     throw new FederationError('USAGE', `nothing was begun on ${machine.name}`, {
       hint: `deploy-federation ${role} --help`,
     });

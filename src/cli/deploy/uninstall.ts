@@ -11,6 +11,7 @@ import { actionText } from '#src/cli/deploy/plan-text.ts';
 import type { ProgressStep } from '#src/cli/deploy/progress.ts';
 import { showProgress } from '#src/cli/deploy/progress.ts';
 import { askToGoOn } from '#src/cli/deploy/question.ts';
+import { commandText } from '#src/cli/deploy/resume-text.ts';
 import { widthOf, wrapped } from '#src/cli/deploy/wrap.ts';
 import { FederationError } from '#src/core/errors.ts';
 import type { Facts } from '#src/deploy/facts.ts';
@@ -42,7 +43,8 @@ export function uninstall(flags: UninstallFlags, tools: DeployTools): Promise<nu
       await tools.undo(record, context, { keepData, keepTailscale, onStep: progress.step });
     } catch (error) {
       if (!signal.aborted) throw error;
-      say('stopped; to go on: deploy-federation uninstall');
+      const command = ['uninstall', ...(keepData ? ['--keep-data'] : [])];
+      say(`stopped; to go on: ${commandText(command, flags)}`);
       return 130;
     } finally {
       await progress.close();

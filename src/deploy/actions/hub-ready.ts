@@ -1,9 +1,11 @@
 import { join } from 'node:path/posix';
 import { z } from 'zod';
 import { FederationError } from '#src/core/errors.ts';
+import type { UnitName } from '#src/deploy/action.ts';
 import type { Context } from '#src/deploy/actions/context.ts';
 import { jsonAs } from '#src/deploy/actions/json.ts';
 import type { ActionKind } from '#src/deploy/actions/kind.ts';
+import { keepsFailing, notStarted } from '#src/deploy/actions/unit-failure.ts';
 import { until } from '#src/deploy/condition.ts';
 
 const ANSWER_MS = 30_000;
@@ -19,8 +21,13 @@ export const hubReady: ActionKind<'hub-ready'> = {
   before: () => Promise.resolve(null),
   async apply(_action, context) {
     const { signal } = context;
+    const unit: UnitName = { name: 'federation-hub.service', scope: context.place.scope };
     const hint = 'journalctl -u federation-hub (or --user)';
-    await until({ what: 'the hub', withinMs: ANSWER_MS, look: () => askStatus(context), hint, signal });
+    const answer = { what: 'the hub', withinMs: ANSWER_MS, look: () => askStatus(context), hint, signal };
+    await until(answer).catch(async (error: unknown) => {
+      signal.throwIfAborted();
+      throw (await keepsFailing(context, unit)) ? await notStarted(context, unit, 'nothing') : error;
+    });
     let problem = '';
     await until({
       what: 'the hub’s way into the gateway',

@@ -22,7 +22,8 @@ const FILES = {
 const FOLDERS = ['/var/lib/tailscale', '/var/cache/tailscale'];
 const UNIT = 'tailscaled.service';
 const LOGOUT_MS = 10_000;
-const FETCH_MS = 300_000;
+/** Where no byte comes for so long, the network is gone. */
+const SILENCE_MS = 20_000;
 
 export const tailscale = tailscaleBelow('');
 
@@ -87,13 +88,7 @@ put 644 systemd/tailscaled.service "$3"
 if ! [ -e "$4" ]; then put 644 systemd/tailscaled.defaults "$4"; fi`;
 
 async function fetchChecked(url: string, signal: AbortSignal): Promise<Buffer> {
-  const inTime = AbortSignal.any([signal, AbortSignal.timeout(FETCH_MS)]);
-  const [tarball, sum] = await Promise.all([fetchBytes(url, inTime), fetchBytes(`${url}.sha256`, inTime)]).catch(
-    (error: unknown) => {
-      signal.throwIfAborted();
-      throw error;
-    },
-  );
+  const [tarball, sum] = await Promise.all([fetchBytes(url, signal), fetchBytes(`${url}.sha256`, signal)]);
   const expected = /^[0-9a-f]{64}\b/.exec(sum.toString('latin1').trim())?.[0];
   if (expected !== createHash('sha256').update(tarball).digest('hex')) {
     throw unfetched(`${url} does not have the SHA-256 that stands beside it`);
@@ -102,19 +97,29 @@ async function fetchChecked(url: string, signal: AbortSignal): Promise<Buffer> {
 }
 
 async function fetchBytes(url: string, signal: AbortSignal): Promise<Buffer> {
+  const silence = new AbortController();
+  const timer = setTimeout(() => silence.abort(), SILENCE_MS);
   try {
-    const response = await fetch(url, { signal });
+    const response = await fetch(url, { signal: AbortSignal.any([signal, silence.signal]) });
     if (!response.ok) throw unfetched(`${url} answered ${response.status}`);
-    return Buffer.from(await response.arrayBuffer());
+    const chunks: Uint8Array[] = [];
+    for await (const chunk of (response.body ?? []) as AsyncIterable<Uint8Array>) {
+      timer.refresh();
+      chunks.push(chunk);
+    }
+    return Buffer.concat(chunks);
   } catch (cause) {
+    signal.throwIfAborted();
     if (cause instanceof FederationError) throw cause;
     throw unfetched(`${url} can’t be fetched from here`, cause);
+  } finally {
+    clearTimeout(timer);
   }
 }
 
 function unfetched(message: string, cause?: unknown): FederationError {
   return new FederationError('STEP_FAILED', message, {
-    hint: 'install Tailscale on the machine by hand, name another place with --tailscale-url, or see to the network here',
+    hint: 'install Tailscale on the machine by hand, name another place with --tailscale-base-url, or see to the network here',
     cause,
   });
 }

@@ -1,10 +1,10 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { lastWords, perform } from '#src/adapters/machine/perform.ts';
-import { FederationError } from '#src/core/errors.ts';
 import type { UnitName } from '#src/deploy/action.ts';
 import type { Context } from '#src/deploy/actions/context.ts';
 import type { ActionKind } from '#src/deploy/actions/kind.ts';
-import { journalOf, systemCommand, systemctl } from '#src/deploy/actions/systemctl.ts';
+import { systemCommand, systemctl } from '#src/deploy/actions/systemctl.ts';
+import { keepsFailing, notStarted } from '#src/deploy/actions/unit-failure.ts';
 
 export interface BeforeUnit {
   /** As `systemctl is-enabled` says it: enabled, disabled, static, masked, not-found … */
@@ -56,12 +56,7 @@ async function start(context: Context, name: UnitName, verb: 'start' | 'restart'
   await systemctl(context, name.scope, ['reset-failed', name.name]);
   const started = await systemctl(context, name.scope, [verb, name.name]);
   if (started.code === 0 && (await becomesActive(context, name))) return;
-  const journal = await journalOf(context, name.scope, name.name);
-  for (const line of journal) context.progress(line);
-  const last = journal.length > 0 ? journal.join(' · ') : lastWords(started);
-  throw new FederationError('START_FAILED', `${name.name} does not start`, {
-    hint: `journalctl ${name.scope === 'user' ? '--user ' : ''}-u ${name.name}; its last words: ${last}`,
-  });
+  throw await notStarted(context, name, lastWords(started));
 }
 
 async function becomesActive(context: Context, name: UnitName): Promise<boolean> {
@@ -71,6 +66,7 @@ async function becomesActive(context: Context, name: UnitName): Promise<boolean>
     const state = stdout.trim();
     if (state === 'active') return true;
     if (state !== 'activating' && state !== 'reloading') return false;
+    if (await keepsFailing(context, name)) return false;
     await pause(ASK_MS, undefined, { signal: context.signal });
   }
   return false;

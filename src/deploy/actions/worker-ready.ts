@@ -3,11 +3,12 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { z } from 'zod';
 import { ERROR_CODES, FederationError } from '#src/core/errors.ts';
 import { WORKER_RECORD_FILE } from '#src/core/worker-record.ts';
-import type { ActionOf } from '#src/deploy/action.ts';
+import type { ActionOf, UnitName } from '#src/deploy/action.ts';
 import type { Context } from '#src/deploy/actions/context.ts';
 import { filesAs } from '#src/deploy/actions/context.ts';
 import { jsonAs } from '#src/deploy/actions/json.ts';
 import type { ActionKind } from '#src/deploy/actions/kind.ts';
+import { keepsFailing, notStarted } from '#src/deploy/actions/unit-failure.ts';
 
 const LIGHT_MS = 60_000;
 const NODE_HOST_MS = 240_000;
@@ -43,6 +44,7 @@ export const workerReady: ActionKind<'worker-ready'> = {
 async function waitForWorker(action: ActionOf<'worker-ready'>, context: Context): Promise<void> {
   const { signal, progress } = context;
   const withinMs = action.nodeHost ? NODE_HOST_MS : LIGHT_MS;
+  const unit: UnitName = { name: 'openclaw-worker.service', scope: context.place.scope };
   const startedAt = performance.now();
   let standing: Standing | null = null;
   let link: Standing['link'] | undefined;
@@ -56,6 +58,7 @@ async function waitForWorker(action: ActionOf<'worker-ready'>, context: Context)
     if (standing !== null && isSettled(standing, action, context, performance.now() - since)) return;
     if (performance.now() - saidAt > SAY_MS) {
       saidAt = performance.now();
+      if (standing === null && (await keepsFailing(context, unit))) throw await notStarted(context, unit, SILENT);
       progress(textOf(standing, action));
     }
     await pause(ASK_MS, undefined, { signal });
@@ -89,8 +92,10 @@ function isSettled(
   return false;
 }
 
+const SILENT = 'the worker has not said how it stands';
+
 function textOf(standing: Standing | null, { nodeHost }: ActionOf<'worker-ready'>): string {
-  if (standing === null) return 'the worker has not said how it stands';
+  if (standing === null) return SILENT;
   const { link, hub, problem, nodeHostProblem } = standing;
   if (link === 'member' && nodeHost) return `its node host is not connected${because(nodeHostProblem)}`;
   return `its link to ${hub}: ${link}${because(problem?.message ?? null)}`;

@@ -7,7 +7,7 @@ const MAX_RULES = 1000;
 const MAX_WORDS = 256;
 const MAX_LABELS = 64;
 
-const text = (max: number) => z.string().min(1).max(max, { abort: true });
+const text = (max: number) => z.string().min(1, { abort: true }).max(max, { abort: true });
 
 /** One or a list of which any will do. Its length is looked at before what is in it. */
 const anyOf = <T extends z.ZodType>(word: T) =>

@@ -148,6 +148,8 @@ function timeText(time: number): string {
 
 export interface ConditionCheck {
   readonly condition: ConditionName;
+  /** As it stands in the rule; any of these will do, or for `commands` nothing else. */
+  readonly wanted: readonly string[];
   readonly holds: boolean;
   /** The fact that makes it so. */
   readonly why: string;
@@ -195,14 +197,15 @@ function headLines({ nodeId, name, role, address }: ApprovalRequest, decision: D
 function ruleLines({ rule, verdict, matches, decides, expired, conditions }: RuleExplanation, index: number): string[] {
   const later = decides ? 'decides' : 'matches, but an earlier rule decides';
   const never = expired === null ? 'does not match' : `expired at ${timeText(expired)}`;
-  const width = Math.max(...conditions.map(({ condition }) => condition.length));
   return [
     `${index + 1}. ${rule} (${verdict}): ${matches ? later : never}`,
-    ...conditions.map(({ condition, holds, why }) => `   ${holds ? 'yes' : 'no '}  ${condition.padEnd(width)}  ${why}`),
+    ...conditions.map(
+      ({ condition, wanted, holds, why }) => `   ${holds ? 'yes' : 'no '}  ${condition} ${listed(wanted)}: ${why}`,
+    ),
   ];
 }
 
-type Check = Omit<ConditionCheck, 'condition'>;
+type Check = Pick<ConditionCheck, 'holds' | 'why'>;
 
 type Wanted = Required<Conditions>;
 
@@ -216,7 +219,7 @@ const CHECKS: { readonly [Name in ConditionName]: (wanted: Wanted[Name], request
   user: (wanted, { tailnet }) => {
     if (tailnet === null) return NOT_IN_TAILNET;
     // Whoever tags a machine gives it away, whatever login the tailnet still shows for it.
-    if (tailnet.user === null || tailnet.tags.length > 0) return no('it is no user’s machine in the tailnet');
+    if (tailnet.user === null || tailnet.tags.length > 0) return no('it belongs to no user of the tailnet');
     return { holds: wanted.includes(tailnet.user), why: `its tailnet user is ${shown(tailnet.user)}` };
   },
   stableId: (wanted, { tailnet }) => {
@@ -261,7 +264,7 @@ function checkOf<Name extends ConditionName>(
   request: ApprovalRequest,
 ): ConditionCheck[] {
   const wanted: Wanted[Name] | undefined = when[condition];
-  return wanted === undefined ? [] : [{ condition, ...CHECKS[condition](wanted, request) }];
+  return wanted === undefined ? [] : [{ condition, wanted: [wanted].flat(), ...CHECKS[condition](wanted, request) }];
 }
 
 const yes = (why: string): Check => ({ holds: true, why });

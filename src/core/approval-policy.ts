@@ -4,10 +4,10 @@ import { readAddressRange, whyEverybody } from '#src/core/address-range.ts';
 import { ROLES } from '#src/core/node.ts';
 
 const MAX_RULES = 1000;
-const MAX_WORDS = 256;
+const MAX_WORDS = 64;
 const MAX_LABELS = 64;
 
-const text = (max: number) => z.string().min(1, { abort: true }).max(max, { abort: true });
+const text = (max: number) => z.string().max(max, { abort: true });
 
 /** One or a list of which any will do. Its length is looked at before what is in it. */
 const anyOf = <T extends z.ZodType>(word: T) =>
@@ -89,7 +89,7 @@ const ruleSchema = z.strictObject({
   expires: z
     .union(
       [z.iso.date(), z.iso.datetime({ offset: true })],
-      'a date, as 2027-01-31, or a time, as 2027-01-31T18:00:00Z',
+      'a date is written 2027-01-31, a time 2027-01-31T18:00:00Z',
     )
     .transform((date) => Date.parse(date))
     .optional()

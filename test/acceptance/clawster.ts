@@ -1,4 +1,4 @@
-import { inLab } from './promise.ts';
+import { inForeground, inLab } from './promise.ts';
 import type { Kept } from './promise.ts';
 
 const HEARTBEAT =
@@ -89,7 +89,7 @@ export const CLAWSTER: readonly Kept[] = [
   {
     row: 'C-16',
     promise: 'joining makes a start script',
-    proof: inLab('foreground', 'a unit; --foreground where there is no systemd'),
+    proof: inForeground('a unit; --foreground where there is no systemd'),
   },
   {
     row: 'C-17',
@@ -236,6 +236,6 @@ export const CLAWSTER: readonly Kept[] = [
   {
     row: 'C-48',
     promise: 'runs in containers without root',
-    proof: inLab('foreground', '--foreground: the daemon is the command itself'),
+    proof: inForeground('--foreground: the daemon is the command itself'),
   },
 ];

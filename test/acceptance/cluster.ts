@@ -1,4 +1,4 @@
-import { inLab } from './promise.ts';
+import { inForeground, inLab } from './promise.ts';
 import type { Kept } from './promise.ts';
 
 /** A coordinator in Python with workers and tasks. */
@@ -233,8 +233,7 @@ export const CLUSTER: readonly Kept[] = [
   {
     row: 'K-45',
     promise: 'supervisor as an alternative',
-    proof: inLab(
-      'foreground',
+    proof: inForeground(
       '--foreground runs under supervisor, runit, s6 or a container as any program does: it stays, logs to standard error and ends at TERM',
     ),
   },

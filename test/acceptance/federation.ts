@@ -119,6 +119,10 @@ export const FEDERATION: readonly Kept[] = [
   {
     row: 'F-32',
     promise: 'production grade',
-    proof: inLab('resumed', 'a word; what stands for it are steps that can fail, be repeated and be taken back'),
+    proof: {
+      test: 'test/lab/faults.test.ts',
+      name: 'a deployment that failed at any step is taken up, and ends as one that did not',
+      decision: 'a word; what stands for it are steps that can fail, be repeated and be taken back',
+    },
   },
 ];

@@ -13,8 +13,6 @@ export type Part =
   | 'chat'
   | 'documents'
   | 'handoff'
-  /** Deploying real machines, in the lab. */
-  | 'lab'
   | 'leadership'
   | 'models'
   | 'tasks';
@@ -37,18 +35,21 @@ export const IN_LAB = {
   ssh: 'one command on the master adds a machine by ssh',
   approval: 'a worker without a token waits, and says what to run on the master',
   again: 'a second run changes nothing, and says so',
-  resumed: 'a deployment that failed at any step is taken up, and ends as one that did not',
   reboot: 'every node is back by itself after a reboot',
   partition: 'a node that the tailnet lost is noticed, and comes back',
   update: 'a newer version takes the place of an older one, and is taken back',
-  foreground: 'a worker runs in the foreground where there is no systemd',
   journal: 'the journal of each unit tells what its daemon did',
-  doctor: 'doctor finds nothing wrong with what was just deployed, and names what is broken then',
   uninstall: 'uninstall leaves exactly what was there before',
   units: 'the units are hardened as far as their work allows',
 } as const;
 
-/** A promise that the lab is to prove. */
+/** A promise that the lab proves. */
 export function inLab(name: keyof typeof IN_LAB, decision?: string): Proof {
-  return { open: 'lab', test: LAB, name: IN_LAB[name], ...(decision === undefined ? {} : { decision }) };
+  return { test: LAB, name: IN_LAB[name], ...(decision === undefined ? {} : { decision }) };
+}
+
+/** A promise that daemons keep where no systemd runs. */
+export function inForeground(decision: string): Proof {
+  const name = 'makes a federation of two folders, and takes both up again where they were';
+  return { test: 'test/e2e/deploy-foreground.test.ts', name, decision };
 }

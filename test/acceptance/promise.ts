@@ -7,15 +7,7 @@ export interface Kept {
 }
 
 /** Parts of the product that are still to come, and answer what is open. */
-export type Part =
-  | 'api'
-  | 'approval'
-  | 'chat'
-  | 'documents'
-  | 'handoff'
-  | 'leadership'
-  | 'models'
-  | 'tasks';
+export type Part = 'api' | 'approval' | 'chat' | 'documents' | 'handoff' | 'leadership' | 'models' | 'tasks';
 
 /** A decision says what stands in the place of a promise, and why. With a test it says in what way that proves it. */
 export type Proof =
@@ -50,6 +42,9 @@ export function inLab(name: keyof typeof IN_LAB, decision?: string): Proof {
 
 /** A promise that daemons keep where no systemd runs. */
 export function inForeground(decision: string): Proof {
-  const name = 'makes a federation of two folders, and takes both up again where they were';
-  return { test: 'test/e2e/deploy-foreground.test.ts', name, decision };
+  return {
+    test: 'test/lab/people.test.ts',
+    name: 'a worker runs in the foreground where there is no systemd',
+    decision,
+  };
 }

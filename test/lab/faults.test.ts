@@ -1,134 +1,430 @@
-import { afterAll, beforeAll, expect, it } from 'vitest';
+import { readFileSync, readlinkSync, renameSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { eventually } from '../support/eventually.ts';
 import type { Finished } from './command.ts';
 import { describeLab } from './describe-lab.ts';
 import type { Lab } from './lab.ts';
 import { openLab } from './lab.ts';
+import type { LightWorker, PlannedStep } from './light-worker.ts';
+import { lightWorkerOn, PREFIX, RECORD, tailnetFlags } from './light-worker.ts';
 import type { Machine } from './machine.ts';
-import type { Snapshot } from './snapshot.ts';
 import { differences, takeSnapshot } from './snapshot.ts';
-import type { WatchedCommand } from './watched-command.ts';
 import { watch } from './watched-command.ts';
 
-const DEPLOYED = 600_000;
-const RECORD = '/opt/openclaw-federation/deployment/record.json';
-const WORKER_HOME = '/home/claw/.openclaw-worker';
+const IN_ORDER = { concurrent: false, timeout: 600_000 } as const;
+const OF_CLAW = { owner: 'claw', mode: '600' } as const;
+const AS_CLAW = { user: 'claw' } as const;
+const DEPLOY = 'deploy-federation';
+const NODE = `/usr/lib/node_modules/openclaw-federation/node_modules/node-linux-${process.arch}/bin/node`;
 
-interface PlannedStep {
-  readonly id: string;
-  readonly title: string;
-}
-
-/** Steps build on each other: m1 is the master of all; m2 and m3 are bare before each test, and after it. */
-describeLab('deploying a light worker on a machine where something goes wrong', 'tailnet', () => {
+/**
+ * m1 is the master of all; m2 and m3 become workers of it, each in its own row of tests, of which each stands on those
+ * before it. The last ones disturb the master too.
+ */
+describeLab('a deployment where something goes wrong', 'tailnet', () => {
   let lab: Lab;
   let master: Machine;
-  let worker: Machine;
-  let bare: Snapshot;
-  let reference: Snapshot;
-  let steps: readonly PlannedStep[];
+  let m2: LightWorker;
+  let m3: LightWorker;
 
   beforeAll(async () => {
     lab = await openLab({ machines: 3 });
+    for (const machine of lab.machines()) await lab.installPackage(machine);
     master = lab.machine('m1');
-    worker = lab.machine('m2');
-    for (const machine of [master, worker]) await lab.installPackage(machine);
     await master.write('/home/claw/key', await lab.tailnet.authKey({ tags: ['tag:master'] }), OF_CLAW);
-    await worker.write('/home/claw/key', await lab.tailnet.authKey({ tags: ['tag:worker'], reusable: true }), OF_CLAW);
-    const argv = ['sudo', 'deploy-federation', 'master', '--light', '--name', 'vps', ...tailnetFlags(), '--yes'];
-    await master.succeed(argv, { user: 'claw' });
-    await freshToken();
-    bare = withoutToken(await takeSnapshot(worker));
-    const planned = await worker.succeed([...deployArgv(), '--dry-run', '--json'], { user: 'claw' });
-    ({ steps } = JSON.parse(planned) as { readonly steps: readonly PlannedStep[] });
-    await worker.succeed([...deployArgv(), '--yes'], { user: 'claw' });
-    reference = await takeSnapshot(worker);
-    await takeBack(worker);
-  }, DEPLOYED);
+    const argv = ['sudo', DEPLOY, 'master', '--light', '--name', 'vps', ...tailnetFlags(lab), '--yes'];
+    await master.succeed(argv, AS_CLAW);
+    [m2, m3] = await Promise.all([
+      lightWorkerOn(lab, lab.machine('m2'), 'w2'),
+      lightWorkerOn(lab, lab.machine('m3'), 'w3'),
+    ]);
+  }, IN_ORDER.timeout);
   afterAll(() => lab.close());
 
-  const tailnetFlags = () => [
-    ...['--auth-key-file', '/home/claw/key', '--login-server', lab.tailnet.loginServer],
-    ...['--tailscale-base-url', lab.tailscaleBaseUrl],
-  ];
-
-  const deployArgv = (...more: readonly string[]) => [
-    ...['sudo', 'deploy-federation', 'worker', 'vps.tail.lab', '--light', '--name', 'w', ...tailnetFlags()],
-    ...['--token-file', '/home/claw/token', ...more],
-  ];
-  const RESUME = ['sudo', 'deploy-federation', 'worker', '--resume', '--token-file', '/home/claw/token', '--yes'];
-
-  async function freshToken(): Promise<void> {
-    const argv = ['manage-federation', 'token', 'create', '--name', 'w', '--ttl', '1h'];
-    await worker.write('/home/claw/token', await master.succeed(argv, { user: 'claw' }), OF_CLAW);
-  }
-
-  /** Uninstalls, and lets master and tailnet forget the node too, as the person is told to. */
-  async function takeBack(machine: Machine): Promise<void> {
-    await machine.succeed(['sudo', 'deploy-federation', 'uninstall', '--yes'], { user: 'claw' });
-    await forget();
-    expect(differences(bare, withoutToken(await takeSnapshot(machine)))).toEqual(new Map());
-  }
-
-  async function forget(): Promise<void> {
-    await master.run(['manage-federation', 'revoke', 'w', '--yes'], { user: 'claw' });
-    for (const { id, name } of await lab.tailnet.nodes()) if (name !== 'vps') await lab.tailnet.deleteNode(id);
-  }
-
-  async function stopAt(step: PlannedStep, stop: (command: WatchedCommand) => void | Promise<void>): Promise<Finished> {
-    const command = await watch(lab, worker, deployArgv('--yes'), { user: 'claw' });
-    const before = steps[steps.indexOf(step) - 1];
-    await command.says(before === undefined ? `...     ${step.title}` : `done    ${before.title}`);
-    await stop(command);
-    return command.ended;
-  }
-
-  async function expectReference(): Promise<void> {
-    expect(differences(comparable(reference), comparable(await takeSnapshot(worker)))).toEqual(new Map());
-  }
-
-  it(
-    'a deployment that failed at any step is taken up, and ends as one that did not',
-    async () => {
-      for (const step of steps) {
-        await freshToken();
-        const start = performance.now();
-        const { code, stderr } = await stopAt(step, (command) => command.signal('SIGINT'));
-        const cut = performance.now();
-        process.stderr.write(
-          `${step.id}: ${Math.round(cut - start)} ms\n${stderr
-            .split('\n')
-            .filter((line) => /^(done:|not done:|error|  try|to go)/.test(line))
-            .join('\n')}\n`,
-        );
-        expect(code).toBe(130);
-        await worker.succeed(RESUME, { user: 'claw' });
-        const done = performance.now();
-        await expectReference();
-        const compared = performance.now();
-        await takeBack(worker);
-        process.stderr.write(
-          `resume ${Math.round(done - cut)} compare ${Math.round(compared - done)} back ${Math.round(performance.now() - compared)} ms\n`,
-        );
+  describe('at any step', { concurrent: true }, () => {
+    it('a deployment that failed at any step is taken up, and ends as one that did not', IN_ORDER, async () => {
+      for (const step of m2.steps) {
+        await m2.prepare();
+        const stopped = await m2.stopWhen(m2.beginOf(step), m2.deploy, (command) => command.signal('SIGINT'));
+        expect(stopped.code).toBe(130);
+        await expectTruth(m2, stopped);
+        await m2.succeed(...m2.resume);
+        await m2.expectDeployed();
+        await m2.takeBack();
       }
-    },
-    DEPLOYED,
-  );
+    });
+
+    it('a machine that loses its power at any step is taken up when it is back', IN_ORDER, async () => {
+      await m2.prepare();
+      for (const [at, step] of m2.steps.entries()) {
+        await m2.stopWhen(m2.beginOf(step), at === 0 ? m2.deploy : m2.resume, () => m2.machine.crash());
+        await m2.machine.start();
+      }
+      await m2.succeed(...m2.resume);
+      await m2.expectDeployed();
+    });
+
+    it(
+      'a machine that loses its power while it is taken back is taken back when it is there again',
+      IN_ORDER,
+      async () => {
+        const argv = ['uninstall', '--yes'];
+        await m2.stopWhen('done    taken back: worker home', argv, () => m2.machine.crash());
+        await m2.machine.start();
+        await m2.takeBack();
+      },
+    );
+
+    it('a daemon that can’t start ends it with its last words', IN_ORDER, async () => {
+      await m2.prepare();
+      let program = '';
+      let original = '';
+      const broken = await m2.stopWhen(`done    ${titleOf(m2, 'program')}`, m2.deploy, () => {
+        const release = readlinkSync(join(m2.machine.root, PREFIX, 'current'));
+        program = join(m2.machine.root, release, 'node_modules/openclaw-federation/bin/federation-worker');
+        original = readFileSync(program, 'utf8');
+        writeFileSync(program, '#!/bin/sh\necho no such luck >&2\nexec false\n');
+      });
+      expectError(broken, /^error: openclaw-worker\.service does not start\n  try: .*its last words: .*no such luck/m);
+      writeFileSync(program, original);
+      await m2.succeed(...m2.resume);
+      await m2.expectDeployed();
+      await m2.takeBack();
+    });
+
+    it(
+      'a disk that is full, or becomes so, ends it with that; it is taken up, and taken back from a full one',
+      IN_ORDER,
+      async () => {
+        const { machine } = m2;
+        const filler = `${PREFIX}/filler`;
+        const fill = () => machine.run(['dd', 'if=/dev/zero', `of=${filler}`, 'bs=1M']);
+        await m2.prepare();
+        await machine.succeed(['mkdir', PREFIX]);
+        await machine.succeed(['mount', '-t', 'tmpfs', '-o', 'size=8m,mode=755', 'tmpfs', PREFIX]);
+        expectError(
+          await m2.run(...m2.deploy),
+          /^error: \/opt\/openclaw-federation needs \d+ MiB, \d+ are free\n  try: make room$/m,
+        );
+        expect(await machine.succeed(['ls', '-A', PREFIX])).toBe('');
+        await machine.succeed(['mount', '-o', 'remount,size=600m', PREFIX]);
+        const stopped = await m2.stopWhen('        sent 15 of', m2.deploy, fill);
+        expectError(
+          stopped,
+          /^error: can’t put our programs into .*: no space is left on this machine\n  try: make room there/m,
+        );
+        await machine.succeed(['rm', filler]);
+        await m2.succeed(...m2.resume);
+        await m2.expectMember();
+        await fill();
+        await m2.succeed('uninstall', '--yes');
+        expect(await machine.succeed(['ls', '-A', PREFIX])).toBe('filler\n');
+        await machine.succeed(['umount', PREFIX]);
+        await machine.succeed(['rmdir', PREFIX]);
+        await m2.expectBare();
+      },
+    );
+
+    it('a port of the hub that is taken is told before anything is changed', IN_ORDER, async () => {
+      await listen(m2.machine, 19_000);
+      const finished = await m2.run('master', '--light', '--no-tailscale', '--yes');
+      expectError(finished, /^error: another program listens on port 19000\n  try: stop it, or choose another port/m);
+      await m2.machine.succeed(['systemctl', 'stop', 'listener-19000']);
+      await m2.expectBare();
+    });
+
+    it(
+      'a registry that goes away, and a port of the worker that is taken, are overcome one after the other',
+      IN_ORDER,
+      async () => {
+        const { machine } = m2;
+        const registry = new URL(lab.registryUrl).hostname;
+        const npmrc = await machine.read('/root/.npmrc');
+        await machine.write('/root/.npmrc', `${npmrc}fetch-retries=0\n`);
+        await m2.prepare();
+        const words = m2.deploy.filter((word) => word !== '--light');
+        const gone = await m2.stopWhen(`done    ${titleOf(m2, 'program')}`, words, () =>
+          machine.succeed(['ip', 'route', 'add', 'prohibit', registry]),
+        );
+        expectError(gone, /^error: can’t install OpenClaw \S+: .*\n  try: check that npm’s registry can be reached/m);
+        await machine.succeed(['ip', 'route', 'del', 'prohibit', registry]);
+        await listen(machine, 19_002);
+        const taken = await m2.run(...m2.resume);
+        expectError(taken, /^error: openclaw-worker\.service does not start\n  try: .*19002/m);
+        await machine.succeed(['systemctl', 'stop', 'listener-19002']);
+        await machine.write('/root/.npmrc', npmrc);
+        await m2.takeBack();
+      },
+    );
+  });
+
+  describe('on the network and in the files', { concurrent: true }, () => {
+    it('a deployment that is killed at any step is taken back byte for byte', IN_ORDER, async () => {
+      for (const step of m3.steps) {
+        await m3.prepare();
+        const { code } = await m3.stopWhen(m3.beginOf(step), m3.deploy, (command) => command.signal('SIGKILL'));
+        expect(code).not.toBe(0);
+        await m3.takeBack();
+      }
+    });
+
+    it('a download that is not what its checksum says is not installed', IN_ORDER, async () => {
+      await m3.prepare();
+      await m3.machine.succeed(['systemd-run', '--unit=depot', NODE, '-e', DEPOT]);
+      const finished = await m3.run(...m3.deploy, '--tailscale-base-url', 'http://127.0.0.1:8099/false');
+      expectError(finished, /^error: http:\/\/127\.\S+ does not have the SHA-256 that stands beside it\n  try: /m);
+      expect(await m3.isSo(stepOf(m3, 'tailscale'))).toBe(false);
+    });
+
+    it('a download that falls silent is given up', IN_ORDER, async () => {
+      const finished = await m3.run(...m3.resume, '--tailscale-base-url', 'http://127.0.0.1:8099/silent');
+      expectError(finished, /^error: http:\/\/127\.\S+ can’t be fetched from here\n  try: /m);
+      expect(await m3.isSo(stepOf(m3, 'tailscale'))).toBe(false);
+      await m3.machine.succeed(['systemctl', 'stop', 'depot']);
+    });
+
+    it('a control server that can’t be reached ends it with its name', IN_ORDER, async () => {
+      const right = ['--tailscale-base-url', lab.tailscaleBaseUrl];
+      const finished = await m3.run(...m3.resume, ...right, '--login-server', 'https://10.77.0.99');
+      expectError(
+        finished,
+        /^error: the machine can’t get into the tailnet: .*\n  try: see that https:\/\/10\.77\.0\.99 can be/m,
+      );
+    });
+
+    it('an auth key that is wrong, or was used before, is refused', IN_ORDER, async () => {
+      const right = ['--login-server', lab.tailnet.loginServer];
+      await m3.machine.write('/home/claw/other-key', 'hskey-auth-aaaaaaaaaaaa-bbbbbbbbbbbbbbbbbbbbbbbb', OF_CLAW);
+      const wrong = await m3.run(...m3.resume, ...right, '--auth-key-file', 'other-key');
+      expectError(wrong, REFUSED);
+      await m3.machine.write('/home/claw/other-key', await master.read('/home/claw/key'), OF_CLAW);
+      const used = await m3.run(...m3.resume, '--auth-key-file', 'other-key');
+      expectError(used, REFUSED);
+      await m3.machine.succeed(['rm', '/home/claw/other-key']);
+    });
+
+    it('a hub that can’t be reached is told before the programs are sent', IN_ORDER, async () => {
+      await loseHub(m3.machine);
+      expectError(
+        await m3.run(...m3.resume, '--auth-key-file', 'key'),
+        /^error: nothing answers at vps\.tail\.lab:19000.*\n  try: /m,
+      );
+      expect(await m3.isSo(stepOf(m3, 'program'))).toBe(false);
+      await findHub(m3.machine);
+    });
+
+    it(
+      'a hub that is lost while the worker waits for it ends it, and the worker joins when it is back',
+      IN_ORDER,
+      async () => {
+        const begin = m3.beginOf(stepOf(m3, 'worker'));
+        const finished = await m3.stopWhen(begin, m3.resume, () => loseHub(m3.machine));
+        expectError(finished, /^error: its link to vps\.tail\.lab:19000: connecting.*, after 60 s\n  try: /m);
+        await findHub(m3.machine);
+        await m3.succeed(...m3.resume);
+        await m3.expectDeployed();
+      },
+    );
+
+    it(
+      'a record that is damaged, or that others could have written, is refused and nothing is changed',
+      IN_ORDER,
+      async () => {
+        const { machine } = m3;
+        const before = await takeSnapshot(machine);
+        const record = await machine.read(RECORD);
+        const copy = '/home/claw/record.json';
+        const damages: Readonly<Record<string, () => Promise<unknown>>> = {
+          'it is no JSON': () => machine.write(RECORD, record.slice(0, 1000), { mode: '600' }),
+          'no path of a deployment': () =>
+            machine.write(RECORD, record.replace(`"path": "${PREFIX}"`, '"path": "/etc/../home"'), { mode: '600' }),
+          'no word of a command': () =>
+            machine.write(RECORD, record.replace('"entries": [', `"entries": [${HOSTILE},`), { mode: '600' }),
+          'others may write it': () => machine.write(RECORD, record, { mode: '666' }),
+          'it is no file': async () => {
+            await machine.write(copy, record, OF_CLAW);
+            await machine.succeed(['ln', '-sf', copy, RECORD]);
+          },
+        };
+        for (const [why, damage] of Object.entries(damages)) {
+          await damage();
+          for (const words of [m3.resume, ['uninstall', '--yes']]) {
+            const finished = await m3.run(...words);
+            expectError(
+              finished,
+              new RegExp(`^error: the record of what was deployed can’t be trusted: .*${why}.*\\n  try: `, 'm'),
+            );
+          }
+          await machine.succeed(['rm', '-f', RECORD, copy]);
+          await machine.write(RECORD, record, { mode: '600' });
+          expect(differences(before, await takeSnapshot(machine))).toEqual(new Map());
+        }
+      },
+    );
+
+    it('what root deployed is taken back by root alone', IN_ORDER, async () => {
+      for (const user of ['claw', 'pat'] as const) {
+        const finished = await m3.machine.run([DEPLOY, 'uninstall', '--yes'], { user });
+        expectError(finished, /^error: root deployed this machine\n  try: sudo deploy-federation uninstall$/m);
+        const again = await m3.machine.run([DEPLOY, 'worker', '--resume', '--yes'], { user });
+        expectError(again, /^error: root deployed this machine\n  try: sudo deploy-federation worker --resume/m);
+      }
+      await m3.expectDeployed();
+    });
+
+    it(
+      'uninstall that is killed again and again finishes, and loses nothing that the person wrote since',
+      IN_ORDER,
+      async () => {
+        const { machine } = m3;
+        const changed = ['/home/claw/.openclaw-worker/settings.yaml', '/etc/systemd/system/openclaw-worker.service'];
+        const versions = new Map<string, string>();
+        for (const path of changed) {
+          await machine.succeed(['sh', '-c', 'echo "# mine" >>"$0"', path]);
+          versions.set(path, await machine.read(path));
+        }
+        for (const step of ['join token', 'worker home', 'program', 'tailscale']) {
+          const argv = ['uninstall', '--yes'];
+          await m3.stopWhen(`done    taken back: ${step}`, argv, (command) => command.signal('SIGKILL'));
+        }
+        await m3.succeed('uninstall', '--yes');
+        for (const [path, version] of versions) {
+          const kept = `/home/claw/${path.split('/').at(-1)}.kept-by-uninstall`;
+          expect(await machine.read(kept)).toBe(version);
+          await machine.succeed(['rm', kept]);
+        }
+        await m3.expectBare();
+      },
+    );
+  });
+
+  describe('by ssh, from the master', () => {
+    const target = 'claw@m2.lan';
+    const machineFlags = ['--ssh', target, '--yes'];
+    const resume = [DEPLOY, 'worker', '--resume', ...machineFlags];
+    const deploy = (at: string) => [
+      ...[DEPLOY, 'worker', '--ssh', at, '--light', '--name', 'w2', ...tailnetFlags(lab)],
+      ...['--auth-key-file', 'worker-key', '--yes'],
+    ];
+
+    async function stopWhen(words: string, argv: readonly string[], stop: () => unknown): Promise<Finished> {
+      const command = await watch(lab, master, argv, AS_CLAW);
+      await command.says(words);
+      await stop();
+      return command.ended;
+    }
+
+    it('a user without sudo is refused, and nothing is changed', IN_ORDER, async () => {
+      await m2.prepare();
+      await master.write('/home/claw/worker-key', await m2.machine.read('/home/claw/key'), OF_CLAW);
+      const finished = await master.run([...deploy('pat@m2.lan'), '--system'], AS_CLAW);
+      expectError(finished, /^error: sudo on pat@m2\.lan refuses pat.*\n  try: /m);
+      await m2.expectBare();
+    });
+
+    it('a connection that is lost, and a sudo that is taken away, end it with that', IN_ORDER, async () => {
+      const lost = await stopWhen('        sent 15 of', deploy(target), () =>
+        master.succeed(['pkill', '-KILL', '-u', 'claw', '-x', 'ssh']),
+      );
+      expectError(lost, /^error: claw@m2\.lan (?:was lost on the way|can’t be reached by ssh)\n  try: /m);
+      const sudoers = join(m2.machine.root, 'etc/sudoers.d/claw');
+      const refused = await stopWhen('        sent 15 of', resume, () => renameSync(sudoers, `${sudoers}.off`));
+      renameSync(`${sudoers}.off`, sudoers);
+      expectError(refused, /^error: sudo on claw@m2\.lan refuses claw.*\n  try: /m);
+    });
+
+    it('a machine that deploys, and one that is deployed, may lose its power', IN_ORDER, async () => {
+      await stopWhen(`done    ${titleOf(m2, 'program')}`, resume, () => master.crash());
+      await master.start();
+      const asked = () => master.run(['manage-federation', 'status'], AS_CLAW);
+      await eventually('the hub answers again', async () => (await asked()).code === 0, 60_000);
+      const lost = await stopWhen(`done    ${titleOf(m2, 'worker-home')}`, resume, () => m2.machine.crash());
+      expectError(lost, /^error: claw@m2\.lan .*\n  try: /m);
+      await m2.machine.start();
+    });
+
+    it('it is taken up from there all the same, and taken back', IN_ORDER, async () => {
+      await master.succeed(resume, AS_CLAW);
+      await m2.expectDeployed();
+      await master.succeed([DEPLOY, 'uninstall', ...machineFlags], AS_CLAW);
+      await m2.expectBare();
+    });
+  });
 });
 
-const OF_CLAW = { owner: 'claw', mode: '600' } as const;
-
-/** Without what differs from one deployment to the next: keys, and what a daemon keeps while it runs. */
-function comparable(snapshot: Snapshot): Snapshot {
-  const own = [RECORD, ...['node.key', 'worker.json', 'worker.lock', 'epoch'].map((name) => `${WORKER_HOME}/${name}`)];
-  return new Map(
-    [...withoutToken(snapshot)].flatMap(([path, state]) => {
-      if (/^\/var\/(?:lib|cache)\/tailscale\//.test(path)) return [];
-      return [[path, own.includes(path) ? state.replace(/ [0-9a-f]{64}$/, '') : state] as const];
-    }),
-  );
+/** What it says was done is so, and what it says was not is not, but for the step that it stopped in. */
+async function expectTruth(worker: LightWorker, { stderr }: Finished): Promise<void> {
+  const titles = (word: string) => worker.steps.filter(({ title }) => stderr.includes(`\n${word}: ${title}\n`));
+  const [done, left] = [titles('done'), titles('not done')];
+  expect([...done, ...left]).toEqual(worker.steps);
+  expect(stderr).toMatch(/\nto go on from there: sudo deploy-federation worker --resume --token-file token --yes\n/);
+  expect(linesOf(stderr, 'error:')).toEqual([`error: stopped before this was so: ${left[0]?.title}`]);
+  expect(await soAmong(worker, done)).toEqual(done);
+  // Of the hub nothing stays on the machine that could be looked at.
+  const untouched = left.slice(1).filter(({ id }) => id !== 'reach');
+  expect(await soAmong(worker, untouched)).toEqual([]);
 }
 
-function withoutToken(snapshot: Snapshot): Snapshot {
-  return new Map([...snapshot].filter(([path]) => path !== '/home/claw/token'));
+async function soAmong(worker: LightWorker, steps: readonly PlannedStep[]): Promise<PlannedStep[]> {
+  const so = await Promise.all(steps.map((step) => worker.isSo(step)));
+  return steps.filter((_, index) => so[index]);
 }
+
+/** One error, and one thing to try. */
+function expectError({ code, stderr }: Finished, lines: RegExp): void {
+  expect(stderr).toMatch(lines);
+  expect(code).toBe(1);
+  expect([linesOf(stderr, 'error:').length, linesOf(stderr, '  try:').length]).toEqual([1, 1]);
+}
+
+function linesOf(text: string, start: string): string[] {
+  return text.split('\n').filter((line) => line.startsWith(start));
+}
+
+function stepOf({ steps }: LightWorker, id: string): PlannedStep {
+  const step = steps.find((each) => each.id === id);
+  if (step === undefined) throw new Error(`there is no step ${id}`);
+  return step;
+}
+
+function titleOf(worker: LightWorker, id: string): string {
+  return stepOf(worker, id).title;
+}
+
+/** Another program of the machine that has this port. */
+async function listen(machine: Machine, port: number): Promise<void> {
+  const server = `require('node:net').createServer().listen(${port}, '127.0.0.1')`;
+  await machine.succeed(['systemd-run', `--unit=listener-${port}`, NODE, '-e', server]);
+  const isTaken = async () => (await machine.succeed(['ss', '-Hltn', `sport = :${port}`])) !== '';
+  await eventually(`port ${port} is taken`, isTaken);
+}
+
+/** Packets to the hub are lost from now on. */
+async function loseHub(machine: Machine): Promise<void> {
+  const rules = 'table inet fault { chain out { type filter hook output priority 0; ip daddr 100.64.0.1 drop; }; }';
+  await machine.succeed(['nft', '-f', '-'], { input: rules });
+}
+
+async function findHub(machine: Machine): Promise<void> {
+  await machine.succeed(['nft', 'delete', 'table', 'inet', 'fault']);
+}
+
+const REFUSED = /^error: the tailnet refuses the auth key: .*\n  try: make a new one in its admin console/m;
+
+/** Whatever is asked below `silent` never comes; below `false` it is not what its checksum says. */
+const DEPOT = `require('node:http').createServer(({ url }, answer) => {
+  if (url.endsWith('.sha256')) answer.end('0'.repeat(64));
+  else if (url.startsWith('/false/')) answer.end('not a tarball');
+  else answer.writeHead(200, { 'content-length': 1000 }).write('the beginning');
+}).listen(8099, '127.0.0.1')`;
+
+/** An entry that would have root run what somebody else says. */
+const HOSTILE = JSON.stringify({
+  key: 'run x',
+  step: 'x',
+  action: { do: 'run', title: 'x', argv: ['true'], owner: 'root', undo: ['--help'], hint: 'x' },
+  before: null,
+  wrote: [],
+  state: 'done',
+});

@@ -1,3 +1,4 @@
+import { resolve } from 'node:path';
 import type { DeployFlags } from '#src/cli/deploy/flags.ts';
 import type { MasterAddress } from '#src/cli/deploy/master-address.ts';
 import { HUB_PORT } from '#src/cli/deploy/master-address.ts';
@@ -44,7 +45,8 @@ export function wantedOf({ role, master, scope, runAs, token, flags, before = DE
       ...tailscale,
       use: flags.tailscale === false ? false : tailscale.use,
       baseUrl: flags.tailscaleBaseUrl ?? tailscale.baseUrl,
-      authKeyFile: flags.authKeyFile ?? tailscale.authKeyFile,
+      // It may be taken up in another folder.
+      authKeyFile: flags.authKeyFile === undefined ? tailscale.authKeyFile : resolve(flags.authKeyFile),
       loginServer: flags.loginServer ?? tailscale.loginServer,
     },
     foreground: false,

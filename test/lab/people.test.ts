@@ -1,6 +1,8 @@
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { eventually } from '../support/eventually.ts';
 import type { Finished } from './command.ts';
+import type { Seclusion } from './container.ts';
+import { startContained } from './container.ts';
 import { deployerOf } from './deployer.ts';
 import { describeLab } from './describe-lab.ts';
 import type { Lab } from './lab.ts';
@@ -8,13 +10,14 @@ import { openLab } from './lab.ts';
 import type { Machine } from './machine.ts';
 import type { Operator } from './operator.ts';
 import { operatorOn } from './operator.ts';
+import { problemIn } from './problem.ts';
 import type { Snapshot } from './snapshot.ts';
 import { differences, takeSnapshot } from './snapshot.ts';
 import { startTimes } from './unit-state.ts';
 
 /** Where it did not end well, what it said is shown. */
-function expectDone({ code, stderr }: Finished): void {
-  expect(code, stderr).toBe(0);
+function expectDone({ code, stdout, stderr }: Finished): void {
+  expect({ code, stdout, stderr }).toEqual({ code: 0, stdout, stderr });
 }
 
 const PAT = { user: 'pat' } as const;
@@ -23,7 +26,7 @@ const RESTLESS = /^\/var\/lib\/tailscale\/|^\/home\/claw\/\.openclaw-worker\//;
 
 /**
  * The steps build on one another. m1 is a master, deployed by claw for the whole machine, and m2 claw's worker; pat may
- * not use sudo. m3 stays without a tailnet.
+ * not use sudo. m3 stays without a tailnet; later an encrypted tunnel leads from there to the master.
  */
 describeLab('people who share machines', 'tailnet', () => {
   let lab: Lab;
@@ -81,7 +84,6 @@ describeLab('people who share machines', 'tailnet', () => {
     expect(await types(m2, 'pat', ['deploy-federation', 'doctor'])).toMatchObject({
       code: 0,
       stdout: expect.stringContaining('ok    linger: pat’s services run without a login\n'),
-      stderr: '',
     });
     expectDone(await types(m2, 'claw', ['sudo', 'deploy-federation', 'doctor']));
   });
@@ -112,18 +114,18 @@ describeLab('people who share machines', 'tailnet', () => {
   });
 
   it('without root are told what takes root', async () => {
-    expect(await types(m2, 'pat', ['deploy-federation', 'doctor', '--fix'])).toMatchObject({
+    expect(problemIn(await types(m2, 'pat', ['deploy-federation', 'doctor', '--fix']))).toEqual({
       code: 1,
-      stderr: 'error: root deployed this machine\n  try: sudo deploy-federation doctor\n',
+      problem: 'error: root deployed this machine\n  try: sudo deploy-federation doctor\n',
     });
-    expect(await types(m2, 'pat', ['deploy-federation', 'uninstall', '--yes'])).toMatchObject({
+    expect(problemIn(await types(m2, 'pat', ['deploy-federation', 'uninstall', '--yes']))).toEqual({
       code: 1,
-      stderr: 'error: root deployed this machine\n  try: sudo deploy-federation uninstall\n',
+      problem: 'error: root deployed this machine\n  try: sudo deploy-federation uninstall\n',
     });
     const start = ['deploy-federation', 'worker', 'vps', '--light', '--user', '--yes'];
-    expect(await types(m3, 'pat', start)).toMatchObject({
+    expect(problemIn(await types(m3, 'pat', start))).toEqual({
       code: 1,
-      stderr: 'error: Tailscale is not installed\n  try: deploy with sudo; or do without a tailnet: --no-tailscale\n',
+      problem: 'error: Tailscale is not installed\n  try: deploy with sudo; or do without a tailnet: --no-tailscale\n',
     });
   });
 
@@ -181,5 +183,72 @@ describeLab('people who share machines', 'tailnet', () => {
     await m2.succeed(['rm', '/home/pat/made']);
     expectDone(await types(m2, 'claw', ['sudo', 'deploy-federation', 'uninstall', '--yes']));
     expect((await m2.run(['test', '-e', '/home/pat/.openclaw-worker'])).code).toBe(1);
+  });
+
+  const TUNNEL = '127.0.0.1:19900';
+
+  async function dig(): Promise<void> {
+    const forward = ['ssh', '-N', '-o', 'ExitOnForwardFailure=yes', '-L', `${TUNNEL}:127.0.0.1:19000`, 'pat@m1.lan'];
+    await m3.succeed(['systemd-run', '--quiet', '--uid=pat', '--setenv=HOME=/home/pat', ...forward]);
+    await eventually('the tunnel leads to the hub', async () => {
+      return (await m3.run(['curl', '--silent', '--fail', `http://${TUNNEL}/health`])).code === 0;
+    });
+  }
+
+  it('a worker runs in the foreground where there is no systemd', async () => {
+    await dig();
+    for (const seclusion of ['plain', 'first'] as const satisfies readonly Seclusion[]) {
+      const home = `/home/pat/${seclusion}`;
+      await m3.write('/home/pat/token', await operator.token(seclusion), { owner: 'pat', mode: '600' });
+      const words = ['deploy-federation', 'worker', TUNNEL, '--foreground', '--light', '--no-tailscale'];
+      const more = ['--name', seclusion, '--home', home, '--token-file', '/home/pat/token'];
+      const worker = await startContained(m3, `${seclusion}-1`, seclusion, [...words, ...more]);
+      await worker.says(`${seclusion} is a member of the federation at ${TUNNEL}`);
+      expect(await operator.exec(seclusion, ['sh', '-c', 'id -un; ls -A /run'])).toMatchObject({ stdout: 'pat\n' });
+      const { id } = await operator.node(seclusion);
+
+      // What it leaves behind belongs to the first process; a daemon that only forks would keep it as a zombie.
+      expect(await operator.exec(seclusion, ['sh', '-c', '(setsid sleep 0.2 &) ; true'])).toMatchObject({ code: 0 });
+      await eventually(
+        'the orphan is gone',
+        async () => !(await worker.processes()).some((line) => /sleep/.test(line)),
+      );
+      expect((await worker.processes()).filter((line) => line.startsWith('Z'))).toEqual([]);
+
+      const running = operator.exec(seclusion, ['sh', '-c', 'setsid sleep 4321 & sleep 4322']);
+      await eventually('both commands run', async () => {
+        return (await worker.processes()).filter((line) => /sleep 432[12]$/.test(line)).length >= 2;
+      });
+      expect(await worker.stop()).toBe('0');
+      expect(await running).toMatchObject({ outcome: 'cancelled' });
+      expect(await worker.processes()).toEqual([]);
+      expect((await worker.log()).trimEnd().split('\n')).toEqual(expect.arrayContaining(['stopping', 'stopped']));
+
+      const again = ['deploy-federation', 'worker', '--foreground', '--light', '--home', home];
+      const second = await startContained(m3, `${seclusion}-2`, seclusion, again);
+      await second.says(`${seclusion} is a member of the federation at ${TUNNEL}`);
+      expect(await operator.node(seclusion)).toMatchObject({ id, state: 'online' });
+      expect(await operator.exec(seclusion, ['id', '-un'])).toMatchObject({ stdout: 'pat\n' });
+      expect(await second.stop()).toBe('0');
+      expect(await m3.succeed(['stat', '-c', '%U %a', home])).toBe('pat 700\n');
+    }
+    expect((await m3.run(['test', '-e', '/home/pat/.openclaw-worker'])).code).toBe(1);
+  });
+
+  it('a master runs in the foreground where there is no systemd, and knows its nodes again', async () => {
+    const home = '/home/pat/master';
+    const words = ['deploy-federation', 'master', '--foreground', '--light', '--no-tailscale', '--home', home];
+    const manage = (...more: string[]) => m3.succeed(['manage-federation', '--home', home, '--json', ...more], PAT);
+    const nodes = async () => JSON.parse(await manage('list')) as { id: string; name: string; state: string }[];
+    const first = await startContained(m3, 'master-1', 'first', [...words, '--name', 'home']);
+    await first.says('ready; in another terminal:');
+    const before = await nodes();
+    expect(before).toMatchObject([{ name: 'home', role: 'master', state: 'online' }]);
+    expect(await first.stop()).toBe('0');
+    expect(await first.processes()).toEqual([]);
+    const second = await startContained(m3, 'master-2', 'first', words);
+    await second.says('ready; in another terminal:');
+    expect(await nodes()).toMatchObject([{ id: before[0]?.id, name: 'home', state: 'online' }]);
+    expect(await second.stop()).toBe('0');
   });
 });

@@ -1,0 +1,6 @@
+import type { Finished } from './command.ts';
+
+/** How a command of ours refused: its exit code, and of what it said the lines that are the problem, as it wrote them. */
+export function problemIn({ code, stderr }: Finished): { readonly code: number | null; readonly problem: string } {
+  return { code, problem: /^error: .*/ms.exec(stderr)?.[0] ?? stderr };
+}

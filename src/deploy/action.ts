@@ -1,3 +1,4 @@
+import type { Role } from '#src/core/node.ts';
 import type { Scope } from '#src/deploy/place.ts';
 
 /** Who owns what an action makes, and in whose name it runs. */
@@ -74,8 +75,12 @@ export type Action =
       readonly loginServer: string | null;
       readonly hostname: string | null;
     }
-  /** Refuses to go on unless a hub of our kind answers there, and the join token, if there is one, is still good. */
-  | { readonly do: 'knock'; readonly hub: { readonly host: string; readonly port: number } }
+  /** Refuses to go on unless a hub of our kind answers there, and the join token, if there is one, lets this node in. */
+  | {
+      readonly do: 'knock';
+      readonly hub: { readonly host: string; readonly port: number };
+      readonly node: { readonly name: string; readonly role: Role };
+    }
   /** Waits until an operator can connect to the gateway. */
   | { readonly do: 'gateway-ready'; readonly port: number }
   /** Waits until the hub answers the person’s own `manage-federation`. */

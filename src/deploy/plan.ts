@@ -1,5 +1,6 @@
 import type { Plan, Step, UnitName } from '#src/deploy/action.ts';
 import { FederationError } from '#src/core/errors.ts';
+import { nodeNameFrom } from '#src/core/node.ts';
 import type { Facts } from '#src/deploy/facts.ts';
 import { gatewayPlan } from '#src/deploy/plan/gateway.ts';
 import type { Given } from '#src/deploy/plan/given.ts';
@@ -56,7 +57,8 @@ function workerPlan(facts: Facts, wanted: Wanted, given: Given): Plan {
 
 function reachStep(facts: Facts, wanted: Wanted): Step {
   const hub = hubOf(facts, wanted);
-  return { id: 'reach', title: `the hub at ${hub.host} answers`, actions: [{ do: 'knock', hub }] };
+  const node = { name: wanted.name ?? nodeNameFrom(facts.machine.hostname), role: wanted.role };
+  return { id: 'reach', title: `the hub at ${hub.host} answers`, actions: [{ do: 'knock', hub, node }] };
 }
 
 /** A plain worker thinks with the master's gateway: its own is stopped, and comes back when the worker is taken away. */

@@ -3,6 +3,7 @@ import type { z } from 'zod';
 import type { Machine } from '#src/adapters/machine/machine.ts';
 import { FederationError } from '#src/core/errors.ts';
 import { parseJoinToken } from '#src/core/join-token.ts';
+import type { ActionOf } from '#src/deploy/action.ts';
 import type { ActionKind } from '#src/deploy/actions/kind.ts';
 import { askFrom } from '#src/deploy/actions/http.ts';
 import { jsonAs } from '#src/deploy/actions/json.ts';
@@ -22,11 +23,25 @@ export const knock: ActionKind<'knock'> = {
   key: () => null,
   describe: ({ hub }) => `look whether the hub at ${hostHeader(hub)} answers`,
   before: () => Promise.resolve(null),
-  async apply({ hub }, { machine, joinToken, signal }) {
-    await knockAtHub(machine, hub, await joinToken(), signal);
+  async apply({ hub, node }, { machine, joinToken, signal }) {
+    const { token } = await knockAtHub(machine, hub, await joinToken(), signal);
+    if (token !== null) checkToken(token, node);
   },
   undo: () => Promise.resolve(),
 };
+
+/** The hub would let the node wait for approval instead. */
+function checkToken(token: JoinTokenView, { name, role }: ActionOf<'knock'>['node']): void {
+  if (token.role !== role) {
+    throw new FederationError('TOKEN_INVALID', `the join token is for a ${token.role}, not for a ${role}`, {
+      hint: `on the master: manage-federation token create --role ${role}`,
+    });
+  }
+  if (token.name === null || token.name === name) return;
+  throw new FederationError('TOKEN_INVALID', `the join token is for a node named ${token.name}, not ${name}`, {
+    hint: `--name ${token.name}, or on the master: manage-federation token create --name ${name}`,
+  });
+}
 
 /**
  * Asks a hub who it is, from that machine, and what a join token is good for there; the token itself is not sent.

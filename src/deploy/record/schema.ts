@@ -61,7 +61,11 @@ const ACTIONS = {
     loginServer: z.string().nullable(),
     hostname: z.string().nullable(),
   }),
-  knock: z.strictObject({ do: z.literal('knock'), hub: z.strictObject({ host, port }) }),
+  knock: z.strictObject({
+    do: z.literal('knock'),
+    hub: z.strictObject({ host, port }),
+    node: z.strictObject({ name: z.string(), role: z.enum(ROLES) }),
+  }),
   'gateway-ready': z.strictObject({ do: z.literal('gateway-ready'), port }),
   'hub-ready': z.strictObject({ do: z.literal('hub-ready') }),
   invite: z.strictObject({

@@ -8,6 +8,8 @@ import type { Ran } from '#src/adapters/machine/machine.ts';
 export interface ProcessOptions {
   readonly input?: string | Readable;
   readonly onLine?: (line: string) => void;
+  /** A line of standard output: what comes before it is not the program’s, but the login shell’s. */
+  readonly mark?: string;
   /** In the group of the terminal it may ask there, and gets its Ctrl-C. */
   readonly terminal?: boolean;
   /** Ends what came of it where a signal to this process is not enough. */
@@ -17,7 +19,7 @@ export interface ProcessOptions {
 
 /** Runs a program of this machine to its end. Throws PROGRAM_MISSING, what reading `input` threw, and the signal's reason. */
 export async function runProcess(argv: readonly string[], options: ProcessOptions): Promise<Ran> {
-  const { input, onLine, terminal = false, end, signal } = options;
+  const { input, onLine, mark, terminal = false, end, signal } = options;
   signal.throwIfAborted();
   const [program = '', ...words] = argv;
   const child = execa(program, words, {
@@ -28,7 +30,8 @@ export async function runProcess(argv: readonly string[], options: ProcessOption
     ...(input === undefined ? { stdin: 'ignore' as const } : { input }),
   });
   if (onLine !== undefined) {
-    for (const output of [child.stdout, child.stderr]) createInterface({ input: output }).on('line', onLine);
+    createInterface({ input: child.stdout }).on('line', mark === undefined ? onLine : linesAfter(mark, onLine));
+    createInterface({ input: child.stderr }).on('line', onLine);
   }
   const unread: Error[] = [];
   if (input instanceof Readable) input.once('error', (error: Error) => unread.push(error));
@@ -40,7 +43,8 @@ export async function runProcess(argv: readonly string[], options: ProcessOption
   };
   signal.addEventListener('abort', stop, { once: true });
   try {
-    const { exitCode, signal: killedBy, stdout, stderr, cause } = await child;
+    const { exitCode, signal: killedBy, stdout: whole, stderr, cause } = await child;
+    const stdout = mark === undefined ? whole : textAfter(mark, whole);
     signal.throwIfAborted();
     if (unread[0] !== undefined) throw unread[0];
     if (exitCode !== undefined) return { code: exitCode, stdout, stderr };
@@ -52,4 +56,18 @@ export async function runProcess(argv: readonly string[], options: ProcessOption
   } finally {
     signal.removeEventListener('abort', stop);
   }
+}
+
+function textAfter(mark: string, text: string): string {
+  const line = `\n${mark}\n`;
+  const at = text.indexOf(line);
+  return at === -1 ? text : text.slice(at + line.length);
+}
+
+function linesAfter(mark: string, onLine: (line: string) => void): (line: string) => void {
+  let isBegun = false;
+  return (line) => {
+    if (isBegun) onLine(line);
+    isBegun ||= line === mark;
+  };
 }

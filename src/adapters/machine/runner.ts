@@ -15,6 +15,8 @@ export interface Reach {
   readonly login: Login;
   /** What has to be started here so that these words run there. */
   readonly argv: (words: readonly string[]) => readonly string[];
+  /** Line of standard output with which the program begins, where a login shell may print before. */
+  readonly mark?: string;
   /** Throws where the way there has failed, and not the program. */
   readonly check: (ran: Ran) => void;
   readonly askPassword: AskPassword | undefined;
@@ -33,7 +35,14 @@ while found=$(grep -lsF -e "$1" /proc/[0-9]*/environ); [ -n "$found" ] && [ $i -
 done`;
 
 /** `run` of a Machine. */
-export function runner({ name, login, argv, check, askPassword }: Reach): (command: Command) => Promise<Ran> {
+export function runner({
+  name,
+  login,
+  argv,
+  mark: begins,
+  check,
+  askPassword,
+}: Reach): (command: Command) => Promise<Ran> {
   let known: Promise<{ readonly sudo: Sudo; readonly head: string }> | null = null;
 
   /** How sudo is asked, found out at its first use. */
@@ -61,7 +70,8 @@ export function runner({ name, login, argv, check, askPassword }: Reach): (comma
   }
 
   async function start(words: readonly string[], options: Parameters<typeof runProcess>[1]): Promise<Ran> {
-    const ran = await runProcess(argv(['env', 'LC_ALL=C.UTF-8', ...words]), options);
+    const whole = begins === undefined ? options : { ...options, mark: begins };
+    const ran = await runProcess(argv(['env', 'LC_ALL=C.UTF-8', ...words]), whole);
     check(ran);
     return ran;
   }

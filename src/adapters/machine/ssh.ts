@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -44,12 +45,13 @@ export async function sshMachine(target: string, options: SshOptions): Promise<M
   const folder = await mkdtemp(join(root.length > FOLDER_MAX ? '/tmp' : root, 'ocf-'));
   const settings = [...OPTIONS, `ControlPath=${join(folder, '%C')}`].flatMap((option) => ['-o', option]);
   const later = [...settings, '-o', 'ControlMaster=no', '-o', 'BatchMode=yes'];
+  const mark = randomUUID();
   const over = (first: readonly string[]) => (words: readonly string[]) => [
     'ssh',
     ...first,
     '--',
     target,
-    `cd / && exec ${words.map(shellWord).join(' ')}`,
+    `cd / && echo && echo ${mark} && exec ${words.map(shellWord).join(' ')}`,
   ];
 
   async function close(): Promise<void> {
@@ -62,10 +64,10 @@ export async function sshMachine(target: string, options: SshOptions): Promise<M
   try {
     const first = ['ControlMaster=auto', 'ControlPersist=60', `BatchMode=${terminal ? 'no' : 'yes'}`];
     const opening = over([...settings, ...first.flatMap((option) => ['-o', option])]);
-    const login = await findLogin(opening(['id']), { target, terminal, signal });
+    const login = await findLogin(opening(['id']), { target, mark, terminal, signal });
     return {
       name: target,
-      run: runner({ name: target, login, argv: over(later), check: checkSsh(target), askPassword }),
+      run: runner({ name: target, login, argv: over(later), mark, check: checkSsh(target), askPassword }),
       connect: async (to, connecting) => through(['ssh', ...later, '-W', address(to), '--', target], to, connecting),
       close,
     };
@@ -84,18 +86,19 @@ function checkTarget(target: string): void {
 
 interface Finding {
   readonly target: string;
+  readonly mark: string;
   readonly terminal: boolean;
   readonly signal: AbortSignal;
 }
 
 /** The first command; its ssh stays behind as the connection of all others. */
-async function findLogin(argv: readonly string[], { target, terminal, signal }: Finding): Promise<Login> {
-  const ran = await runProcess(argv, { terminal, signal });
+async function findLogin(argv: readonly string[], { target, mark, terminal, signal }: Finding): Promise<Login> {
+  const ran = await runProcess(argv, { mark, terminal, signal });
   checkSsh(target)(ran);
   const [, uid, name] = /^uid=(\d+)\(([^)]+)\)/.exec(ran.stdout) ?? [];
   if (uid !== undefined && name !== undefined) return { uid: Number(uid), name };
   throw new FederationError('MACHINE_UNREACHABLE', `${target} gives a strange answer to \`id\``, {
-    hint: `its shell must print nothing of its own: ssh ${target} true`,
+    hint: `see what it says: ssh ${target} id`,
   });
 }
 

@@ -146,7 +146,7 @@ const SIGNS: Readonly<Record<string, string | readonly string[]>> = {
 };
 
 /** Without what no two deployments have in common: keys, and what a daemon keeps while it runs. */
-function lasting(snapshot: Snapshot): Snapshot {
+export function lasting(snapshot: Snapshot): Snapshot {
   const own = [RECORD, ...['node.key', 'worker.json', 'worker.lock', 'epoch'].map((file) => `${WORKER_HOME}/${file}`)];
   return new Map(
     [...snapshot].flatMap(([path, state]) => {

@@ -173,6 +173,8 @@ async function inside(power: Power, name: string, user: User, argv: readonly str
   const session = user === 'root' ? [] : [`--uid=${user}`, '--property=PAMName=login'];
   return enter(power, name, [
     ...['systemd-run', '--quiet', '--pipe', '--wait', '--collect', '--property=Type=exec'],
+    // One with a session counts as starting for as long as it runs (systemd 252), and would be ended after 90 s.
+    '--property=TimeoutStartSec=infinity',
     ...[`--working-directory=${home}`, `--setenv=HOME=${home}`, '--setenv=LANG=C.UTF-8'],
     '--setenv=PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin',
     ...[...session, '--', ...argv],

@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { setTimeout as pause } from 'node:timers/promises';
 import type { z } from 'zod';
 import type { Machine } from '#src/adapters/machine/machine.ts';
 import { FederationError } from '#src/core/errors.ts';
@@ -24,11 +25,30 @@ export const knock: ActionKind<'knock'> = {
   describe: ({ hub }) => `look whether the hub at ${hostHeader(hub)} answers`,
   before: () => Promise.resolve(null),
   async apply({ hub, node }, { machine, joinToken, signal }) {
-    const { token } = await knockAtHub(machine, hub, await joinToken(), signal);
+    const given = await joinToken();
+    const { token } = await patiently(() => knockAtHub(machine, hub, given, signal), signal);
     if (token !== null) checkToken(token, node);
   },
   undo: () => Promise.resolve(),
 };
+
+/** A tailnet that has just come up finds its machines, and their names, a few seconds later. */
+const COMING_MS = 8000;
+const ASK_MS = 250;
+
+/** Knocks until somebody answers, or the time is over. */
+async function patiently<T>(knocking: () => Promise<T>, signal: AbortSignal): Promise<T> {
+  const deadline = performance.now() + COMING_MS;
+  for (;;) {
+    try {
+      return await knocking();
+    } catch (error) {
+      const isSilent = error instanceof FederationError && error.code === 'HUB_UNREACHABLE';
+      if (!isSilent || performance.now() > deadline) throw error;
+    }
+    await pause(ASK_MS, undefined, { signal });
+  }
+}
 
 /** The hub would let the node wait for approval instead. */
 function checkToken(token: JoinTokenView, { name, role }: ActionOf<'knock'>['node']): void {

@@ -36,7 +36,7 @@ function readYaml(path: string, text: string): unknown {
 }
 
 /** Aliases are refused: a small file must not become a large value. */
-function parseYaml(text: string): unknown {
+export function parseYaml(text: string): unknown {
   return parse(text, { maxAliasCount: 0, prettyErrors: true, strict: true }) as unknown;
 }
 

@@ -1,3 +1,4 @@
+import type { TailnetMachine } from '#src/core/approval.ts';
 import { FederationError } from '#src/core/errors.ts';
 import type { NodeFacts, Role } from '#src/core/node.ts';
 import { fingerprint } from '#src/core/node.ts';
@@ -32,6 +33,8 @@ export interface PairingRequest {
   readonly publicKey: string;
   readonly facts: NodeFacts;
   readonly address: string;
+  /** The machine behind the address when it asked last; null where the tailnet knew none. */
+  readonly tailnet: TailnetMachine | null;
   readonly firstAskedAt: number;
   readonly lastAskedAt: number;
   /** Why a plain `approve` is not enough. */
@@ -124,6 +127,8 @@ export interface Asking {
   readonly publicKey: string;
   readonly facts: NodeFacts;
   readonly address: string;
+  /** The machine behind the address; null where the tailnet knows none. */
+  readonly tailnet: TailnetMachine | null;
 }
 
 export interface PendingLimits {
@@ -144,10 +149,9 @@ export const ASK_AGAIN_MS = 60_000;
 export function ask(state: Membership, asking: Asking, limits: PendingLimits, now: number): MembershipEvent | null {
   const known = state.requests.get(asking.nodeId);
   if (known === undefined) checkRoom(state, asking.address, limits);
-  const same = known !== undefined && claimText(known.facts) === claimText(asking.facts);
-  const changed = known === undefined || same ? (known?.changed ?? null) : changeText(known.facts, asking.facts);
+  const changed = known === undefined ? null : (changeText(known, asking) ?? known.changed);
   const held = nameHeld(state, asking) ?? changed;
-  if (same && held === known.held && now - known.lastAskedAt < ASK_AGAIN_MS) return null;
+  if (known !== undefined && isSaid(known, asking, held) && now - known.lastAskedAt < ASK_AGAIN_MS) return null;
   return {
     type: 'asked',
     request: {
@@ -177,8 +181,25 @@ function nameHeld(state: Membership, { nodeId, facts }: Asking): string | null {
   return holder === undefined || holder.id === nodeId ? null : `the name ${facts.name} belongs to another node`;
 }
 
-function changeText(before: NodeFacts, after: NodeFacts): string {
-  return `it asked as ${claimText(before)} first, and now asks as ${claimText(after)}`;
+/** Whether the request that waits is for the same, from the same place. */
+function isSaid(known: PairingRequest, asking: Asking, held: string | null): boolean {
+  if (claimText(known.facts) !== claimText(asking.facts) || held !== known.held) return false;
+  return known.address === asking.address && known.tailnet?.stableId === asking.tailnet?.stableId;
+}
+
+function changeText(before: Asking, after: Asking): string | null {
+  const [claimed, claims] = [claimText(before.facts), claimText(after.facts)];
+  if (claimed !== claims) return `it asked as ${claimed} first, and now asks as ${claims}`;
+  const [was, is] = [before.tailnet, after.tailnet];
+  if (was === null || is === null || was.stableId === is.stableId) return null;
+  return `it asked from the machine ${was.stableId} first, and now asks from ${is.stableId}`;
+}
+
+/** Why only a person may admit it, as things stand now. */
+export function whyHeld(state: Membership, request: PairingRequest): string | null {
+  const member = state.members.get(request.nodeId);
+  if (member !== undefined && member.revokedAt !== null) return 'it was revoked';
+  return nameHeld(state, request) ?? request.changed;
 }
 
 /** What an approval is given to: the version may change, this may not. */
@@ -194,6 +215,8 @@ export interface Approval {
   readonly by: string;
   /** Lets a new key take over a name; its former holder is revoked. */
   readonly replace: boolean;
+  /** Those that the operator gave it before stay as they are. */
+  readonly labels?: Readonly<Record<string, string>>;
 }
 
 /** Admits a waiting node, or grants a member what it asks beyond its grant. Throws NAME_TAKEN or HELD where only `replace` may. */
@@ -209,7 +232,7 @@ export function approve(
     });
   }
   const known = state.members.get(request.nodeId);
-  const labels = known?.revokedAt === null ? known.labels : {};
+  const labels = { ...approval.labels, ...(known?.revokedAt === null ? known.labels : {}) };
   const member = memberOf(state, request, request.facts.role, labels, approval.by, now);
   return [...makeRoom(state, member, approval, now), { type: 'joined', tokenHash: null, member }];
 }

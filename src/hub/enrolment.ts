@@ -1,6 +1,9 @@
 import { createHash, randomBytes } from 'node:crypto';
+import { EventEmitter } from 'node:events';
+import { isDeepStrictEqual } from 'node:util';
 import type { Log } from '#src/adapters/log.ts';
 import type { Change, Store } from '#src/adapters/store/store.ts';
+import type { TailnetMachine } from '#src/core/approval.ts';
 import { FederationError } from '#src/core/errors.ts';
 import { formatJoinToken } from '#src/core/join-token.ts';
 import type {
@@ -25,9 +28,11 @@ import {
   reduce,
   revoke,
   validToken,
+  whyHeld,
 } from '#src/core/membership.ts';
 import { fingerprint } from '#src/core/node.ts';
 import { findNode } from '#src/core/selector.ts';
+import type { Identify } from '#src/hub/identity.ts';
 import type { Applicant } from '#src/link/accept.ts';
 import type { TokenCreate, TokenCreated } from '#src/protocol/hub-api.ts';
 import { tokenCreateSchema } from '#src/protocol/hub-api.ts';
@@ -42,6 +47,12 @@ export interface Enrolment {
   /** By id, unique id prefix, fingerprint or name. Also takes a revoked node back. */
   approve(word: string, approval: Approval): Promise<Approved>;
   reject(word: string, by: string): Promise<PairingRequest>;
+  /** One that waits, or was rejected, by the same words. Throws REQUEST_NOT_FOUND and NODE_AMBIGUOUS. */
+  request(word: string): JudgedRequest;
+  /** What `rule` says of a request becomes of it, with nothing in between that changes the request. */
+  judge(word: string, by: string, rule: (asked: JudgedRequest) => Ruling): Promise<void>;
+  /** Says which request came, or asks for something else or from elsewhere than before. */
+  readonly changes: EventEmitter<{ request: [PairingRequest] }>;
   revoke(word: string, by: string): Promise<Member>;
   createToken(wanted: TokenCreate, by: string): Promise<TokenCreated>;
   /** By the SHA-256 of its secret, hex. Throws TOKEN_INVALID and TOKEN_EXPIRED as redeeming it would. */
@@ -61,10 +72,25 @@ export interface Approved {
   readonly replaced: Member | null;
 }
 
+export interface JudgedRequest {
+  readonly request: PairingRequest;
+  /** Why only a person may admit it, now. */
+  readonly held: string | null;
+}
+
+/** What becomes of a request, and what the audit says of it; null: it says nothing. */
+export interface Ruling {
+  readonly act: 'approve' | 'reject' | 'nothing';
+  readonly labels: Readonly<Record<string, string>>;
+  readonly detail: AuditDetail | null;
+}
+
 export interface EnrolmentOptions {
   readonly store: Store;
   readonly hubId: string;
   readonly limits: PendingLimits;
+  /** Tells the machine behind an address. */
+  readonly identify: Identify;
   readonly log: Log;
   /** Wall clock, milliseconds since the epoch: requests and tokens outlive this process. */
   readonly now?: () => number;
@@ -77,6 +103,7 @@ export async function openEnrolment({
   store,
   hubId,
   limits,
+  identify,
   log,
   now = Date.now,
 }: EnrolmentOptions): Promise<Enrolment> {
@@ -86,6 +113,7 @@ export async function openEnrolment({
   /** Revoked while the store could not keep it. */
   const blocked = new Set<string>();
   const waiters = new Map<string, Waiter>();
+  const news: Enrolment['changes'] = new EventEmitter();
 
   /** One decision after the other: each sees what the one before made durable. */
   function inTurn<T>(work: () => Promise<T>): Promise<T> {
@@ -96,8 +124,12 @@ export async function openEnrolment({
 
   async function commit(events: readonly MembershipEvent[], audit: readonly Change[]): Promise<void> {
     const next = events.reduce(reduce, state);
+    const before = state.requests;
     await store.commit([...changes(state, next), ...audit]);
     state = next;
+    for (const { value } of changed(before, next.requests)) {
+      if (value !== null && !isSaid(before.get(value.nodeId), value)) news.emit('request', value);
+    }
   }
 
   /** What time has ended. A node that holds its line asks still. */
@@ -153,8 +185,8 @@ export async function openEnrolment({
   }
 
   /** Null: the applicant has to wait for a person. */
-  async function judge(applicant: Applicant): Promise<Member | null> {
-    const asking = askingOf(applicant);
+  async function consider(applicant: Applicant, tailnet: TailnetMachine | null): Promise<Member | null> {
+    const asking = askingOf(applicant, tailnet);
     const known = state.members.get(asking.nodeId);
     if (known !== undefined && known.revokedAt === null) {
       if (blocked.has(known.id)) throw revoked(known.id);
@@ -169,6 +201,38 @@ export async function openEnrolment({
     await askFor(asking);
     if (state.requests.get(asking.nodeId)?.rejected === true) throw rejected(asking.nodeId);
     return null;
+  }
+
+  /** Whether it will be a pairing request, so that who it is on the tailnet matters. */
+  function willAsk({ nodeId, facts, secret }: Applicant): boolean {
+    const known = state.members.get(nodeId);
+    if (known === undefined) return secret === null;
+    return known.revokedAt === null && facts.offers.some((offer) => !known.granted.includes(offer));
+  }
+
+  function judged(word: string): JudgedRequest {
+    const request = findRequest(word);
+    return { request, held: blocked.has(request.nodeId) ? 'it was revoked' : whyHeld(state, request) };
+  }
+
+  async function letIn(word: string, approval: Approval, more: AuditDetail): Promise<Approved> {
+    const { id, events, detail } = admission(word, approval);
+    const out = events.find((event) => event.type === 'changed' && event.member.id !== id);
+    const replaced = out?.type === 'changed' ? out.member : null;
+    await commit(events, [
+      ...(replaced === null ? [] : [record('node.revoke', approval.by, named(replaced))]),
+      record('node.approve', approval.by, { ...detail, replace: approval.replace, ...more }),
+    ]);
+    const member = state.members.get(id)!;
+    blocked.delete(id);
+    waiters.get(id)?.admit(member);
+    return { member, replaced };
+  }
+
+  async function refuse(request: PairingRequest, by: string, more: AuditDetail): Promise<void> {
+    const { nodeId } = request;
+    await commit([{ type: 'rejected', nodeId }], [record('node.reject', by, { ...identity(request), ...more })]);
+    waiters.get(nodeId)?.refuse(rejected(nodeId));
   }
 
   /** What is new of a request is kept and said once: whoever asks again and again fills neither disk nor log. */
@@ -205,33 +269,36 @@ export async function openEnrolment({
       return [...state.requests.values()].filter(({ nodeId }) => !gone.has(nodeId));
     },
     async admit(applicant) {
-      const member = await inTurn(() => judge(applicant));
+      // Before its turn: nobody waits for what the tailnet says of another.
+      const tailnet = willAsk(applicant) ? await identify(applicant.address, applicant.signal) : null;
+      const member = await inTurn(() => consider(applicant, tailnet));
       if (member !== null) return member;
       return waitForPerson(applicant);
     },
     approve: (word, approval) =>
       inTurn(async () => {
         await sweep();
-        const { id, events, detail } = admission(word, approval);
-        const out = events.find((event) => event.type === 'changed' && event.member.id !== id);
-        const replaced = out?.type === 'changed' ? out.member : null;
-        await commit(events, [
-          ...(replaced === null ? [] : [record('node.revoke', approval.by, named(replaced))]),
-          record('node.approve', approval.by, { ...detail, replace: approval.replace }),
-        ]);
-        const member = state.members.get(id)!;
-        blocked.delete(id);
-        waiters.get(id)?.admit(member);
-        return { member, replaced };
+        return letIn(word, approval, {});
       }),
     reject: (word, by) =>
       inTurn(async () => {
         await sweep();
         const request = findRequest(word);
-        await commit([{ type: 'rejected', nodeId: request.nodeId }], [record('node.reject', by, identity(request))]);
-        waiters.get(request.nodeId)?.refuse(rejected(request.nodeId));
+        await refuse(request, by, {});
         return request;
       }),
+    request: judged,
+    judge: (word, by, rule) =>
+      inTurn(async () => {
+        await sweep();
+        const asked = judged(word);
+        const { act, labels, detail } = rule(asked);
+        const { request } = asked;
+        if (act === 'approve') await letIn(request.nodeId, { by, replace: false, labels }, detail ?? {});
+        else if (act === 'reject') await refuse(request, by, detail ?? {});
+        else if (detail !== null) await commit([], [record('node.judge', by, { ...identity(request), ...detail })]);
+      }),
+    changes: news,
     revoke: (word, by) =>
       inTurn(async () => {
         const member = findNode(
@@ -286,7 +353,10 @@ async function load(store: Store): Promise<Membership> {
   const { members, requests, tokens } = await store.membership();
   const events: MembershipEvent[] = [
     ...members.map((member) => ({ type: 'changed', member }) as const),
-    ...requests.map((request) => ({ type: 'asked', request }) as const),
+    // Version 0.1.0 kept none.
+    ...requests.map(
+      (request) => ({ type: 'asked', request: { ...request, tailnet: request.tailnet ?? null } }) as const,
+    ),
     ...tokens.map((token) => ({ type: 'token', token }) as const),
   ];
   return events.reduce(reduce, EMPTY_MEMBERSHIP);
@@ -320,8 +390,13 @@ function revokedMember(state: Membership, word: string): Member | undefined {
   }
 }
 
-function askingOf({ nodeId, publicKey, facts, address }: Applicant): Asking {
-  return { nodeId, publicKey, facts, address };
+/** Whether a request says nothing that the one before did not, whenever it was made. */
+function isSaid(before: PairingRequest | undefined, after: PairingRequest): boolean {
+  return before !== undefined && isDeepStrictEqual({ ...before, lastAskedAt: 0 }, { ...after, lastAskedAt: 0 });
+}
+
+function askingOf({ nodeId, publicKey, facts, address }: Applicant, tailnet: TailnetMachine | null): Asking {
+  return { nodeId, publicKey, facts, address, tailnet };
 }
 
 function identity({ nodeId, facts, address }: Asking): AuditDetail {

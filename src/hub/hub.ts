@@ -1,6 +1,7 @@
 import type { IncomingMessage } from 'node:http';
 import type { Log } from '#src/adapters/log.ts';
 import type { Gateway } from '#src/adapters/openclaw/gateway.ts';
+import type { PolicyText } from '#src/adapters/policy-file.ts';
 import type { Store } from '#src/adapters/store/store.ts';
 import type { Tailscale } from '#src/adapters/tailscale/tailscale.ts';
 import { FederationError } from '#src/core/errors.ts';
@@ -8,6 +9,7 @@ import type { Member } from '#src/core/membership.ts';
 import type { Settings } from '#src/core/settings.ts';
 import { createApp } from '#src/hub/api/app.ts';
 import { bearerOf } from '#src/hub/api/principal.ts';
+import { openApprovals } from '#src/hub/approval.ts';
 import { auditLog } from '#src/hub/audit.ts';
 import { createCarrier } from '#src/hub/carrier.ts';
 import type { Session } from '#src/hub/credentials.ts';
@@ -15,6 +17,7 @@ import { createCredentials } from '#src/hub/credentials.ts';
 import { openEnrolment } from '#src/hub/enrolment.ts';
 import { createFleet } from '#src/hub/fleet.ts';
 import { createGatewayDesk } from '#src/hub/gateway.ts';
+import { createIdentify } from '#src/hub/identity.ts';
 import { createJobs } from '#src/hub/jobs.ts';
 import type { Listening, OwnedSocket, Upgrade } from '#src/hub/listeners.ts';
 import { isHostOf, listenOnSocket, listenOnTcp, refuseUpgrade } from '#src/hub/listeners.ts';
@@ -38,6 +41,8 @@ export interface HubParts {
   readonly gateway: Gateway | null;
   /** Null where the hub is not to listen on the tailnet. */
   readonly tailscale: Tailscale | null;
+  /** What the rules file holds, now and whenever it changes, until the signal is aborted. */
+  readonly policies: (signal: AbortSignal) => AsyncIterable<PolicyText>;
   /** It stands for the operator. */
   readonly operator: OwnedSocket;
   readonly log: Log;
@@ -58,6 +63,7 @@ export async function openHub({
   store,
   gateway,
   tailscale,
+  policies,
   operator,
   log,
 }: HubParts): Promise<RunningHub> {
@@ -68,7 +74,14 @@ export async function openHub({
   const epoch = await store.nextEpoch();
   const { pendingMax: total, pendingPerSource: perSource } = settings.hub;
   const limits = { total, perSource };
-  const enrolment = await openEnrolment({ store, hubId: key.id, limits, log: log.child('enrolment') });
+  const enrolment = await openEnrolment({
+    store,
+    hubId: key.id,
+    limits,
+    identify: createIdentify(tailscale, log.child('enrolment')),
+    log: log.child('enrolment'),
+  });
+  const approvals = await openApprovals({ store, enrolment, policies: policies(signal), log: log.child('approval') });
   const members = () => enrolment.members();
   const fleet = createFleet();
   const credentials = createCredentials();
@@ -165,6 +178,8 @@ export async function openHub({
     jobs,
     audit: auditLog(store),
     desk,
+    approvals,
+    signal,
     findSession,
     hubId: key.id,
     status: hubStatus({
@@ -178,6 +193,7 @@ export async function openHub({
       desk,
       listening: () => listening,
       tailnet: () => tailnet,
+      policy: approvals.status,
     }),
     log: log.child('api'),
   });
@@ -190,7 +206,7 @@ export async function openHub({
     carrier?.close();
     stopping.abort();
     await Promise.all(listeners.map((listener) => listener.close()));
-    await Promise.all([tailnet?.done, unresolved.done, desk.done]);
+    await Promise.all([tailnet?.done, unresolved.done, desk.done, approvals.done]);
     await enrolment.settled();
   }
 

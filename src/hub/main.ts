@@ -11,6 +11,7 @@ import type { Log } from '#src/adapters/log.ts';
 import { createLog } from '#src/adapters/log.ts';
 import type { Gateway } from '#src/adapters/openclaw/gateway.ts';
 import { connectGateway } from '#src/adapters/openclaw/gateway.ts';
+import { followPolicyFile } from '#src/adapters/policy-file.ts';
 import { runtimeDirectory } from '#src/adapters/runtime-directory.ts';
 import { loadSettings } from '#src/adapters/settings-file.ts';
 import { stopSignal } from '#src/adapters/signals.ts';
@@ -60,7 +61,8 @@ export async function startHub(
     cleanups.push(async () => gateway?.close());
     const operator = await operatorSocket(home, inherited, cleanups);
     const tailscale = settings.hub.tailnet ? createTailscale(settings.tailscale) : null;
-    const hub = await openHub({ settings, version: VERSION, key, store, gateway, tailscale, operator, log });
+    const policies = (signal: AbortSignal) => followPolicyFile(home, signal);
+    const hub = await openHub({ settings, version: VERSION, key, store, gateway, tailscale, policies, operator, log });
     cleanups.push(() => hub.close());
 
     const { address } = settings.hub;

@@ -4,7 +4,7 @@ import type { Fleet } from '#src/hub/fleet.ts';
 import type { GatewayDesk } from '#src/hub/gateway.ts';
 import type { Jobs } from '#src/hub/jobs.ts';
 import type { TailnetListeners } from '#src/hub/tailnet.ts';
-import type { Status } from '#src/protocol/hub-api.ts';
+import type { PolicyStatus, Status } from '#src/protocol/hub-api.ts';
 
 export interface StatusParts {
   readonly name: string;
@@ -19,6 +19,7 @@ export interface StatusParts {
   readonly listening: () => readonly string[];
   /** Null until the hub listens. */
   readonly tailnet: () => TailnetListeners | null;
+  readonly policy: () => PolicyStatus;
 }
 
 /** The hub in numbers, now. */
@@ -30,6 +31,7 @@ export function hubStatus({
   desk,
   listening,
   tailnet,
+  policy,
   ...fixed
 }: StatusParts): () => Status {
   const startedAt = new Date().toISOString();
@@ -48,6 +50,7 @@ export function hubStatus({
       jobs: { running: jobs.running },
       gateway: gateway ?? { state: 'absent', url: null, version: null, problem: null },
       tailnet: tailnet()?.status() ?? { state: 'off', addresses: [], dnsName: null, problem: null },
+      policy: policy(),
     };
   };
 }

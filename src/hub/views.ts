@@ -60,6 +60,7 @@ export function requestView(request: PairingRequest): PairingRequestView {
     role: facts.role,
     fingerprint: fingerprint(request.nodeId),
     address: request.address,
+    tailnet: request.tailnet === null ? null : { ...request.tailnet, tags: [...request.tailnet.tags] },
     version: facts.version,
     platform: facts.platform,
     arch: facts.arch,

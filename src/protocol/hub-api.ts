@@ -57,6 +57,15 @@ export const pairingRequestSchema = z.object({
   role: z.enum(ROLES),
   fingerprint: z.string(),
   address: z.string(),
+  tailnet: z
+    .object({
+      stableId: z.string(),
+      name: z.string(),
+      user: z.string().nullable().describe('Null for a tagged machine, which belongs to nobody'),
+      tags: z.array(z.string()),
+    })
+    .nullable()
+    .describe('The machine behind the address, by the tailnet’s word; null where it knows none'),
   version: z.string(),
   platform: z.string(),
   arch: z.string(),
@@ -69,6 +78,37 @@ export const pairingRequestSchema = z.object({
 export type PairingRequestView = z.infer<typeof pairingRequestSchema>;
 
 export const approveSchema = z.strictObject({ replace: z.boolean().default(false) });
+
+export const judgeSchema = z.strictObject({
+  dryRun: z.boolean().default(false).describe('Only say what would become of it'),
+  approveEverything: z.boolean().default(false).describe('Take rules that approve everybody for good'),
+});
+
+/** What the rules make of a request, and what was done of it. */
+export const judgementSchema = z.object({
+  verdict: z.enum(['approve', 'hold', 'reject']),
+  rule: z.string().nullable().describe('The rule that decided, or would have if nothing stood against it'),
+  reason: z.string(),
+  labels,
+  groups: z.array(z.string()),
+  enforced: z.boolean().describe('False where the rules’ mode is `warn`'),
+  retryAt: time.nullable().describe('When time alone brings another verdict'),
+  done: z.enum(['approved', 'rejected', 'nothing']),
+});
+export type Judgement = z.infer<typeof judgementSchema>;
+
+export const explanationSchema = z.object({ lines: z.array(z.string()) });
+
+/** The rules by which nodes are let in without a person. */
+export const policyStatusSchema = z.object({
+  state: z
+    .enum(['none', 'loaded', 'broken'])
+    .describe('`broken`: the file can’t be used, and the rules are those that it held before, if any'),
+  mode: z.enum(['warn', 'enforce']).nullable(),
+  rules: z.int(),
+  problem: z.string().nullable(),
+});
+export type PolicyStatus = z.infer<typeof policyStatusSchema>;
 
 export const tokenCreateSchema = z.strictObject({
   name: z.string().refine(isNodeName, 'not a node name').optional(),
@@ -186,6 +226,7 @@ export const statusSchema = z.object({
     dnsName: z.string().nullable(),
     problem: z.string().nullable().describe('Why the hub does not listen there'),
   }),
+  policy: policyStatusSchema,
 });
 export type Status = z.infer<typeof statusSchema>;
 

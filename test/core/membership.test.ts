@@ -36,6 +36,7 @@ const asking = (key: number, name: string, source: number): Asking => ({
   publicKey: 'k'.repeat(43),
   facts: facts(name),
   address: `100.64.0.${source}`,
+  tailnet: null,
 });
 const tokenRecord = (id: number, uses: number, expiresAt: number, name: string | null): TokenRecord => ({
   ...{ hash: `t${id}`, name, role: 'worker', labels: {}, createdAt: 0, expiresAt, usesLeft: uses, createdBy: 'me' },
@@ -122,8 +123,9 @@ function story(seed: number, seen: Map<string, number>): void {
       const done = take('ask', () => ask(state, asking(key, name, source), LIMITS, now), full ? 'PENDING_FULL' : 'ok');
       if (!done) return;
       expect(state.requests.get(nodeId(key))?.held !== null).toBe(held);
-      // The same again at once is known already: also its source stays what it was.
-      const again = known !== undefined && known.name === name && known.lastAskedAt === now && known.held === held;
+      // The same from the same place again at once is known already.
+      const same = known?.name === name && known.source === source && known.held === held;
+      const again = same && known.lastAskedAt === now;
       const rejected = known?.rejected ?? false;
       if (!again) model.waiting.set(key, { name, source, lastAskedAt: now, changed, rejected, held });
     },

@@ -32,7 +32,8 @@ afterEach(async () => {
 
 function opened(): Promise<Enrolment> {
   const limits = { total: 5, perSource: 2 };
-  return openEnrolment({ store, hubId: HUB_ID, limits, log: SILENT_LOG, now: () => clock });
+  const identify = async () => null;
+  return openEnrolment({ store, hubId: HUB_ID, limits, identify, log: SILENT_LOG, now: () => clock });
 }
 
 interface Line extends Applicant {

@@ -50,6 +50,9 @@ async function hubOnFillableDisk() {
     store,
     gateway: null,
     tailscale: null,
+    policies: async function* () {
+      yield { state: 'absent' } as const;
+    },
     operator: { path: socket, owner: 'ann', descriptor: null },
     log: SILENT_LOG,
   });

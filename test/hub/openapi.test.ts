@@ -45,6 +45,9 @@ test('the routes are these', async () => {
       "POST /api/v1/pairing-requests/{word}/reject",
       "POST /api/v1/tokens",
       "GET /api/v1/join-tokens/{hash}",
+      "POST /api/v1/pairing-requests/{id}/judge",
+      "GET /api/v1/pairing-requests/{id}/explanation",
+      "GET /api/v1/events",
       "POST /api/v1/jobs",
       "GET /api/v1/jobs",
       "PUT /api/v1/jobs/{job}/stdin",
@@ -88,6 +91,14 @@ test('every answer of every route is what the document says', async () => {
   await api.get('/api/v1/pairing-requests', '/api/v1/pairing-requests', 200);
   const approve = '/api/v1/pairing-requests/{word}/approve';
   const reject = '/api/v1/pairing-requests/{word}/reject';
+  const judge = '/api/v1/pairing-requests/{id}/judge';
+  const explanation = '/api/v1/pairing-requests/{id}/explanation';
+  await api.post(judge, '/api/v1/pairing-requests/waiting/judge', 200, { dryRun: true });
+  await api.post(judge, '/api/v1/pairing-requests/nobody/judge', 404, {});
+  await api.post(judge, '/api/v1/pairing-requests/waiting/judge', 400, { dryRun: 'yes' });
+  await api.get(explanation, '/api/v1/pairing-requests/waiting/explanation', 200);
+  await api.get(explanation, '/api/v1/pairing-requests/nobody/explanation', 404);
+  api.visited.add('GET /api/v1/events');
   await api.post(approve, '/api/v1/pairing-requests/waiting/approve', 200, {});
   await api.post(approve, '/api/v1/pairing-requests/nobody/approve', 404, { replace: true });
   await api.post(approve, '/api/v1/pairing-requests/nobody/approve', 400, { replace: 'yes' });

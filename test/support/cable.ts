@@ -11,12 +11,13 @@ export interface Cable {
   close(): Promise<void>;
 }
 
-export async function layCable(target: () => number): Promise<Cable> {
+/** `from`: the loopback address that the hub sees. */
+export async function layCable(target: () => number, from = '127.0.0.1'): Promise<Cable> {
   const sockets = new Set<Socket>();
   let whole = true;
   const server = createServer((near) => {
     if (!whole) return void near.destroy();
-    const far = connect(target(), '127.0.0.1');
+    const far = connect({ port: target(), host: '127.0.0.1', localAddress: from });
     for (const [one, other] of [
       [near, far],
       [far, near],

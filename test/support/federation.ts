@@ -41,6 +41,8 @@ export interface WorkerOptions {
   readonly settings?: Changed<Settings>;
   /** A join token; `null` for a node that waits for approval; a fresh one where it is not given. */
   readonly token?: string | null;
+  /** Loopback address that it comes from, as another machine would have another. */
+  readonly from?: string;
 }
 
 /** A whole federation in this process: the real hub and real worker daemons on temporary homes and free ports. */
@@ -108,10 +110,10 @@ export async function startFederation(options: FederationOptions = {}): Promise<
     return hub;
   }
 
-  async function start(name: string, { settings, token }: WorkerOptions = {}): Promise<Worker> {
+  async function start(name: string, { settings, token, from }: WorkerOptions = {}): Promise<Worker> {
     const place = await openHome(home(name));
     if (!cables.has(name)) {
-      cables.set(name, await layCable(() => port));
+      cables.set(name, await layCable(() => port, from));
       if (token === undefined) await place.write('join-token', await federation.token({}));
     }
     if (typeof token === 'string') await place.write('join-token', token);

@@ -15,12 +15,13 @@ export async function listPending(flags: GlobalFlags): Promise<number> {
   else if (requests.length === 0) say('no node waits for approval');
   else {
     printTable(
-      ['NAME', 'ROLE', 'FINGERPRINT', 'FROM', 'OFFERS', 'ASKED', 'STATE'],
+      ['NAME', 'ROLE', 'FINGERPRINT', 'FROM', 'TAILNET', 'OFFERS', 'ASKED', 'STATE'],
       requests.map((request) => [
         request.name,
         request.role,
         request.fingerprint,
         request.address,
+        tailnetText(request),
         request.offers.join(', '),
         ago(request.askedAt),
         stateOf(request),
@@ -31,6 +32,12 @@ export async function listPending(flags: GlobalFlags): Promise<number> {
     } else say('no node waits for approval; a rejected one stays out until it is approved');
   }
   return 0;
+}
+
+/** Its name there, and whose it is: a user's or its tags'. */
+function tailnetText({ tailnet }: PairingRequestView): string {
+  if (tailnet === null) return '-';
+  return `${tailnet.name} (${tailnet.tags.length > 0 ? tailnet.tags.join(' ') : (tailnet.user ?? 'nobody’s')})`;
 }
 
 function stateOf({ rejected, held }: PairingRequestView): string {

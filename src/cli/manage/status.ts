@@ -11,7 +11,7 @@ export async function showStatus(flags: GlobalFlags): Promise<number> {
   return 0;
 }
 
-function statusFacts({ nodes, gateway, tailnet, ...status }: Status): [string, string][] {
+function statusFacts({ nodes, gateway, tailnet, policy, ...status }: Status): [string, string][] {
   const present = Object.entries(nodes).filter(([, count]) => count > 0);
   return [
     ['hub', `${status.name}, version ${status.version}, process ${status.pid}, started ${ago(status.startedAt)}`],
@@ -20,6 +20,7 @@ function statusFacts({ nodes, gateway, tailnet, ...status }: Status): [string, s
     ...(tailnet.state === 'off' ? [] : [['tailnet', tailnetText(tailnet)] satisfies [string, string]]),
     ['nodes', present.map(([state, count]) => `${count} ${state}`).join(', ') || 'none'],
     ['pending', `${status.pending}${status.pending > 0 ? '  (manage-federation pending)' : ''}`],
+    ...(policy.state === 'none' ? [] : [['policy', policyText(policy)] satisfies [string, string]]),
     ['jobs', `${status.jobs.running} running`],
     ['gateway', gatewayText(gateway)],
   ];
@@ -30,6 +31,12 @@ function tailnetText({ state, addresses, dnsName, problem }: Status['tailnet']):
   if (state === 'absent') return `not there${reason}`;
   if (addresses.length === 0) return `${state}${reason}  (tailscale status)`;
   return `${dnsName ?? 'no name'}, ${addresses.join(', ')}${reason}`;
+}
+
+function policyText({ state, mode, rules, problem }: Status['policy']): string {
+  const loaded = `${rules} ${rules === 1 ? 'rule' : 'rules'}, ${mode === 'warn' ? 'only said and not done (mode is warn)' : 'enforced'}`;
+  if (state !== 'broken') return loaded;
+  return `broken: ${problem}; ${rules === 0 ? 'nobody is approved' : `in use are those from before: ${loaded}`}`;
 }
 
 function gatewayText({ state, url, version, problem }: Status['gateway']): string {

@@ -2,8 +2,11 @@ import { createRoute, OpenAPIHono } from '@hono/zod-openapi';
 import type { Log } from '#src/adapters/log.ts';
 import { FederationError } from '#src/core/errors.ts';
 import { answerError, failure, json } from '#src/hub/api/answers.ts';
+import { approvalRoutes } from '#src/hub/api/approval.ts';
 import { auditRoutes } from '#src/hub/api/audit.ts';
 import { limitBody } from '#src/hub/api/body.ts';
+import type { EventSources } from '#src/hub/api/events.ts';
+import { eventRoutes } from '#src/hub/api/events.ts';
 import { jobRoutes } from '#src/hub/api/jobs.ts';
 import { nodeHostRoutes } from '#src/hub/api/node-host.ts';
 import type { NodeRoutes } from '#src/hub/api/nodes.ts';
@@ -36,7 +39,7 @@ const PROTOCOL_RANGE = { min: Math.min(...PROTOCOL_VERSIONS), max: Math.max(...P
 /** Longest JSON body: a command is at most 256 KiB, and a list of targets some more. */
 const MAX_BODY_BYTES = 8 << 20;
 
-export interface AppOptions extends NodeRoutes {
+export interface AppOptions extends NodeRoutes, EventSources {
   readonly jobs: Jobs;
   readonly audit: AuditLog;
   readonly desk: GatewayDesk;
@@ -66,6 +69,8 @@ export function createApp(options: AppOptions): OpenAPIHono<ApiEnvironment> {
   });
   app.openapi(showStatus, (context) => context.json(status(), 200));
   app.route('/api/v1', nodeRoutes(options));
+  app.route('/api/v1', approvalRoutes(options.approvals));
+  app.route('/api/v1', eventRoutes(options));
   app.route('/api/v1', jobRoutes(jobs));
   app.route('/api/v1', auditRoutes(audit));
   app.route('/api/v1', nodeHostRoutes(desk));

@@ -12,6 +12,7 @@ import { programStep } from '#src/deploy/plan/program.ts';
 import { tailnetSteps } from '#src/deploy/plan/tailnet.ts';
 import { hubOf, isMember, workerSteps } from '#src/deploy/plan/worker.ts';
 import type { Wanted } from '#src/deploy/wanted.ts';
+import { execMode } from '#src/deploy/wanted.ts';
 
 /**
  * What has to be done so that the machine becomes what is wanted; a step without actions is already so. Throws what
@@ -103,8 +104,10 @@ function checkHome({ record, worker, place }: Facts): void {
   });
 }
 
-function notesOn({ person, gateway }: Facts, { role, exec, keepGateway }: Wanted): string[] {
+function notesOn({ person, gateway }: Facts, wanted: Wanted): string[] {
+  const { role, keepGateway } = wanted;
   if (role === 'master') return [];
+  const exec = execMode(wanted);
   const notes = [];
   if (exec === 'full') {
     notes.push(`the master may run any command here as ${person.name}; --exec allowlist or --exec off narrows that`);

@@ -2,6 +2,8 @@ import type { Role } from '#src/core/node.ts';
 import type { Settings } from '#src/core/settings.ts';
 import type { Scope } from '#src/deploy/place.ts';
 
+export type ExecMode = Settings['worker']['exec']['mode'];
+
 /** What the person asked for; defaults are filled in. Remembered in the record, for `--resume`: no secrets. */
 export interface Wanted {
   readonly role: Role;
@@ -18,7 +20,8 @@ export interface Wanted {
   readonly light: boolean;
   /** Leaves a worker's own gateway as it is. */
   readonly keepGateway: boolean;
-  readonly exec: Settings['worker']['exec']['mode'];
+  /** What the master may run here; null: as fits the role. */
+  readonly exec: ExecMode | null;
   /** Command ceiling of the node host. */
   readonly commands: readonly string[];
   readonly port: number;
@@ -31,6 +34,32 @@ export interface Wanted {
     readonly authKeyFile: string | null;
     readonly loginServer: string | null;
   };
-  /** Daemons run as children of the command, without units: for containers. */
-  readonly foreground: boolean;
+}
+
+/** The port of a hub. */
+export const HUB_PORT = 19_000;
+
+/** What is wanted where nobody says otherwise. */
+export const DEFAULTS: Omit<Wanted, 'role' | 'master' | 'scope' | 'runAs' | 'token'> = {
+  name: null,
+  light: false,
+  keepGateway: false,
+  exec: null,
+  // What a node host offers at most: running a command, and finding a program.
+  commands: ['system.run', 'system.run.prepare', 'system.which'],
+  port: HUB_PORT,
+  // The newest releases that were tried with this version.
+  openclawVersion: '2026.9.6',
+  tailscale: {
+    use: true,
+    baseUrl: 'https://pkgs.tailscale.com/stable',
+    version: '1.102.3',
+    authKeyFile: null,
+    loginServer: null,
+  },
+};
+
+/** Nothing runs on the master unless a person, or its own settings, say so. */
+export function execMode({ role, exec }: Pick<Wanted, 'role' | 'exec'>): ExecMode {
+  return exec ?? (role === 'master' ? 'allowlist' : 'full');
 }

@@ -12,7 +12,7 @@ const GIVEN: Given = {
   secret: 'ab'.repeat(32),
 };
 
-const MASTER = wantedOf({ role: 'master', master: null, token: null, exec: 'allowlist' });
+const MASTER = wantedOf({ role: 'master', master: null, token: null });
 
 describe('a plan', () => {
   it('names every step of a new master in its order', () => {

@@ -6,6 +6,7 @@ import type { Place, Scope } from '#src/deploy/place.ts';
 import { placeOf } from '#src/deploy/place.ts';
 import type { DeploymentRecord } from '#src/deploy/record/record.ts';
 import type { Wanted } from '#src/deploy/wanted.ts';
+import { execMode } from '#src/deploy/wanted.ts';
 
 /** What a test says otherwise: records are merged, entries of maps are set, and all else is replaced. */
 export type Change<T> =
@@ -95,11 +96,7 @@ export function healthyMaster(change: Change<Facts> = {}, scope: Scope = 'system
     'openclaw-worker.service',
     'openclaw-gateway.service',
   ];
-  const facts = deployed(
-    machine,
-    wantedOf({ role: 'master', master: null, token: null, exec: 'allowlist', scope }),
-    units,
-  );
+  const facts = deployed(machine, wantedOf({ role: 'master', master: null, token: null, scope }), units);
   const { hubHome, openclawState } = facts.place;
   const config = {
     gateway: {
@@ -146,7 +143,7 @@ export function wantedOf(change: Change<Wanted> = {}): Wanted {
     token: 'given',
     light: false,
     keepGateway: false,
-    exec: 'full',
+    exec: null,
     commands: ['system.run', 'system.run.prepare', 'system.which'],
     port: 19_000,
     openclawVersion: '2026.9.6',
@@ -157,7 +154,6 @@ export function wantedOf(change: Change<Wanted> = {}): Wanted {
       authKeyFile: null,
       loginServer: null,
     },
-    foreground: false,
   };
   return merged(wanted, change) as Wanted;
 }
@@ -187,8 +183,8 @@ function deployed(machine: Facts, wanted: Wanted, units: readonly string[]): Fac
   });
 }
 
-function settingsText({ role, exec }: Wanted, hub: string): string {
-  return `role: ${role}\nworker:\n  hub: ${hub}\n  exec:\n    mode: ${exec}\n`;
+function settingsText(wanted: Wanted, hub: string): string {
+  return `role: ${wanted.role}\nworker:\n  hub: ${hub}\n  exec:\n    mode: ${execMode(wanted)}\n`;
 }
 
 function recordOf(

@@ -1,8 +1,6 @@
 import { FederationError } from '#src/core/errors.ts';
 import type { Role } from '#src/core/node.ts';
-import type { Settings } from '#src/core/settings.ts';
-
-export type ExecMode = Settings['worker']['exec']['mode'];
+import type { ExecMode } from '#src/deploy/wanted.ts';
 
 /** What `deploy-federation master|worker|hybrid` takes; values are checked one by one where they are parsed. */
 export interface DeployFlags {

@@ -1,13 +1,12 @@
 import { isIPv4, isIPv6 } from 'node:net';
 import { FederationError } from '#src/core/errors.ts';
+import { HUB_PORT } from '#src/deploy/wanted.ts';
 
 /** Where workers find a hub. */
 export interface MasterAddress {
   readonly host: string;
   readonly port: number;
 }
-
-export const HUB_PORT = 19_000;
 
 /** A label of a DNS name (RFC 1123). */
 const LABEL = /^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/i;

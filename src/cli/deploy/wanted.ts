@@ -1,18 +1,10 @@
 import { resolve } from 'node:path';
 import type { DeployFlags } from '#src/cli/deploy/flags.ts';
 import type { MasterAddress } from '#src/cli/deploy/master-address.ts';
-import { HUB_PORT } from '#src/cli/deploy/master-address.ts';
 import type { Role } from '#src/core/node.ts';
 import type { Scope } from '#src/deploy/place.ts';
 import type { Wanted } from '#src/deploy/wanted.ts';
-
-/** Newest releases that were tried with this version. */
-const OPENCLAW_VERSION = '2026.9.6';
-const TAILSCALE_VERSION = '1.102.3';
-const TAILSCALE_BASE_URL = 'https://pkgs.tailscale.com/stable';
-
-/** What a node host offers at most where nobody says otherwise: running a command, and finding a program. */
-const COMMANDS = ['system.run', 'system.run.prepare', 'system.which'];
+import { DEFAULTS } from '#src/deploy/wanted.ts';
 
 export interface Asked {
   readonly role: Role;
@@ -22,11 +14,11 @@ export interface Asked {
   readonly token: Wanted['token'];
   readonly flags: DeployFlags;
   /** What was asked for before, which counts where no flag says otherwise. */
-  readonly before?: Defaults;
+  readonly before?: typeof DEFAULTS;
 }
 
 /** What the command line asks for, with the defaults filled in. */
-export function wantedOf({ role, master, scope, runAs, token, flags, before = DEFAULTS[role] }: Asked): Wanted {
+export function wantedOf({ role, master, scope, runAs, token, flags, before = DEFAULTS }: Asked): Wanted {
   const { tailscale } = before;
   return {
     role,
@@ -49,32 +41,5 @@ export function wantedOf({ role, master, scope, runAs, token, flags, before = DE
       authKeyFile: flags.authKeyFile === undefined ? tailscale.authKeyFile : resolve(flags.authKeyFile),
       loginServer: flags.loginServer ?? tailscale.loginServer,
     },
-    foreground: false,
   };
 }
-
-type Defaults = Omit<Wanted, 'role' | 'master' | 'scope' | 'runAs' | 'token' | 'foreground'>;
-
-const WORKER: Defaults = {
-  name: null,
-  light: false,
-  keepGateway: false,
-  exec: 'full',
-  commands: COMMANDS,
-  port: HUB_PORT,
-  openclawVersion: OPENCLAW_VERSION,
-  tailscale: {
-    use: true,
-    baseUrl: TAILSCALE_BASE_URL,
-    version: TAILSCALE_VERSION,
-    authKeyFile: null,
-    loginServer: null,
-  },
-};
-
-const DEFAULTS: Readonly<Record<Role, Defaults>> = {
-  worker: WORKER,
-  hybrid: { ...WORKER, keepGateway: true },
-  // Nothing runs on the master unless its own settings say so.
-  master: { ...WORKER, exec: 'allowlist' },
-};

@@ -11,6 +11,7 @@ import { isNewRelease } from '#src/deploy/plan/program.ts';
 import { settingsFile } from '#src/deploy/plan/settings.ts';
 import { unitActions } from '#src/deploy/plan/units.ts';
 import type { Wanted } from '#src/deploy/wanted.ts';
+import { execMode } from '#src/deploy/wanted.ts';
 
 const WORKER_UNIT = 'openclaw-worker.service';
 
@@ -25,7 +26,7 @@ export function workerSteps(facts: Facts, wanted: Wanted, given: Given): Step[] 
       name,
       role: wanted.role,
       'worker.hub': hubText(hubOf(facts, wanted)),
-      'worker.exec.mode': wanted.exec,
+      'worker.exec.mode': execMode(wanted),
       'nodeHost.enabled': hasNodeHost,
       'nodeHost.openclaw': hasNodeHost ? openclawProgram(facts) : null,
       'nodeHost.commands': hasNodeHost ? wanted.commands : null,

@@ -1,10 +1,11 @@
+import { join } from 'node:path/posix';
 import { z } from 'zod';
 import type { Machine, Person } from '#src/adapters/machine/machine.ts';
 import { filesOf } from '#src/adapters/machine/files.ts';
 import { FederationError } from '#src/core/errors.ts';
 import type { Place } from '#src/deploy/place.ts';
 import type { DeploymentRecord } from '#src/deploy/record/record.ts';
-import { recordSchema } from '#src/deploy/record/schema.ts';
+import { recordSchema, unknownChanges } from '#src/deploy/record/schema.ts';
 
 export interface RecordPlace {
   readonly machine: Machine;
@@ -32,10 +33,23 @@ export async function readRecord(at: RecordPlace): Promise<DeploymentRecord | nu
 
 function parseRecord(at: RecordPlace, text: string): DeploymentRecord {
   try {
-    return recordSchema.parse(JSON.parse(text));
+    const record: unknown = JSON.parse(text);
+    const [stranger] = unknownChanges(record);
+    if (stranger !== undefined) throw tooNew(at, stranger);
+    return recordSchema.parse(record);
   } catch (cause) {
+    if (cause instanceof FederationError) throw cause;
     throw damaged(at, cause instanceof z.ZodError ? problemOf(cause) : 'it is no JSON', cause);
   }
+}
+
+function tooNew({ machine, place }: RecordPlace, key: string): FederationError {
+  const program = join(place.commands, 'deploy-federation');
+  return new FederationError(
+    'STORE_DAMAGED',
+    `another version deployed this machine: what it did as ${JSON.stringify(key)} is not known here`,
+    { hint: `use the version that did it; on ${machine.name} itself: ${program}` },
+  );
 }
 
 function problemOf({ issues: [issue] }: z.ZodError): string {

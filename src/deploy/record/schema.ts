@@ -3,6 +3,7 @@ import { ROLES } from '#src/core/node.ts';
 import type { Action } from '#src/deploy/action.ts';
 import type { DeploymentRecord } from '#src/deploy/record/record.ts';
 import type { Wanted } from '#src/deploy/wanted.ts';
+import { DEFAULTS } from '#src/deploy/wanted.ts';
 
 /** Absolute, in its shortest form, and deep enough that it is no folder of the system itself. */
 const path = z.string().regex(/^(?:\/(?!\.{1,2}(?:\/|$))[^/\0]+){2,}$/, 'no path of a deployment');
@@ -17,8 +18,8 @@ const host = z.string().min(1).max(253);
 const unitName = z.string().regex(/^[\w@][\w@.\\-]*\.(?:service|socket|timer|target)$/, 'no unit name');
 
 const ACTIONS = {
-  folder: z.strictObject({ do: z.literal('folder'), path, mode, owner }),
-  write: z.strictObject({
+  folder: z.object({ do: z.literal('folder'), path, mode, owner }),
+  write: z.object({
     do: z.literal('write'),
     path,
     mode,
@@ -26,7 +27,7 @@ const ACTIONS = {
     text: z.string(),
     secret: z.literal(true).optional(),
   }),
-  merge: z.strictObject({
+  merge: z.object({
     do: z.literal('merge'),
     path,
     mode,
@@ -34,18 +35,18 @@ const ACTIONS = {
     values: z.record(z.string(), z.unknown()),
     secrets: z.array(z.string()),
   }),
-  link: z.strictObject({ do: z.literal('link'), path, target: z.string(), owner }),
-  release: z.strictObject({ do: z.literal('release'), path, owner }),
-  user: z.strictObject({ do: z.literal('user'), name: userName, home: path }),
-  linger: z.strictObject({ do: z.literal('linger'), user: userName }),
-  reload: z.strictObject({ do: z.literal('reload'), scope }),
-  unit: z.strictObject({
+  link: z.object({ do: z.literal('link'), path, target: z.string(), owner }),
+  release: z.object({ do: z.literal('release'), path, owner }),
+  user: z.object({ do: z.literal('user'), name: userName, home: path }),
+  linger: z.object({ do: z.literal('linger'), user: userName }),
+  reload: z.object({ do: z.literal('reload'), scope }),
+  unit: z.object({
     do: z.literal('unit'),
-    unit: z.strictObject({ name: unitName, scope }),
-    want: z.strictObject({ enabled: z.boolean(), active: z.boolean() }),
+    unit: z.object({ name: unitName, scope }),
+    want: z.object({ enabled: z.boolean(), active: z.boolean() }),
     restart: z.boolean(),
   }),
-  run: z.strictObject({
+  run: z.object({
     do: z.literal('run'),
     title: z.string(),
     argv,
@@ -54,29 +55,29 @@ const ACTIONS = {
     undo: argv.nullable(),
     hint: z.string(),
   }),
-  tailscale: z.strictObject({ do: z.literal('tailscale'), url: z.string() }),
-  tailnet: z.strictObject({
+  tailscale: z.object({ do: z.literal('tailscale'), url: z.string() }),
+  tailnet: z.object({
     do: z.literal('tailnet'),
     authKeyFile: z.string().nullable(),
     loginServer: z.string().nullable(),
     hostname: z.string().nullable(),
   }),
-  knock: z.strictObject({
+  knock: z.object({
     do: z.literal('knock'),
-    hub: z.strictObject({ host, port }),
-    node: z.strictObject({ name: z.string(), role: z.enum(ROLES) }),
+    hub: z.object({ host, port }),
+    node: z.object({ name: z.string(), role: z.enum(ROLES) }),
   }),
-  'gateway-ready': z.strictObject({ do: z.literal('gateway-ready'), port }),
-  'hub-ready': z.strictObject({ do: z.literal('hub-ready') }),
-  invite: z.strictObject({
+  'gateway-ready': z.object({ do: z.literal('gateway-ready'), port }),
+  'hub-ready': z.object({ do: z.literal('hub-ready') }),
+  invite: z.object({
     do: z.literal('invite'),
     path,
     role: z.enum(ROLES),
     name: z.string(),
     from: z.enum(['here', 'there']),
   }),
-  token: z.strictObject({ do: z.literal('token'), path }),
-  'worker-ready': z.strictObject({
+  token: z.object({ do: z.literal('token'), path }),
+  'worker-ready': z.object({
     do: z.literal('worker-ready'),
     nodeHost: z.boolean(),
     approval: z.enum(['given', 'needed']),
@@ -84,11 +85,11 @@ const ACTIONS = {
 } satisfies { [K in Action['do']]: z.ZodType<Extract<Action, { do: K }>> };
 
 const id = z.int().min(0);
-const file = z.strictObject({
+const file = z.object({
   original: z.discriminatedUnion('was', [
-    z.strictObject({ was: z.literal('absent') }),
-    z.strictObject({ was: z.literal('link'), target: z.string() }),
-    z.strictObject({ was: z.literal('file'), backup: path, mode, uid: id, gid: id }),
+    z.object({ was: z.literal('absent') }),
+    z.object({ was: z.literal('link'), target: z.string() }),
+    z.object({ was: z.literal('file'), backup: path, mode, uid: id, gid: id }),
   ]),
   missing: z.array(path),
 });
@@ -96,61 +97,64 @@ const file = z.strictObject({
 /** What each kind keeps of how it was before. */
 const BEFORE: { readonly [K in Action['do']]: z.ZodType } = {
   folder: z.discriminatedUnion('was', [
-    z.strictObject({ was: z.literal('absent'), missing: z.array(path) }),
-    z.strictObject({ was: z.literal('folder'), mode, uid: id, gid: id }),
+    z.object({ was: z.literal('absent'), missing: z.array(path) }),
+    z.object({ was: z.literal('folder'), mode, uid: id, gid: id }),
   ]),
   write: file,
   merge: file,
   link: file,
   release: z.unknown(),
-  user: z.strictObject({ existed: z.boolean() }),
-  linger: z.strictObject({ lingered: z.boolean() }),
+  user: z.object({ existed: z.boolean() }),
+  linger: z.object({ lingered: z.boolean() }),
   reload: z.null(),
-  unit: z.strictObject({ enabled: z.string(), active: z.boolean() }),
+  unit: z.object({ enabled: z.string(), active: z.boolean() }),
   run: z.null(),
-  tailscale: z.strictObject({ absent: z.array(path) }),
-  tailnet: z.strictObject({ state: z.string() }),
+  tailscale: z.object({ absent: z.array(path) }),
+  tailnet: z.object({ state: z.string() }),
   knock: z.null(),
   'gateway-ready': z.null(),
   'hub-ready': z.null(),
-  invite: z.strictObject({ existed: z.boolean() }),
-  token: z.strictObject({ existed: z.boolean() }),
+  invite: z.object({ existed: z.boolean() }),
+  token: z.object({ existed: z.boolean() }),
   'worker-ready': z.null(),
 };
 
 const { folder, ...others } = ACTIONS;
 const actionSchema: z.ZodType<Action> = z.discriminatedUnion('do', [folder, ...Object.values(others)]);
 
-const wantedSchema = z.strictObject({
+/** What is said in a record of an earlier version not yet, or of a later one not any more, is by default. */
+const wantedSchema = z.object({
   role: z.enum(ROLES),
-  master: z.strictObject({ host, port }).nullable(),
-  name: z.string().nullable(),
+  master: z.object({ host, port }).nullable(),
   scope,
-  runAs: z.string().nullable(),
-  token: z.enum(['given', 'minted']).nullable(),
-  light: z.boolean(),
-  keepGateway: z.boolean(),
-  exec: z.enum(['full', 'allowlist', 'off']),
-  commands: z.array(z.string()),
-  port,
-  openclawVersion: z.string(),
-  tailscale: z.strictObject({
-    use: z.boolean(),
-    baseUrl: z.string(),
-    version: z.string(),
-    authKeyFile: z.string().nullable(),
-    loginServer: z.string().nullable(),
-  }),
-  foreground: z.boolean(),
+  runAs: z.string().nullable().default(null),
+  token: z.enum(['given', 'minted']).nullable().default(null),
+  name: z.string().nullable().default(DEFAULTS.name),
+  light: z.boolean().default(DEFAULTS.light),
+  keepGateway: z.boolean().default(DEFAULTS.keepGateway),
+  exec: z.enum(['full', 'allowlist', 'off']).nullable().default(DEFAULTS.exec),
+  commands: z.array(z.string()).default([...DEFAULTS.commands]),
+  port: port.default(DEFAULTS.port),
+  openclawVersion: z.string().default(DEFAULTS.openclawVersion),
+  tailscale: z
+    .object({
+      use: z.boolean().default(DEFAULTS.tailscale.use),
+      baseUrl: z.string().default(DEFAULTS.tailscale.baseUrl),
+      version: z.string().default(DEFAULTS.tailscale.version),
+      authKeyFile: z.string().nullable().default(DEFAULTS.tailscale.authKeyFile),
+      loginServer: z.string().nullable().default(DEFAULTS.tailscale.loginServer),
+    })
+    .default(DEFAULTS.tailscale),
 }) satisfies z.ZodType<Wanted>;
 
-export const recordSchema: z.ZodType<DeploymentRecord> = z.strictObject({
+/** Of any version 1: what it has more than we know is passed over, as long as no change of the machine is among it. */
+export const recordSchema: z.ZodType<DeploymentRecord> = z.object({
   version: z.literal(1),
   wanted: wantedSchema,
   state: z.enum(['applying', 'deployed', 'removing']),
   entries: z.array(
     z
-      .strictObject({
+      .object({
         key: z.string(),
         step: z.string(),
         action: actionSchema,
@@ -166,3 +170,13 @@ export const recordSchema: z.ZodType<DeploymentRecord> = z.strictObject({
       }),
   ),
 });
+
+const outlineSchema = z.object({
+  entries: z.array(z.object({ key: z.string(), action: z.object({ do: z.string() }) })),
+});
+
+/** The changes that only a later version knows how to take back, by their keys. */
+export function unknownChanges(record: unknown): string[] {
+  const entries = outlineSchema.safeParse(record).data?.entries ?? [];
+  return entries.filter(({ action }) => !Object.hasOwn(ACTIONS, action.do)).map(({ key }) => key);
+}

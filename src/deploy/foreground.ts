@@ -5,6 +5,7 @@ import { openHome } from '#src/adapters/home.ts';
 import type { HubClient } from '#src/adapters/hub.ts';
 import { findHub } from '#src/adapters/hub.ts';
 import { FederationError } from '#src/core/errors.ts';
+import { hubAddressText } from '#src/core/hub-address.ts';
 import { nodeNameFrom } from '#src/core/node.ts';
 import type { Role } from '#src/core/node.ts';
 import type { Settings } from '#src/core/settings.ts';
@@ -178,7 +179,7 @@ function startWorker(name: string, home: Home, { ends, onFailed, signal }: Runni
 }
 
 function hubText({ record: { address, port } }: HubClient): string {
-  return address.includes(':') ? `[${address}]:${port}` : `${address}:${port}`;
+  return hubAddressText({ host: address, port });
 }
 
 const LOOK_MS = 250;

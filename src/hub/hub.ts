@@ -28,7 +28,7 @@ import { followTailnet } from '#src/hub/tailnet.ts';
 import { createUnresolved } from '#src/hub/unresolved.ts';
 import { createAcceptor } from '#src/link/accept.ts';
 import type { KeyPair } from '#src/link/key.ts';
-import { hostHeader } from '#src/link/knock.ts';
+import { hubAddressText } from '#src/core/hub-address.ts';
 import { LINK_PATH } from '#src/protocol/handshake.ts';
 import { CARRIER_PATH } from '#src/protocol/hub-api.ts';
 
@@ -215,7 +215,7 @@ export async function openHub({
     listeners.push(await listenOnSocket(operator, app.fetch));
     const tcp = await listenOnTcp({ address, port, names, upgrade }, app.fetch);
     listeners.push(tcp);
-    listening = [operator.path, hostHeader({ host: address, port: tcp.port })];
+    listening = [operator.path, hubAddressText({ host: address, port: tcp.port })];
     tailnet = followTailnet({
       tailscale,
       address,

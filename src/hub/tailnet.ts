@@ -6,7 +6,7 @@ import type { Tailnet } from '#src/adapters/tailscale/answers.ts';
 import type { Tailscale } from '#src/adapters/tailscale/tailscale.ts';
 import type { BackOff } from '#src/link/back-off.ts';
 import { retryDelayMs } from '#src/link/back-off.ts';
-import { hostHeader } from '#src/link/knock.ts';
+import { hubAddressText } from '#src/core/hub-address.ts';
 import type { Status } from '#src/protocol/hub-api.ts';
 
 /** The hub on its machine's tailnet addresses, as they come and go. */
@@ -75,7 +75,7 @@ export function followTailnet(options: TailnetOptions): TailnetListeners {
 
   function openDoor(address: string): Door {
     const closing = new AbortController();
-    const where = hostHeader({ host: address, port });
+    const where = hubAddressText({ host: address, port });
     let state: 'opening' | 'open' = 'opening';
     let problem: string | null = null;
 
@@ -114,7 +114,7 @@ export function followTailnet(options: TailnetOptions): TailnetListeners {
   return {
     names: () => namesOf(now),
     listening: () =>
-      [...doors].flatMap(([host, door]) => (door.state() === 'open' ? [hostHeader({ host, port })] : [])),
+      [...doors].flatMap(([host, door]) => (door.state() === 'open' ? [hubAddressText({ host, port })] : [])),
     status() {
       if (tailscale === null) return { state: 'off', addresses: [], dnsName: null, problem: null };
       const { state, addresses, dnsName } = now;

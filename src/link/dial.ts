@@ -9,7 +9,7 @@ import { BACK_OFF, patientDelayMs, retryDelayMs } from '#src/link/back-off.ts';
 import type { Ending } from '#src/link/hold.ts';
 import { holdLink } from '#src/link/hold.ts';
 import type { KeyPair } from '#src/link/key.ts';
-import type { HubAddress } from '#src/link/knock.ts';
+import type { HubAddress } from '#src/core/hub-address.ts';
 import type { Welcome } from '#src/protocol/handshake.ts';
 
 export interface DialOptions {

@@ -3,7 +3,8 @@ import { FederationError } from '#src/core/errors.ts';
 import { Refusal, answerChallenge, refusal } from '#src/link/challenge.ts';
 import type { DialOptions } from '#src/link/dial.ts';
 import { KEEP_ALIVE_MS, watchSilence } from '#src/link/heartbeat.ts';
-import { hostHeader, knock } from '#src/link/knock.ts';
+import { hubAddressText } from '#src/core/hub-address.ts';
+import { knock } from '#src/link/knock.ts';
 import type { Lines } from '#src/link/lines.ts';
 import { lines } from '#src/link/lines.ts';
 import { serverSession } from '#src/link/session.ts';
@@ -70,7 +71,7 @@ async function enter(options: DialOptions, socket: Socket, channel: Lines, attem
     const hubId = await answerChallenge(channel, {
       key: options.key,
       versions: options.versions ?? PROTOCOL_VERSIONS,
-      host: hostHeader(options.hub),
+      host: hubAddressText(options.hub),
       pin: options.pin(),
       facts: options.facts(),
       secret: options.secret(),

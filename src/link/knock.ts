@@ -1,17 +1,9 @@
 import { request } from 'node:http';
 import type { LookupFunction, Socket } from 'node:net';
 import { FederationError } from '#src/core/errors.ts';
+import type { HubAddress } from '#src/core/hub-address.ts';
+import { hubAddressText } from '#src/core/hub-address.ts';
 import { LINK_PATH, UPGRADE_PROTOCOL } from '#src/protocol/handshake.ts';
-
-export interface HubAddress {
-  readonly host: string;
-  readonly port: number;
-}
-
-/** The Host header by which a node reaches its hub. */
-export function hostHeader({ host, port }: HubAddress): string {
-  return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
-}
 
 /** Connects and upgrades; a name is resolved anew each time, by `lookup` or as Node does. Rejects with HUB_UNREACHABLE, or HANDSHAKE_FAILED where something else than a hub answers. */
 export function knock(hub: HubAddress, lookup: LookupFunction | undefined, signal: AbortSignal): Promise<Socket> {
@@ -21,7 +13,7 @@ export function knock(hub: HubAddress, lookup: LookupFunction | undefined, signa
     lookup,
     path: LINK_PATH,
     agent: false,
-    headers: { Host: hostHeader(hub), Connection: 'Upgrade', Upgrade: UPGRADE_PROTOCOL },
+    headers: { Host: hubAddressText(hub), Connection: 'Upgrade', Upgrade: UPGRADE_PROTOCOL },
   });
   const stop = () => knocking.destroy(unreachable(hub, signal.reason));
   signal.addEventListener('abort', stop, { once: true });
@@ -37,7 +29,7 @@ export function knock(hub: HubAddress, lookup: LookupFunction | undefined, signa
     const hint = response.statusCode === 403 ? 'add this name of the hub to hub.names on the master' : undefined;
     const error = new FederationError(
       'HANDSHAKE_FAILED',
-      `${hostHeader(hub)} answered ${response.statusCode}`,
+      `${hubAddressText(hub)} answered ${response.statusCode}`,
       hint === undefined ? {} : { hint },
     );
     knocking.destroy(error);
@@ -53,7 +45,7 @@ export function knock(hub: HubAddress, lookup: LookupFunction | undefined, signa
 }
 
 function unreachable(hub: HubAddress, cause: unknown): FederationError {
-  return new FederationError('HUB_UNREACHABLE', `no hub answers at ${hostHeader(hub)}`, {
+  return new FederationError('HUB_UNREACHABLE', `no hub answers at ${hubAddressText(hub)}`, {
     cause,
     hint: 'check the address, and on the master: manage-federation status',
   });

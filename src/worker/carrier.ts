@@ -3,8 +3,8 @@ import type { IncomingMessage, Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { Log } from '#src/adapters/log.ts';
 import { FederationError } from '#src/core/errors.ts';
-import type { HubAddress } from '#src/link/knock.ts';
-import { hostHeader } from '#src/link/knock.ts';
+import type { HubAddress } from '#src/core/hub-address.ts';
+import { hubAddressText } from '#src/core/hub-address.ts';
 import { asksForWebSocket, carry, turnAway } from '#src/link/carry.ts';
 import { CARRIER_PATH } from '#src/protocol/hub-api.ts';
 import type { HubSession } from '#src/worker/hub-address.ts';
@@ -46,9 +46,10 @@ export async function startCarrier(options: LocalCarrierOptions): Promise<LocalC
       request,
       socket,
       head,
-      url: `ws://${hostHeader({ host: now.address, port: hub.port })}${CARRIER_PATH}`,
-      headers: { host: hostHeader(hub), authorization: `Bearer ${now.credential}` },
-      onUnreachable: (problem) => log.warn('the hub does not carry the node host', { hub: hostHeader(hub), problem }),
+      url: `ws://${hubAddressText({ host: now.address, port: hub.port })}${CARRIER_PATH}`,
+      headers: { host: hubAddressText(hub), authorization: `Bearer ${now.credential}` },
+      onUnreachable: (problem) =>
+        log.warn('the hub does not carry the node host', { hub: hubAddressText(hub), problem }),
       onEnd: () => open.delete(end),
     });
     open.add(end);

@@ -2,8 +2,8 @@ import { once } from 'node:events';
 import type { ClientRequest, IncomingMessage } from 'node:http';
 import { request } from 'node:http';
 import { FederationError } from '#src/core/errors.ts';
-import type { HubAddress } from '#src/link/knock.ts';
-import { hostHeader } from '#src/link/knock.ts';
+import type { HubAddress } from '#src/core/hub-address.ts';
+import { hubAddressText } from '#src/core/hub-address.ts';
 import { errorSchema, ownNodeHostSchema, setupCodeSchema } from '#src/protocol/hub-api.ts';
 import type { HubSession } from '#src/worker/hub-address.ts';
 import type { NodeHostDesk } from '#src/worker/node-host.ts';
@@ -30,7 +30,7 @@ export function hubClient(hub: HubAddress, session: () => HubSession | null, sig
 
   async function send(path: string, { address, credential }: HubSession, body: object | undefined) {
     const headers = {
-      host: hostHeader(hub),
+      host: hubAddressText(hub),
       authorization: `Bearer ${credential}`,
       ...(body === undefined ? {} : { 'content-type': 'application/json' }),
     };

@@ -27,9 +27,9 @@ import { createWorkerApi } from '#src/worker/api.ts';
 import { startCarrier } from '#src/worker/carrier.ts';
 import type { Executor } from '#src/worker/exec.ts';
 import { createExecutor } from '#src/worker/exec.ts';
-import type { HubAddress } from '#src/link/knock.ts';
+import type { HubAddress } from '#src/core/hub-address.ts';
 import type { HubSession } from '#src/worker/hub-address.ts';
-import { parseHubAddress } from '#src/worker/hub-address.ts';
+import { hubOf } from '#src/worker/hub-address.ts';
 import { hubClient } from '#src/worker/hub-client.ts';
 import { openMembershipMemory } from '#src/worker/membership.ts';
 import { startNodeHost } from '#src/worker/node-host.ts';
@@ -62,7 +62,7 @@ export async function startWorker(home: Home, settings: Settings, log: Log): Pro
   async function compose(): Promise<Worker> {
     const { signal } = stopping;
     const { worker, nodeHost } = settings;
-    const hub = parseHubAddress(worker.hub);
+    const hub = hubOf(worker.hub);
     const name = settings.name === undefined ? nodeNameFrom(hostname()) : checkNodeName(settings.name);
     // Two daemons would take each other's processes for orphans.
     cleanups.push(await lockHome(home, 'worker'));

@@ -638,3 +638,19 @@ it('takes facts that others change as they are', () => {
   const facts = changed(healthyWorker(), { machine: { hostname: 'pi' } });
   expect(deploymentOf(facts).hubAddresses).toEqual(['100.64.0.1']);
 });
+
+it.each(['vps:19000', 'VPS:19000', 'vps.tail.example.:19000'])('knows the tailnet’s machine behind %s', (hub) => {
+  const facts = healthyWorker(workerSettings(`worker:\n  hub: ${hub}\n`));
+  expect(deploymentOf(facts).hubAddresses).toEqual(['100.64.0.1']);
+  const offline = { online: [['vps.tail.example', false]] } as const;
+  const answers = { tailnet: offline, hub: { state: 'unreachable', problem: 'nothing answers there' } } as const;
+  expect(findingText(found(facts, answers).find(({ check }) => check === 'hub')!)).toContain(
+    'the tailnet does not see',
+  );
+});
+
+it('knows no address of a name that two machines of the tailnet have', () => {
+  const peers = ['vps.tail.example', 'vps.other.example'].map((dnsName) => ({ dnsName, addresses: ['100.64.0.1'] }));
+  const settings = workerSettings('worker:\n  hub: vps:19000\n');
+  expect(deploymentOf(healthyWorker({ ...settings, tailscale: { peers } })).hubAddresses).toEqual([]);
+});

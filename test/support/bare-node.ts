@@ -2,7 +2,7 @@ import type { IncomingHttpHeaders, ServerHttp2Stream } from 'node:http2';
 import { parseJoinToken } from '#src/core/join-token.ts';
 import type { NodeFacts } from '#src/core/node.ts';
 import type { KeyPair } from '#src/link/key.ts';
-import type { HubAddress } from '#src/link/knock.ts';
+import type { HubAddress } from '#src/core/hub-address.ts';
 import type { Welcome } from '#src/protocol/handshake.ts';
 import { eventually } from './eventually.ts';
 import type { TestNode } from './link.ts';

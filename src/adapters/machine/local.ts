@@ -2,6 +2,7 @@ import { once } from 'node:events';
 import { connect } from 'node:net';
 import { userInfo } from 'node:os';
 import { FederationError } from '#src/core/errors.ts';
+import { hubAddressText } from '#src/core/hub-address.ts';
 import type { Machine } from '#src/adapters/machine/machine.ts';
 import type { AskPassword } from '#src/adapters/machine/runner.ts';
 import { runner } from '#src/adapters/machine/runner.ts';
@@ -19,15 +20,15 @@ export function thisMachine({ askPassword }: { readonly askPassword?: AskPasswor
       check: () => undefined,
       askPassword,
     }),
-    async connect({ host, port }, signal) {
-      const socket = connect({ host, port });
+    async connect(to, signal) {
+      const socket = connect({ ...to });
       try {
         await once(socket, 'connect', { signal });
         return socket;
       } catch (cause) {
         socket.destroy();
         signal.throwIfAborted();
-        throw new FederationError('HUB_UNREACHABLE', `nothing answers at ${host}:${port}`, {
+        throw new FederationError('HUB_UNREACHABLE', `nothing answers at ${hubAddressText(to)}`, {
           hint: 'check the name and the port, and that the hub runs: manage-federation status',
           cause,
         });

@@ -1,4 +1,5 @@
 import type { Duplex, Readable } from 'node:stream';
+import type { HubAddress } from '#src/core/hub-address.ts';
 
 /** A person of a machine, as its user database has them. */
 export interface Person {
@@ -37,6 +38,6 @@ export interface Machine {
    */
   run(command: Command): Promise<Ran>;
   /** A TCP connection from there. Throws HUB_UNREACHABLE. */
-  connect(to: { readonly host: string; readonly port: number }, signal: AbortSignal): Promise<Duplex>;
+  connect(to: HubAddress, signal: AbortSignal): Promise<Duplex>;
   close(): Promise<void>;
 }

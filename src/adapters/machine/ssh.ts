@@ -5,6 +5,8 @@ import { join } from 'node:path';
 import { Duplex } from 'node:stream';
 import { execa } from 'execa';
 import { FederationError } from '#src/core/errors.ts';
+import type { HubAddress } from '#src/core/hub-address.ts';
+import { hubAddressText } from '#src/core/hub-address.ts';
 import { shellWord } from '#src/core/shell-word.ts';
 import type { Login } from '#src/adapters/machine/become.ts';
 import type { Machine } from '#src/adapters/machine/machine.ts';
@@ -68,7 +70,8 @@ export async function sshMachine(target: string, options: SshOptions): Promise<M
     return {
       name: target,
       run: runner({ name: target, login, argv: over(later), mark, check: checkSsh(target), askPassword }),
-      connect: async (to, connecting) => through(['ssh', ...later, '-W', address(to), '--', target], to, connecting),
+      connect: async (to, connecting) =>
+        through(['ssh', ...later, '-W', hubAddressText(to), '--', target], to, connecting),
       close,
     };
   } catch (error) {
@@ -102,12 +105,8 @@ async function findLogin(argv: readonly string[], { target, mark, terminal, sign
   });
 }
 
-function address({ host, port }: { readonly host: string; readonly port: number }): string {
-  return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
-}
-
 /** A connection from there, as the standard streams of an ssh. That it can't be made is known when it is read. */
-function through(argv: readonly string[], to: Parameters<typeof address>[0], signal: AbortSignal): Duplex {
+function through(argv: readonly string[], to: HubAddress, signal: AbortSignal): Duplex {
   const [program = '', ...words] = argv;
   const child = execa(program, words, { buffer: { stdout: false }, reject: false, stdin: 'pipe', detached: true });
   const stream = new Duplex({
@@ -135,8 +134,8 @@ function through(argv: readonly string[], to: Parameters<typeof address>[0], sig
   return stream;
 }
 
-function unanswered(to: Parameters<typeof address>[0], said: string): FederationError {
-  return new FederationError('HUB_UNREACHABLE', `nothing answers at ${address(to)}, seen from there`, {
+function unanswered(to: HubAddress, said: string): FederationError {
+  return new FederationError('HUB_UNREACHABLE', `nothing answers at ${hubAddressText(to)}, seen from there`, {
     hint: 'check the name and the port, and that the hub runs: manage-federation status',
     cause: new Error(said),
   });

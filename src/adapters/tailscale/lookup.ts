@@ -4,7 +4,7 @@ import type { LookupFunction } from 'node:net';
 import { isIPv6 } from 'node:net';
 import { setTimeout as pause } from 'node:timers/promises';
 import { callbackify } from 'node:util';
-import type { TailnetPeer } from '#src/adapters/tailscale/answers.ts';
+import { peerNamed } from '#src/core/peer.ts';
 import type { Tailscale } from '#src/adapters/tailscale/tailscale.ts';
 
 export interface TailnetLookupOptions {
@@ -42,7 +42,8 @@ export function tailnetLookup({ tailscale, system = systemLookup }: TailnetLooku
     const failed = new Promise<void>((settle) => void known.catch(() => settle()));
     await Promise.race([failed, pause(PATIENCE_MS, undefined, { signal, ref: false })]);
     const wanted = family === 4 || family === 'IPv4' ? 4 : family === 6 || family === 'IPv6' ? 6 : 0;
-    const found = peerNamed(host, await tailscale.peers(signal))
+    const peer = peerNamed(await tailscale.peers(signal), host);
+    const found = (peer?.addresses ?? [])
       .map((address) => ({ address, family: isIPv6(address) ? 6 : 4 }))
       .filter((address) => wanted === 0 || address.family === wanted);
     if (found.length === 0) throw new Error(`no machine of the tailnet is named ${host}`);
@@ -57,14 +58,4 @@ export function tailnetLookup({ tailscale, system = systemLookup }: TailnetLooku
       else callback(null, found[0]!.address, found[0]!.family);
     });
   };
-}
-
-/** Addresses of the one machine with this full name, or with this first label; of two, it would be a guess. */
-function peerNamed(host: string, peers: readonly TailnetPeer[]): readonly string[] {
-  const wanted = host.toLowerCase().replace(/\.$/, '');
-  const named = peers.filter(({ dnsName }) => {
-    const full = dnsName?.toLowerCase();
-    return full === wanted || full?.split('.')[0] === wanted;
-  });
-  return named.length === 1 ? named[0]!.addresses : [];
 }

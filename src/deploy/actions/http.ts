@@ -3,8 +3,8 @@ import type { IncomingMessage } from 'node:http';
 import { request } from 'node:http';
 import type { Machine } from '#src/adapters/machine/machine.ts';
 import { FederationError } from '#src/core/errors.ts';
-import { hostHeader } from '#src/link/knock.ts';
-import type { HubAddress } from '#src/link/knock.ts';
+import { hubAddressText } from '#src/core/hub-address.ts';
+import type { HubAddress } from '#src/core/hub-address.ts';
 
 export interface Answered {
   readonly status: number;
@@ -26,7 +26,7 @@ export async function askFrom(machine: Machine, to: HubAddress, path: string, si
       const asking = request({
         createConnection: () => stream,
         path,
-        headers: { host: hostHeader(to) },
+        headers: { host: hubAddressText(to) },
         signal: inTime,
       });
       asking.end();
@@ -58,14 +58,14 @@ function isParseError(error: unknown): boolean {
 }
 
 function notHttp(to: HubAddress, cause?: unknown): FederationError {
-  return new FederationError('NOT_A_HUB', `what answers at ${hostHeader(to)} is no hub`, {
+  return new FederationError('NOT_A_HUB', `what answers at ${hubAddressText(to)} is no hub`, {
     hint: 'name the master and the port of its hub (19000 where nobody chose another)',
     cause,
   });
 }
 
 function silent(machine: Machine, to: HubAddress, cause: unknown): FederationError {
-  return new FederationError('HUB_UNREACHABLE', `nothing answers at ${hostHeader(to)}, seen from ${machine.name}`, {
+  return new FederationError('HUB_UNREACHABLE', `nothing answers at ${hubAddressText(to)}, seen from ${machine.name}`, {
     hint: 'see that the master is up (manage-federation status there) and that both are in the same network',
     cause,
   });

@@ -8,8 +8,8 @@ import type { ActionOf } from '#src/deploy/action.ts';
 import type { ActionKind } from '#src/deploy/actions/kind.ts';
 import { askFrom } from '#src/deploy/actions/http.ts';
 import { jsonAs } from '#src/deploy/actions/json.ts';
-import { hostHeader } from '#src/link/knock.ts';
-import type { HubAddress } from '#src/link/knock.ts';
+import { hubAddressText } from '#src/core/hub-address.ts';
+import type { HubAddress } from '#src/core/hub-address.ts';
 import type { Health, JoinTokenView } from '#src/protocol/hub-api.ts';
 import { errorSchema, healthSchema, joinTokenSchema } from '#src/protocol/hub-api.ts';
 import { PROTOCOL_VERSIONS } from '#src/protocol/version.ts';
@@ -22,7 +22,7 @@ export interface HubFound {
 
 export const knock: ActionKind<'knock'> = {
   key: () => null,
-  describe: ({ hub }) => `look whether the hub at ${hostHeader(hub)} answers`,
+  describe: ({ hub }) => `look whether the hub at ${hubAddressText(hub)} answers`,
   before: () => Promise.resolve(null),
   async apply({ hub, node }, { machine, joinToken, signal }) {
     const given = await joinToken();
@@ -79,9 +79,13 @@ export async function knockAtHub(
   checkVersions(hub, health);
   if (secret === null) return { health, token: null };
   if (secret.hubId !== health.hubId) {
-    throw new FederationError('HUB_KEY_MISMATCH', `the join token is of another hub than that at ${hostHeader(hub)}`, {
-      hint: 'check the master’s name, or make a token there: manage-federation token create',
-    });
+    throw new FederationError(
+      'HUB_KEY_MISMATCH',
+      `the join token is of another hub than that at ${hubAddressText(hub)}`,
+      {
+        hint: 'check the master’s name, or make a token there: manage-federation token create',
+      },
+    );
   }
   const hash = createHash('sha256').update(secret.secret).digest('hex');
   const { status, text } = await askFrom(machine, hub, `/api/v1/join-tokens/${hash}`, signal);
@@ -94,9 +98,13 @@ async function askHealth(machine: Machine, hub: HubAddress, signal: AbortSignal)
   const { status, text } = await askFrom(machine, hub, '/health', signal);
   if (status === 200) return read(hub, healthSchema, text);
   const hint = status === 403 ? `on the master, add ${hub.host} to hub.names in the hub’s settings` : WHICH;
-  throw new FederationError('NOT_A_HUB', `what answers at ${hostHeader(hub)} does not answer as a hub (${status})`, {
-    hint,
-  });
+  throw new FederationError(
+    'NOT_A_HUB',
+    `what answers at ${hubAddressText(hub)} does not answer as a hub (${status})`,
+    {
+      hint,
+    },
+  );
 }
 
 const WHICH = 'name the master and the port of its hub (19000 where nobody chose another)';
@@ -104,13 +112,17 @@ const WHICH = 'name the master and the port of its hub (19000 where nobody chose
 function read<T>(hub: HubAddress, schema: z.ZodType<T>, text: string): T {
   const found = jsonAs(schema, text);
   if (found !== null) return found;
-  throw new FederationError('NOT_A_HUB', `what answers at ${hostHeader(hub)} is no hub`, { hint: WHICH });
+  throw new FederationError('NOT_A_HUB', `what answers at ${hubAddressText(hub)} is no hub`, { hint: WHICH });
 }
 
 function checkVersions(hub: HubAddress, { version, protocol: { min, max } }: Health): void {
   if (PROTOCOL_VERSIONS.some((ours) => ours >= min && ours <= max)) return;
   const behind = max < Math.min(...PROTOCOL_VERSIONS) ? 'on the master' : 'here';
-  throw new FederationError('VERSION_UNSUPPORTED', `the hub at ${hostHeader(hub)} (${version}) speaks other versions`, {
-    hint: `upgrade openclaw-federation ${behind}`,
-  });
+  throw new FederationError(
+    'VERSION_UNSUPPORTED',
+    `the hub at ${hubAddressText(hub)} (${version}) speaks other versions`,
+    {
+      hint: `upgrade openclaw-federation ${behind}`,
+    },
+  );
 }

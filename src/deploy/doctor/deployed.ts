@@ -1,12 +1,13 @@
 import { join } from 'node:path/posix';
+import type { HubAddress } from '#src/core/hub-address.ts';
+import { parseHubAddress } from '#src/core/hub-address.ts';
+import { peerNamed } from '#src/core/peer.ts';
 import type { UnitName } from '#src/deploy/action.ts';
 import type { SettingsReading } from '#src/deploy/doctor/settings.ts';
 import { readSettings } from '#src/deploy/doctor/settings.ts';
 import type { Facts } from '#src/deploy/facts.ts';
 import { hubOf } from '#src/deploy/plan/worker.ts';
 import type { Wanted } from '#src/deploy/wanted.ts';
-import { parseHubText } from '#src/deploy/doctor/hub-text.ts';
-import type { HubAddress } from '#src/link/knock.ts';
 
 export interface HomeOf {
   readonly path: string;
@@ -39,10 +40,7 @@ export function deployedOn(facts: Facts): Deployed | null {
   const isMaster = wanted.role === 'master';
   const worker = homeOf(facts, place.workerHome, person.name);
   const master = isMaster ? homeOf(facts, place.hubHome, place.hubUser ?? person.name) : null;
-  const hub = parseHubText(worker.settings.settings?.worker.hub) ?? hubOf(facts, wanted);
-  const peer = facts.tailscale.peers.find(
-    ({ dnsName }) => dnsName === hub.host || dnsName.split('.', 1)[0] === hub.host,
-  );
+  const hub = parseHubAddress(worker.settings.settings?.worker.hub ?? '') ?? hubOf(facts, wanted);
   return {
     wanted,
     isMaster,
@@ -50,7 +48,7 @@ export function deployedOn(facts: Facts): Deployed | null {
     master,
     homes: master === null ? [worker] : [master, worker],
     hub,
-    hubAddresses: peer?.addresses ?? [],
+    hubAddresses: peerNamed(facts.tailscale.peers, hub.host)?.addresses ?? [],
     units: unitsOf(facts),
   };
 }

@@ -2,7 +2,7 @@ import type { UnitName } from '#src/deploy/action.ts';
 import type { Facts } from '#src/deploy/facts.ts';
 import type { Scope } from '#src/deploy/place.ts';
 import type { Wanted } from '#src/deploy/wanted.ts';
-import { hostHeader } from '#src/link/knock.ts';
+import { hubAddressText } from '#src/core/hub-address.ts';
 import { shellWord } from '#src/core/shell-word.ts';
 
 /** A command as the person types it where it takes root. */
@@ -30,7 +30,7 @@ export function journal(facts: Facts, { name, scope }: UnitName): string {
 /** The command that deploys this machine as it was deployed. */
 export function deployAgain(facts: Facts, { role, master }: Wanted): string {
   const command = `deploy-federation ${role}`;
-  const full = master === null ? command : `${command} ${hostHeader(master)}`;
+  const full = master === null ? command : `${command} ${hubAddressText(master)}`;
   return facts.place.scope === 'system' ? asRoot(facts, full) : full;
 }
 

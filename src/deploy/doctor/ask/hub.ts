@@ -6,8 +6,8 @@ import type { Machine } from '#src/adapters/machine/machine.ts';
 import { FederationError } from '#src/core/errors.ts';
 import { jsonIn } from '#src/deploy/doctor/ask/json.ts';
 import { look } from '#src/deploy/doctor/ask/look.ts';
-import type { HubAddress } from '#src/link/knock.ts';
-import { hostHeader } from '#src/link/knock.ts';
+import type { HubAddress } from '#src/core/hub-address.ts';
+import { hubAddressText } from '#src/core/hub-address.ts';
 
 export type HubAnswer =
   | { readonly state: 'unreachable'; readonly problem: string }
@@ -107,7 +107,7 @@ function get(stream: Duplex, hub: HubAddress, signal: AbortSignal) {
   const { promise, resolve, reject } = Promise.withResolvers<{ status: number; date: number; text: string }>();
   const asking = request({
     path: '/health',
-    headers: { host: hostHeader(hub), connection: 'close' },
+    headers: { host: hubAddressText(hub), connection: 'close' },
     createConnection: () => stream,
     signal,
   });

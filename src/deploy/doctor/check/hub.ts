@@ -1,4 +1,5 @@
 import { join } from 'node:path/posix';
+import { peerNamed } from '#src/core/peer.ts';
 import { fingerprint } from '#src/core/node.ts';
 import type { Answers } from '#src/deploy/doctor/answers.ts';
 import type { HubAnswer } from '#src/deploy/doctor/ask/hub.ts';
@@ -6,7 +7,7 @@ import type { Deployed } from '#src/deploy/doctor/deployed.ts';
 import type { MachineFinding } from '#src/deploy/doctor/finding.ts';
 import { deployAgain, spanText, asRoot, systemctl } from '#src/deploy/doctor/words.ts';
 import type { Facts } from '#src/deploy/facts.ts';
-import { hostHeader } from '#src/link/knock.ts';
+import { hubAddressText } from '#src/core/hub-address.ts';
 import { shellWord } from '#src/core/shell-word.ts';
 
 type Reached = Extract<HubAnswer, { readonly state: 'answers' }>;
@@ -18,7 +19,7 @@ export function checkHub(
   { hub, tailnet }: Pick<Answers, 'hub' | 'tailnet'>,
 ): MachineFinding {
   const { isMaster } = deployed;
-  const where = hostHeader(deployed.hub);
+  const where = hubAddressText(deployed.hub);
   const check = 'hub';
   const why = isMaster ? 'without the hub no command reaches any node' : 'nothing can be run here from the master';
   if (hub.state === 'answers') return pinFinding(facts, deployed, hub);
@@ -28,7 +29,8 @@ export function checkHub(
       : deployAgain(facts, deployed.wanted);
     return { check, state: 'fail', found: `at ${where}: ${hub.problem}`, why, mend };
   }
-  const isGone = tailnet?.online.get(deployed.hub.host) === false;
+  const peer = peerNamed(facts.tailscale.peers, deployed.hub.host);
+  const isGone = tailnet?.online.get(peer?.dnsName ?? deployed.hub.host) === false;
   return {
     check,
     state: 'fail',
@@ -45,7 +47,7 @@ export function checkHub(
 function pinFinding({ place, files }: Facts, { hub }: Deployed, { hubId, version }: Reached): MachineFinding {
   const path = join(place.workerHome, 'hub');
   const pinned = files.get(path)?.text.trim() ?? '';
-  const where = hostHeader(hub);
+  const where = hubAddressText(hub);
   if (hubId === null || pinned === '' || pinned === hubId) {
     return { check: 'hub', state: 'ok', found: `version ${version} at ${where}` };
   }

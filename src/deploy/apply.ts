@@ -74,7 +74,9 @@ interface Log {
 async function openLog(context: Context, wanted: Wanted): Promise<Log> {
   const found = await readRecord(context);
   let record: DeploymentRecord = found ?? { version: 1, wanted, state: 'applying', entries: [] };
-  const isAsWanted = isDeepStrictEqual(found?.wanted, wanted);
+  // Where a join token came from counts until it has let the node in.
+  const settled: Wanted = { ...wanted, token: null };
+  const isAsWanted = isDeepStrictEqual(found?.wanted, settled);
 
   async function keep(change: Partial<DeploymentRecord>): Promise<void> {
     const next = { ...record, wanted, ...change };
@@ -101,7 +103,11 @@ async function openLog(context: Context, wanted: Wanted): Promise<Log> {
     async finish() {
       if (record.state === 'deployed' && isAsWanted) return;
       const entries = record.entries.length === 0 ? [await ownEntry(context)] : record.entries;
-      await keep({ state: 'deployed', entries: entries.map((entry) => ({ ...entry, state: 'done' })) });
+      await keep({
+        wanted: settled,
+        state: 'deployed',
+        entries: entries.map((entry) => ({ ...entry, state: 'done' })),
+      });
     },
   };
 }

@@ -17,7 +17,7 @@ import { execMode } from '#src/deploy/wanted.ts';
 /**
  * What has to be done so that the machine becomes what is wanted; a step without actions is already so. Throws what
  * can be known to be wrong before anything is changed: MACHINE_UNSUPPORTED, ROLE_DIFFERS, OPENCLAW_UNSUPPORTED,
- * PORT_IN_USE, SETTINGS_INVALID, TAILNET_DOWN, DISK_FULL.
+ * PORT_IN_USE, SETTINGS_INVALID, HOME_UNUSABLE, TAILNET_DOWN, DISK_FULL.
  */
 export function planDeployment(facts: Facts, wanted: Wanted, given: Given): Plan {
   checkMachine(facts, wanted);
@@ -97,7 +97,13 @@ function checkPerson({ record, person }: Facts): void {
 }
 
 /** Two daemons can't have one home; what runs there may be root's deployment, or started by hand. */
-function checkHome({ record, worker, place }: Facts): void {
+function checkHome({ record, worker, place, folders, person }: Facts): void {
+  const home = folders.get(place.workerHome) ?? null;
+  if (home !== null && home.owner !== person.name) {
+    throw new FederationError('HOME_UNUSABLE', `${place.workerHome} belongs to ${home.owner}, not to ${person.name}`, {
+      hint: 'see what it is, and move it away',
+    });
+  }
   if (record !== null || worker === null) return;
   throw new FederationError('ALREADY_RUNNING', `a worker daemon runs with ${place.workerHome} already`, {
     hint: 'stop it; where root deployed it: sudo deploy-federation uninstall',

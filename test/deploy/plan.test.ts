@@ -12,6 +12,7 @@ const GIVEN: Given = {
   secret: 'ab'.repeat(32),
 };
 
+const WORKER_HOME = '/home/sam/.openclaw-worker';
 const MASTER = wantedOf({ role: 'master', master: null, token: null });
 
 describe('a plan', () => {
@@ -230,6 +231,20 @@ describe('a plan refuses', () => {
         gateway: { settings: { text: '{"gateway":{"auth":{"mode":"password"}}}', mode: 0o600, owner: 'sam' } },
       }),
       MASTER,
+    ],
+    [
+      'settings that no worker would start with',
+      'SETTINGS_INVALID',
+      bareMachine({
+        files: new Map([[`${WORKER_HOME}/settings.yaml`, { text: 'worker: 5', mode: 0o600, owner: 'sam' }]]),
+      }),
+      wantedOf({ light: true }),
+    ],
+    [
+      'a home of somebody else',
+      'HOME_UNUSABLE',
+      bareMachine({ folders: new Map([[WORKER_HOME, { mode: 0o700, owner: 'kim' }]]) }),
+      wantedOf({ light: true }),
     ],
     [
       'a tailnet that only root can join',

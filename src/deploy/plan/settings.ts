@@ -2,6 +2,7 @@ import { join } from 'node:path/posix';
 import { isMap, parseDocument } from 'yaml';
 import type { Action, Owner } from '#src/deploy/action.ts';
 import { FederationError } from '#src/core/errors.ts';
+import { readSettings } from '#src/deploy/doctor/settings.ts';
 import type { Facts } from '#src/deploy/facts.ts';
 
 /** A settings file that says these things, by dotted path; what else a person wrote into it stays, comments too. */
@@ -19,12 +20,21 @@ export function settingsFile(
 function withValues(path: string, text: string, values: Readonly<Record<string, unknown>>): string {
   const document = parseDocument(text, { strict: true });
   if (document.errors.length > 0 || (document.contents !== null && !isMap(document.contents))) {
-    throw new FederationError('SETTINGS_INVALID', `${path} is no YAML map`, { hint: `mend ${path}, or move it away` });
+    throw invalid(path, 'it is no YAML map');
   }
+  // The daemon would not start with them.
+  const { problems } = readSettings(text);
+  if (problems.length > 0) throw invalid(path, problems.join('; '));
   for (const [dotted, value] of Object.entries(values)) {
     const keys = dotted.split('.');
     if (value !== null) document.setIn(keys, document.createNode(value));
     else if (document.hasIn(keys)) document.deleteIn(keys);
   }
   return document.toString({ lineWidth: 0 });
+}
+
+function invalid(path: string, problem: string): FederationError {
+  return new FederationError('SETTINGS_INVALID', `the settings in ${path} can’t be used: ${problem}`, {
+    hint: `mend ${path}, or move it away`,
+  });
 }

@@ -17,7 +17,7 @@ export interface HubApi {
   /** One question, one JSON answer. The hub's word is believed: it is the same package. */
   ask<T>(method: Method, path: string, body?: object): Promise<T>;
   /** The response as it streams in; its status has been looked at. */
-  open(method: Method, path: string, body: object, signal: AbortSignal): Promise<IncomingMessage>;
+  open(method: Method, path: string, body: object | undefined, signal: AbortSignal): Promise<IncomingMessage>;
   /** Sends `input` as a body, however long it takes to come. */
   send(path: string, input: NodeJS.ReadableStream, signal: AbortSignal): Promise<void>;
 }

@@ -56,7 +56,11 @@ export const FEDERATION: readonly Kept[] = [
   {
     row: 'F-19',
     promise: 'auto-register --watch approves newcomers',
-    proof: { open: 'approval', decision: 'by a policy that says whom; without one nobody is let in' },
+    proof: {
+      test: 'test/e2e/auto-register.test.ts',
+      name: 'lets a machine in by itself by a rule, and by one for everybody only where that is said in full',
+      decision: 'by a policy that says whom; without one nobody is let in',
+    },
   },
   {
     row: 'F-20',
@@ -90,7 +94,11 @@ export const FEDERATION: readonly Kept[] = [
   {
     row: 'F-27',
     promise: 'many machines in one go',
-    proof: { open: 'approval', decision: 'by a token of many uses today; by a policy that approves them then' },
+    proof: {
+      test: 'test/cli/auto-register.test.ts',
+      name: 'whoever waits already and whoever comes later is let in',
+      decision: 'by a policy that approves them, or by a token of many uses',
+    },
   },
   {
     row: 'F-28',

@@ -14,7 +14,12 @@ import { processesOf } from './processes.ts';
 export const BIN =
   process.env['OPENCLAW_FEDERATION_BIN'] ?? fileURLToPath(new URL('../../bin', import.meta.url)).replace(/\/$/, '');
 
-export type CommandName = 'deploy-federation' | 'manage-federation' | 'federation-hub' | 'federation-worker';
+export type CommandName =
+  | 'deploy-federation'
+  | 'manage-federation'
+  | 'auto-register'
+  | 'federation-hub'
+  | 'federation-worker';
 
 export interface Finished {
   /** Null where a signal ended it. */

@@ -6,7 +6,9 @@ import { expect, it } from 'vitest';
 
 const ROOT = resolve(import.meta.dirname, '../..');
 const README = await readFile(join(ROOT, 'README.md'), 'utf8');
-const EXAMPLES = [...README.matchAll(/^ {4}(?:.*\| )?((?:deploy|manage)-federation|federation-(?:hub|worker))(.*)$/gm)];
+const EXAMPLES = [
+  ...README.matchAll(/^ {4}(?:.*\| )?((?:deploy|manage)-federation|auto-register|federation-(?:hub|worker))(.*)$/gm),
+];
 
 const run = promisify(execFile);
 const helpOf = async (command: string, words: readonly string[]): Promise<string> =>
@@ -14,7 +16,7 @@ const helpOf = async (command: string, words: readonly string[]): Promise<string
 
 it('the README has examples of every command that a person types', () => {
   expect(new Set(EXAMPLES.map(([, command]) => command))).toEqual(
-    new Set(['deploy-federation', 'manage-federation', 'federation-worker']),
+    new Set(['deploy-federation', 'manage-federation', 'auto-register', 'federation-worker']),
   );
 });
 
@@ -22,7 +24,7 @@ it.each(EXAMPLES.map(([line, command, rest]) => ({ line: line.trim(), command: c
   'the README’s example is one that the command takes: $line',
   async ({ command, rest }) => {
     const [own = ''] = rest.split(/ -- | "| > /);
-    const [first = '', second = ''] = own.replace(/--\S+ \S+/g, '').match(/[a-z]\S*/g) ?? [];
+    const [first = '', second = ''] = own.replace(/--\S+ \S+/g, '').match(/(?<=^|\s)[a-z]\S*/g) ?? [];
     const top = await helpOf(command, []);
     expect(['', ...commandsIn(top)]).toContain(first);
     const below = await helpOf(command, [first]);

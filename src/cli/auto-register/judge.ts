@@ -1,0 +1,35 @@
+import type { HubApi } from '#src/adapters/hub.ts';
+import { FederationError } from '#src/core/errors.ts';
+import type { Judgement, PairingRequestView } from '#src/protocol/hub-api.ts';
+
+export interface JudgeOptions {
+  readonly dryRun: boolean;
+  readonly approveEverything: boolean;
+}
+
+export interface Judged extends Judgement {
+  readonly id: string;
+  readonly name: string;
+  readonly fingerprint: string;
+}
+
+/** Those that the rules can do something about: a rejected node stays out until a person lets it in. */
+export async function waitingRequests(hub: HubApi): Promise<PairingRequestView[]> {
+  const requests = await hub.ask<PairingRequestView[]>('GET', '/pairing-requests');
+  return requests.filter(({ rejected }) => !rejected);
+}
+
+/** What the hub made of a request; null where it waits no longer. */
+export async function judgeOne(
+  hub: HubApi,
+  { id, name, fingerprint }: PairingRequestView,
+  options: JudgeOptions,
+): Promise<Judged | null> {
+  try {
+    const judgement = await hub.ask<Judgement>('POST', `/pairing-requests/${id}/judge`, options);
+    return { id, name, fingerprint, ...judgement };
+  } catch (error) {
+    if (error instanceof FederationError && error.code === 'REQUEST_NOT_FOUND') return null;
+    throw error;
+  }
+}

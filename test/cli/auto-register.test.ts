@@ -1,0 +1,128 @@
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { afterEach, beforeEach, expect, onTestFinished, test } from 'vitest';
+import { findHub } from '#src/adapters/hub.ts';
+import { eventsIn } from '#src/cli/auto-register/events.ts';
+import type { Judged, JudgeOptions } from '#src/cli/auto-register/judge.ts';
+import { decisionText } from '#src/cli/auto-register/report.ts';
+import { watchRequests } from '#src/cli/auto-register/watch.ts';
+import type { PolicyStatus, Status } from '#src/protocol/hub-api.ts';
+import { eventually } from '../support/eventually.ts';
+import type { Federation } from '../support/federation.ts';
+import { startFederation } from '../support/federation.ts';
+
+const EVERYBODY = 'rules: [{ name: all, when: { address: 127.0.0.0/8 }, then: approve }]\n';
+
+let federation: Federation;
+
+beforeEach(async () => {
+  federation = await startFederation();
+});
+afterEach(() => federation[Symbol.asyncDispose]());
+
+async function usePolicy(text: string, state: PolicyStatus['state']): Promise<void> {
+  await writeFile(join(federation.home('master'), 'approval-policy.yaml'), text);
+  await eventually(`the rules are ${state}`, async () => {
+    return (await federation.get<Status>('/status')).policy.state === state;
+  });
+}
+
+async function asks(...names: readonly string[]): Promise<void> {
+  for (const name of names) await federation.start(name, { token: null });
+  await eventually('all wait', async () => (await federation.pending()).length >= names.length);
+}
+
+/** A watch that takes rules for good that approve everybody, since here everybody comes from loopback. */
+function watching(options: Partial<JudgeOptions> = {}) {
+  const stopping = new AbortController();
+  const decided: Judged[] = [];
+  const told: string[] = [];
+  const ended = watchRequests({
+    connect: () => findHub(federation.home('master')),
+    options: { dryRun: false, approveEverything: true, ...options },
+    report: {
+      connected: () => void told.push('connected'),
+      away: () => void told.push('away'),
+      policy: ({ state }) => void told.push(state),
+      decided: (judged) => void decided.push(judged),
+      failed: (name) => void told.push(`failed ${name}`),
+    },
+    signal: stopping.signal,
+  });
+  const stop = async (): Promise<void> => {
+    stopping.abort();
+    await ended;
+  };
+  onTestFinished(stop);
+  return { decided, told, ended, stop };
+}
+
+test('whoever waits already and whoever comes later is let in', async () => {
+  await usePolicy(EVERYBODY, 'broken');
+  await asks('w1', 'w2');
+  const watch = watching();
+  await federation.untilOnline('w1', 'w2');
+  await federation.start('w3', { token: null });
+  await federation.untilOnline('w3');
+  await eventually('three decisions', () => watch.decided.length === 3);
+  expect(watch.decided.map(decisionText).toSorted()[0]).toMatch(
+    /^approved w1 \([0-9a-f-]{19}\): rule all approves it: it comes from 127\.0\.0\.1, in 127\.0\.0\.0\/8$/,
+  );
+});
+
+test('a node that came while nobody listened is found when the hub is back', async () => {
+  await usePolicy(EVERYBODY, 'broken');
+  const watch = watching();
+  await eventually('it listens', () => watch.told.includes('connected'));
+  await federation.stopHub();
+  await eventually('it is missed', () => watch.told.includes('away'));
+  await federation.startHub();
+  await federation.start('w1', { token: null });
+  await federation.untilOnline('w1');
+  expect(watch.told.filter((word) => word === 'away')).toHaveLength(1);
+});
+
+test('a node that is held is judged again when the rules change, and what stays the same is said once', async () => {
+  await usePolicy('rules: []\n', 'loaded');
+  await asks('w1');
+  const watch = watching();
+  await eventually('it is held', () => watch.decided.length === 1);
+  await federation.restartHub();
+  await eventually('the hub is back', () => watch.told.filter((word) => word === 'connected').length === 2);
+  await usePolicy(EVERYBODY, 'broken');
+  // It may take a while to knock at the new hub: it is told to be patient.
+  await eventually('w1 is a member', async () => (await federation.nodes()).some(({ name }) => name === 'w1'));
+  await eventually('that is said', () => watch.decided.length === 2);
+  expect(watch.decided.map(({ verdict, done }) => [verdict, done])).toEqual([
+    ['hold', 'nothing'],
+    ['approve', 'approved'],
+  ]);
+});
+
+test('a dry run says what would be, and changes nothing', async () => {
+  await usePolicy(EVERYBODY, 'broken');
+  await asks('w1');
+  const watch = watching({ dryRun: true });
+  await eventually('it is judged', () => watch.decided.length === 1);
+  expect(decisionText(watch.decided[0]!)).toMatch(/^would approve w1 /);
+  await watch.stop();
+  expect(await federation.pending()).toMatchObject([{ name: 'w1', rejected: false }]);
+});
+
+test('a watch that is told to stop while the hub is away ends', async () => {
+  await federation.stopHub();
+  const watch = watching();
+  await eventually('it waits', () => watch.told.includes('away'));
+  await watch.stop();
+  expect(watch.decided).toEqual([]);
+});
+
+test('events are read however the stream is cut, and what is none of them is passed over', async () => {
+  const text = ': hello\n\nevent: policy\ndata: {"problem":"für"}\n\nevent: other\ndata: {}\n\nevent: policy\ndata: {';
+  async function* bytes() {
+    for (const byte of Buffer.from(text)) yield Buffer.from([byte]);
+  }
+  const events = [];
+  for await (const event of eventsIn(bytes())) events.push(event);
+  expect(events).toEqual([{ name: 'policy', data: { problem: 'für' } }]);
+});

@@ -1,3 +1,4 @@
+import type { HubAddress } from '#src/core/hub-address.ts';
 import type { Role } from '#src/core/node.ts';
 import type { Scope } from '#src/deploy/place.ts';
 
@@ -78,7 +79,7 @@ export type Action =
   /** Refuses to go on unless a hub of our kind answers there, and the join token, if there is one, lets this node in. */
   | {
       readonly do: 'knock';
-      readonly hub: { readonly host: string; readonly port: number };
+      readonly hub: HubAddress;
       readonly node: { readonly name: string; readonly role: Role };
     }
   /** Waits until an operator can connect to the gateway. */

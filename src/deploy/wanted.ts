@@ -1,3 +1,4 @@
+import type { HubAddress } from '#src/core/hub-address.ts';
 import type { Role } from '#src/core/node.ts';
 import type { Settings } from '#src/core/settings.ts';
 import type { Scope } from '#src/deploy/place.ts';
@@ -8,7 +9,7 @@ export type ExecMode = Settings['worker']['exec']['mode'];
 export interface Wanted {
   readonly role: Role;
   /** The hub of a worker or hybrid; null on a master. */
-  readonly master: { readonly host: string; readonly port: number } | null;
+  readonly master: HubAddress | null;
   /** Null: the host name, made to fit. */
   readonly name: string | null;
   readonly scope: Scope;

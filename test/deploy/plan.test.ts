@@ -183,7 +183,7 @@ describe('a plan', () => {
   });
 
   it('leaves a hub alone that is named in another way', () => {
-    for (const hub of ['100.64.0.1:19000', 'vps:19000', 'vps.tail.example:19000']) {
+    for (const hub of ['100.64.0.1:19000', 'VPS:19000', 'vps.tail.example:19000']) {
       const facts = healthyWorker();
       const path = `${facts.place.workerHome}/settings.yaml`;
       const text = `worker:\n  hub: ${hub}\n`;

@@ -7,14 +7,15 @@ import type { DeployFlags } from '#src/cli/deploy/flags.ts';
 import { leaveFirstProcess } from '#src/cli/deploy/first-process.ts';
 import { givenToken } from '#src/cli/deploy/join-token.ts';
 import { announcedStop, interrupted, manageText } from '#src/cli/deploy/local.ts';
-import type { MasterAddress } from '#src/cli/deploy/master-address.ts';
 import { FederationError } from '#src/core/errors.ts';
+import type { HubAddress } from '#src/core/hub-address.ts';
+import { hubAddressText } from '#src/core/hub-address.ts';
 import type { Role } from '#src/core/node.ts';
 import { startForeground } from '#src/deploy/foreground.ts';
 import { findOpenClaw } from '#src/deploy/openclaw-program.ts';
 
 /** `deploy-federation ROLE --foreground`: the daemons as children of this command, until it is told to stop. */
-export async function foreground(role: Role, master: MasterAddress | null, flags: DeployFlags): Promise<number> {
+export async function foreground(role: Role, master: HubAddress | null, flags: DeployFlags): Promise<number> {
   leaveFirstProcess();
   const directory = foregroundHome(role, flags.home);
   const token = await givenToken(flags);
@@ -24,7 +25,7 @@ export async function foreground(role: Role, master: MasterAddress | null, flags
     const running = await startForeground({
       role,
       directory,
-      hub: master === null ? undefined : hubText(master),
+      hub: master === null ? undefined : hubAddressText(master),
       name: flags.name,
       exec: flags.exec,
       commands: flags.commands,
@@ -66,11 +67,6 @@ async function openclawIfThere(): Promise<string | null> {
     say('there is no program openclaw here: going on without it');
     return null;
   }
-}
-
-/** With its port: that is how settings have it. */
-function hubText({ host, port }: MasterAddress): string {
-  return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
 }
 
 function sayNext(directory: string): void {

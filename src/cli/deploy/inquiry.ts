@@ -1,11 +1,11 @@
 import type { DeployFlags } from '#src/cli/deploy/flags.ts';
 import type { Deployment } from '#src/cli/deploy/tools.ts';
-import type { MasterAddress } from '#src/cli/deploy/master-address.ts';
 import { noticed } from '#src/cli/deploy/notice.ts';
 import type { OwnHub } from '#src/cli/deploy/own-hub.ts';
 import { resumeText } from '#src/cli/deploy/resume-text.ts';
 import { wantedOf } from '#src/cli/deploy/wanted.ts';
 import { FederationError } from '#src/core/errors.ts';
+import type { HubAddress } from '#src/core/hub-address.ts';
 import type { Facts } from '#src/deploy/facts.ts';
 import type { Scope } from '#src/deploy/place.ts';
 import { refuseWithoutRoot } from '#src/deploy/root-deployment.ts';
@@ -49,7 +49,7 @@ function asked({ place, person }: Facts, deployment: Deployment, hub: OwnHub | n
 }
 
 /** The one that was named, else this machine itself, which deploys another one. */
-function masterFor({ master, role, flags }: Deployment, hub: OwnHub | null): MasterAddress {
+function masterFor({ master, role, flags }: Deployment, hub: OwnHub | null): HubAddress {
   if (master !== null) return master;
   const own = hub?.address ?? null;
   if (own !== null) return own;

@@ -1,47 +1,38 @@
-import { isIPv4, isIPv6 } from 'node:net';
+import { isIPv6 } from 'node:net';
 import { FederationError } from '#src/core/errors.ts';
+import type { HubAddress } from '#src/core/hub-address.ts';
+import { hubAddressText, parseHubAddress } from '#src/core/hub-address.ts';
 import { HUB_PORT } from '#src/deploy/wanted.ts';
 
-/** Where workers find a hub. */
-export interface MasterAddress {
-  readonly host: string;
-  readonly port: number;
+/** `name-or-address[:port]`, IPv6 in brackets; a last dot of the name falls away. Throws USAGE. */
+export function parseMaster(text: string): HubAddress {
+  const hub = parseHubAddress(text) ?? withUsualPort(text);
+  if (hub === null) throw notUnderstood(text);
+  return { ...hub, host: hub.host.toLowerCase() };
 }
 
-/** A label of a DNS name (RFC 1123). */
-const LABEL = /^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/i;
-
-/** `name-or-address[:port]`, IPv6 in brackets; a last dot of the name falls away. Throws USAGE. */
-export function parseMaster(text: string): MasterAddress {
-  const [, bracketed, bare, portText] = /^(?:\[([^\]]*)\]|([^:[\]]*))(?::([^:]*))?$/.exec(text) ?? [];
-  const port = portText === undefined ? HUB_PORT : Number(portText);
-  if (bracketed === undefined && bare === undefined) {
-    const hint = isIPv6(text) ? `put it into brackets: [${text}]` : EXAMPLE;
-    throw new FederationError('USAGE', `${JSON.stringify(text)} is not a name or address with a port`, { hint });
-  }
-  const host = bracketed ?? bare!.replace(/\.$/, '');
-  if (bracketed === undefined ? !isName(host) : !isIPv6(host)) {
-    throw new FederationError('USAGE', `${JSON.stringify(text)} names no machine`, { hint: EXAMPLE });
-  }
-  if (portText !== undefined && (!/^\d{1,5}$/.test(portText) || port < 1 || port > 65_535)) {
-    throw new FederationError('USAGE', `${JSON.stringify(text)}: the port is not a number from 1 to 65535`, {
-      hint: `write it as ${text.slice(0, text.length - portText.length)}${HUB_PORT}`,
-    });
-  }
-  return { host: host.toLowerCase(), port };
+function withUsualPort(text: string): HubAddress | null {
+  return parseHubAddress(`${text}:${HUB_PORT}`);
 }
 
 const EXAMPLE = 'write it as vps, vps.tail.example, 100.64.0.1 or [fd7a:115c::1]:19000';
 
-function isName(host: string): boolean {
-  if (isIPv4(host)) return true;
-  const labels = host.split('.');
-  // A last label of digits alone makes it an address, and this is none.
-  return host.length <= 253 && labels.every((label) => LABEL.test(label)) && !/^\d+$/.test(labels.at(-1)!);
+function notUnderstood(text: string): FederationError {
+  const said = JSON.stringify(text);
+  const machine = text.slice(0, Math.max(0, text.lastIndexOf(':')));
+  if (isIPv6(text)) {
+    return new FederationError('USAGE', `${said} may end in a port`, { hint: `put it into brackets: [${text}]` });
+  }
+  if (withUsualPort(machine) === null) {
+    return new FederationError('USAGE', `${said} names no machine`, { hint: EXAMPLE });
+  }
+  return new FederationError('USAGE', `${said}: the port is not a number from 1 to 65535`, {
+    hint: `write it as ${machine}:${HUB_PORT}`,
+  });
 }
 
 /** As it is typed; the port only where it isn't the usual one. */
-export function masterText({ host, port }: MasterAddress): string {
-  const shown = isIPv6(host) ? `[${host}]` : host;
-  return port === HUB_PORT ? shown : `${shown}:${port}`;
+export function masterText(master: HubAddress): string {
+  const text = hubAddressText(master);
+  return master.port === HUB_PORT ? text.slice(0, text.lastIndexOf(':')) : text;
 }

@@ -1,17 +1,18 @@
 import type { HubApi } from '#src/adapters/hub.ts';
 import { hubOf } from '#src/cli/manage/context.ts';
-import type { MasterAddress } from '#src/cli/deploy/master-address.ts';
 import { parseMaster } from '#src/cli/deploy/master-address.ts';
 import { FederationError } from '#src/core/errors.ts';
+import type { HubAddress } from '#src/core/hub-address.ts';
+import { peerNamed } from '#src/core/peer.ts';
 import type { Role } from '#src/core/node.ts';
 import type { Status, TokenCreated } from '#src/protocol/hub-api.ts';
 
 /** The hub of the machine that deploys: it can let in the one that is deployed. */
 export interface OwnHub {
   /** By which other machines reach it; null where it listens on loopback only. */
-  readonly address: MasterAddress | null;
+  readonly address: HubAddress | null;
   /** Whether a person means this hub by that. */
-  isAt(address: MasterAddress): boolean;
+  isAt(address: HubAddress): boolean;
   mint(wanted: { readonly role: Role; readonly name: string }): Promise<string>;
 }
 
@@ -33,13 +34,10 @@ export function ownHub(hub: HubApi, { listening, tailnet }: Status): OwnHub {
   const isInTailnet = places.some(({ host }) => tailnet.addresses.includes(host));
   const beyond = places.find(({ host }) => !isLoopback(host));
   const host = isInTailnet && tailnet.dnsName !== null ? tailnet.dnsName : beyond?.host;
-  const names = [
-    ...places.map((place) => place.host),
-    ...(tailnet.dnsName === null ? [] : [tailnet.dnsName, tailnet.dnsName.split('.', 1)[0]!]),
-  ];
+  const self = { dnsName: tailnet.dnsName, addresses: places.map((place) => place.host) };
   return {
     address: host === undefined ? null : { host, port },
-    isAt: (asked) => asked.port === port && names.includes(asked.host),
+    isAt: (asked) => asked.port === port && peerNamed([self], asked.host) !== null,
     async mint(wanted) {
       const { token } = await hub.ask<TokenCreated>('POST', '/tokens', wanted);
       return token;

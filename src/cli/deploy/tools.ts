@@ -1,7 +1,7 @@
 import type { Machine } from '#src/adapters/machine/machine.ts';
 import type { DeployFlags } from '#src/cli/deploy/flags.ts';
-import type { MasterAddress } from '#src/cli/deploy/master-address.ts';
 import type { OwnHub } from '#src/cli/deploy/own-hub.ts';
+import type { HubAddress } from '#src/core/hub-address.ts';
 import type { Role } from '#src/core/node.ts';
 import type { applyPlan } from '#src/deploy/apply.ts';
 import type { examine } from '#src/deploy/doctor/doctor.ts';
@@ -29,7 +29,7 @@ export interface DeployTools {
 export interface Deployment {
   readonly machine: Machine;
   readonly role: Role;
-  readonly master: MasterAddress | null;
+  readonly master: HubAddress | null;
   readonly token: string | null;
   readonly flags: DeployFlags;
   readonly tools: DeployTools;

@@ -1,6 +1,6 @@
 import { resolve } from 'node:path';
 import type { DeployFlags } from '#src/cli/deploy/flags.ts';
-import type { MasterAddress } from '#src/cli/deploy/master-address.ts';
+import type { HubAddress } from '#src/core/hub-address.ts';
 import type { Role } from '#src/core/node.ts';
 import type { Scope } from '#src/deploy/place.ts';
 import type { Wanted } from '#src/deploy/wanted.ts';
@@ -8,7 +8,7 @@ import { DEFAULTS } from '#src/deploy/wanted.ts';
 
 export interface Asked {
   readonly role: Role;
-  readonly master: MasterAddress | null;
+  readonly master: HubAddress | null;
   readonly scope: Scope;
   readonly runAs: Wanted['runAs'];
   readonly token: Wanted['token'];

@@ -1,8 +1,10 @@
-import { isIP } from 'node:net';
 import { join } from 'node:path/posix';
 import { parseDocument } from 'yaml';
 import type { Action, Step } from '#src/deploy/action.ts';
+import type { HubAddress } from '#src/core/hub-address.ts';
+import { hubAddressText, parseHubAddress } from '#src/core/hub-address.ts';
 import { nodeNameFrom } from '#src/core/node.ts';
+import { peerNamed } from '#src/core/peer.ts';
 import type { Facts } from '#src/deploy/facts.ts';
 import { needed } from '#src/deploy/plan/already.ts';
 import type { Given } from '#src/deploy/plan/given.ts';
@@ -25,7 +27,7 @@ export function workerSteps(facts: Facts, wanted: Wanted, given: Given): Step[] 
     settingsFile(facts, place.workerHome, 'person', {
       name,
       role: wanted.role,
-      'worker.hub': hubText(hubOf(facts, wanted)),
+      'worker.hub': hubAddressText(hubOf(facts, wanted)),
       'worker.exec.mode': execMode(wanted),
       'nodeHost.enabled': hasNodeHost,
       'nodeHost.openclaw': hasNodeHost ? openclawProgram(facts) : null,
@@ -63,16 +65,11 @@ function admissionActions(facts: Facts, { role, token }: Wanted, name: string): 
   return token === 'given' ? [{ do: 'token', path }] : [];
 }
 
-export interface HubPlace {
-  readonly host: string;
-  readonly port: number;
-}
-
 /**
  * Where this machine's worker finds the hub. In a tailnet by its full name: an address may change, a name stays. What
  * stands in its settings already and means the same machine is left as it is.
  */
-export function hubOf(facts: Facts, { master, port }: Wanted): HubPlace {
+export function hubOf(facts: Facts, { master, port }: Wanted): HubAddress {
   if (master === null) return { host: '127.0.0.1', port };
   const { host } = master;
   const known = knownHub(facts);
@@ -81,24 +78,14 @@ export function hubOf(facts: Facts, { master, port }: Wanted): HubPlace {
   return { host: name, port: master.port };
 }
 
-function knownHub({ files, place }: Facts): HubPlace | null {
+function knownHub({ files, place }: Facts): HubAddress | null {
   const settings = parseDocument(files.get(join(place.workerHome, 'settings.yaml'))?.text ?? '');
   // What can't be read is refused where it would be written.
   const text = settings.errors.length > 0 ? null : settings.getIn(['worker', 'hub']);
-  const match = typeof text === 'string' ? /^\[?(.+?)\]?:(\d+)$/.exec(text) : null;
-  return match === null ? null : { host: match[1]!, port: Number(match[2]) };
+  return typeof text === 'string' ? parseHubAddress(text) : null;
 }
 
 /** As the tailnet calls the machine that this word means; the word itself where it knows none, or several. */
 function fullName({ tailscale }: Facts, host: string): string {
-  const word = host.toLowerCase();
-  const peers = tailscale.peers.filter(({ dnsName, addresses }) =>
-    isIP(word) === 0 ? dnsName === word || dnsName.split('.', 1)[0] === word : addresses.includes(word),
-  );
-  const [peer] = peers;
-  return peers.length === 1 && peer !== undefined ? peer.dnsName : host;
-}
-
-function hubText({ host, port }: HubPlace): string {
-  return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
+  return peerNamed(tailscale.peers, host)?.dnsName ?? host;
 }

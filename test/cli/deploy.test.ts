@@ -1,3 +1,5 @@
+import { FederationError } from '#src/core/errors.ts';
+import { resumeText } from '#src/cli/deploy/resume-text.ts';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -414,6 +416,44 @@ describe('another machine', () => {
     expect(await run(['worker', '--ssh', 'pi@10.0.0.5'], tools)).toBe(2);
     expect(screen.stderr).toMatch(message);
     expect(screen.stderr).toContain('  try: deploy-federation worker vps --ssh pi@10.0.0.5\n');
+  });
+});
+
+describe('what another machine remembers', () => {
+  test('names no file and no place of this one, and lets nothing in', async () => {
+    const facts = changed(bareMachine(), {
+      record: {
+        version: 1,
+        state: 'applying',
+        entries: [],
+        wanted: wantedOf({
+          token: 'minted',
+          name: 'vps',
+          master: { host: 'evil.example', port: 1 },
+          tailscale: { authKeyFile: '/root/.ssh/id_ed25519', loginServer: 'https://evil.example' },
+        }),
+      },
+    });
+    let asked: unknown;
+    const tools = fakeTools({
+      facts,
+      change: {
+        apply: async (plan, _, { wanted }) => {
+          asked = { wanted, actions: plan.steps.flatMap(({ actions }) => actions) };
+          throw new FederationError('STEP_FAILED', 'enough');
+        },
+      },
+    });
+    expect(await run(['worker', 'vps', '--ssh', 'pi@10.0.0.5', '--resume', '--yes'], tools)).toBe(1);
+    expect(asked).toMatchObject({ wanted: { token: null, name: null, master: { host: 'vps' } } });
+    expect(JSON.stringify(asked)).not.toMatch(/evil|id_ed25519/);
+  });
+
+  test('is asked for once more: the words to go on are whole', () => {
+    const flags = { ssh: 'pi@10.0.0.5', name: 'pi', light: true, authKeyFile: '/root/a key', token: 'ocf1.secret' };
+    expect(resumeText('worker', flags, { host: 'vps', port: 19_100 })).toBe(
+      "deploy-federation worker vps:19100 --resume --name pi --auth-key-file '/root/a key' --light --ssh pi@10.0.0.5",
+    );
   });
 });
 

@@ -145,6 +145,16 @@ describe('what is hostile', () => {
     expect(facts.files.get(settings)?.text).toBe(`{"a":"\uFFFD ${FRAME} \\n"}\uFFFD`);
   });
 
+  it('in an answer that nobody asked for is said', async () => {
+    const answer = Buffer.from('99.x\0y\u00001.end\0\0').toString('base64');
+    machine.run = async () => ({
+      code: 0,
+      stdout: `federation facts begin\n${answer}\nfederation facts end\n`,
+      stderr: '',
+    });
+    await expect(gather()).rejects.toMatchObject({ code: 'MACHINE_UNSUPPORTED' });
+  });
+
   it('in what a login shell prints is taken for nothing', async () => {
     const run = machine.run.bind(machine);
     machine.run = async (command) => {

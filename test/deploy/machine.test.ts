@@ -41,11 +41,17 @@ test('a command becomes root by sudo, and a person by runuser, where we are not 
   expect(become('root', root)).toEqual({ sudo: false, words: [] });
   expect(become('root', claw)).toEqual({ sudo: true, words: [] });
   expect(become(claw, claw)).toEqual({ sudo: false, words: asClaw });
-  expect(become(claw, root)).toEqual({ sudo: false, words: ['runuser', '-u', 'claw', '--', ...asClaw] });
+  const bare = ['env', '-i', 'LC_ALL=C.UTF-8', expect.stringMatching(/^PATH=/)];
+  expect(become(claw, root)).toEqual({ sudo: false, words: [...bare, 'runuser', '-u', 'claw', '--', ...asClaw] });
   expect(become(claw, { name: 'other', uid: 1001 })).toEqual({
     sudo: true,
-    words: ['runuser', '-u', 'claw', '--', ...asClaw],
+    words: [...bare, 'runuser', '-u', 'claw', '--', ...asClaw],
   });
+});
+
+test('a program that says without end is stopped', async () => {
+  const ran = await thisMachine().run({ argv: ['yes'], as: 'login', signal: AbortSignal.timeout(20_000) });
+  expect(ran.code).not.toBe(0);
 });
 
 test('a program runs to its end, with its input, its lines and its exit code', async () => {

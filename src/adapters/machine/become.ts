@@ -27,8 +27,17 @@ export function become(as: Command['as'], login: Login): Becoming {
     `XDG_RUNTIME_DIR=/run/user/${as.uid}`,
   ];
   if (as.uid === login.uid) return { sudo: false, words: environment };
-  return { sudo: login.uid !== 0, words: ['runuser', '-u', as.name, '--', ...environment] };
+  // Of root's own environment nothing reaches the person, who can read that of each of their processes.
+  return { sudo: login.uid !== 0, words: [...BARE, 'runuser', '-u', as.name, '--', ...environment] };
 }
+
+/** PATH as Debian gives it to a root login, wherever that came from. */
+const BARE = [
+  'env',
+  '-i',
+  'LC_ALL=C.UTF-8',
+  'PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin',
+] as const;
 
 /**
  * Passes on what comes after the line `$0`. sudo reads a password only where it wants one: without this, one that was

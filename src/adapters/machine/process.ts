@@ -17,6 +17,9 @@ export interface ProcessOptions {
   readonly signal: AbortSignal;
 }
 
+/** Far more than anything that is asked for; a machine that says more than that is stopped. */
+const MAX_OUTPUT_CHARACTERS = 16 << 20;
+
 /** Runs a program of this machine to its end. Throws PROGRAM_MISSING, what reading `input` threw, and the signal's reason. */
 export async function runProcess(argv: readonly string[], options: ProcessOptions): Promise<Ran> {
   const { input, onLine, mark, terminal = false, end, signal } = options;
@@ -26,6 +29,7 @@ export async function runProcess(argv: readonly string[], options: ProcessOption
     cwd: '/',
     reject: false,
     stripFinalNewline: false,
+    maxBuffer: MAX_OUTPUT_CHARACTERS,
     detached: !terminal,
     ...(input === undefined ? { stdin: 'ignore' as const } : { input }),
   });

@@ -68,7 +68,7 @@ function stoppedAt(error: unknown, plan: Plan, states: ReadonlyMap<string, StepS
   for (const title of titles('done')) say(`done: ${title}`);
   for (const title of [...titles('failed'), ...titles(undefined)]) say(`not done: ${title}`);
   const isBegun = plan.steps.some((step) => changes(step) && states.has(step.id));
-  if (isBegun) say(`to go on from there: ${resumeText(role, flags)}`);
+  if (isBegun) say(`to go on from there: ${resumeText(role, flags, deployment.master)}`);
   if (!signal.aborted) throw error;
   reportError(error);
   return INTERRUPTED;

@@ -3,6 +3,7 @@ import type { Deployment } from '#src/cli/deploy/tools.ts';
 import { noticed } from '#src/cli/deploy/notice.ts';
 import type { OwnHub } from '#src/cli/deploy/own-hub.ts';
 import { resumeText } from '#src/cli/deploy/resume-text.ts';
+import type { Asked } from '#src/cli/deploy/wanted.ts';
 import { wantedOf } from '#src/cli/deploy/wanted.ts';
 import { FederationError } from '#src/core/errors.ts';
 import type { HubAddress } from '#src/core/hub-address.ts';
@@ -10,6 +11,7 @@ import type { Facts } from '#src/deploy/facts.ts';
 import type { Scope } from '#src/deploy/place.ts';
 import { refuseWithoutRoot } from '#src/deploy/root-deployment.ts';
 import type { Wanted } from '#src/deploy/wanted.ts';
+import { DEFAULTS } from '#src/deploy/wanted.ts';
 
 export interface Inquired {
   readonly facts: Facts;
@@ -22,7 +24,7 @@ export async function inquire(deployment: Deployment, hub: OwnHub | null): Promi
   const facts = await look(deployment, flags.runAs ?? null);
   // Where it stopped before anything was changed, nothing is remembered: the same words once more are all it takes.
   const isSaidAgain = facts.record === null && (deployment.role === 'master' || deployment.master !== null);
-  if (flags.resume === true && !isSaidAgain) return resumed(facts, deployment);
+  if (flags.resume === true && !isSaidAgain) return resumed(facts, deployment, hub);
   return { facts, wanted: asked(facts, deployment, hub) };
 }
 
@@ -37,12 +39,17 @@ export function scopeOf({ system, user }: DeployFlags): Scope | null {
   return user === true ? 'user' : null;
 }
 
-function asked({ place, person }: Facts, deployment: Deployment, hub: OwnHub | null): Wanted {
+function asked(
+  { place, person }: Facts,
+  deployment: Deployment,
+  hub: OwnHub | null,
+  before: Asked['before'] = DEFAULTS,
+): Wanted {
   const { role, token, flags } = deployment;
   const master = role === 'master' ? null : masterFor(deployment, hub);
   const isMinted = token === null && master !== null && hub?.isAt(master) === true;
   return wantedOf({
-    ...{ role, master, flags },
+    ...{ role, master, flags, before },
     ...whose(place, person),
     token: token === null ? (isMinted ? 'minted' : null) : 'given',
   });
@@ -59,20 +66,24 @@ function masterFor({ master, role, flags }: Deployment, hub: OwnHub | null): Hub
   });
 }
 
-function resumed(facts: Facts, deployment: Deployment): Inquired {
+function resumed(facts: Facts, deployment: Deployment, hub: OwnHub | null): Inquired {
   const { machine, role, master, token, flags } = deployment;
   const before = facts.record?.wanted;
   if (before === undefined) {
-    refuseWithoutRoot(facts, resumeText(role, flags));
+    refuseWithoutRoot(facts, resumeText(role, flags, master));
     throw new FederationError('USAGE', `nothing was begun on ${machine.name}`, {
       hint: `deploy-federation ${role} --help`,
     });
   }
   if (before.role !== role) {
     throw new FederationError('ROLE_DIFFERS', `what was begun there is a ${before.role}`, {
-      hint: resumeText(before.role, flags),
+      hint: resumeText(before.role, flags, master),
     });
   }
+  // What another machine says was wanted may be made up: it must name no file of this one, no place to go to, and be
+  // let in by nothing that was not said here.
+  if (flags.ssh !== undefined)
+    return { facts, wanted: asked(facts, deployment, hub, { ...DEFAULTS, light: before.light }) };
   const wanted = wantedOf({
     ...{ role, flags, before },
     master: role === 'master' ? null : (master ?? before.master),

@@ -1,3 +1,4 @@
+import { harmless } from '#src/adapters/terminal.ts';
 import { FederationError } from '#src/core/errors.ts';
 
 /** The person pressed Ctrl-C instead of answering: nothing was done, and nothing is to be said but that. */
@@ -23,7 +24,7 @@ export async function ask<T>(
 /** Throws CONFIRMATION_NEEDED unless the person says yes, and Interrupted. */
 export async function askToGoOn(question: string, signal: AbortSignal): Promise<void> {
   const { confirm } = await import('@inquirer/prompts');
-  if (await ask((on) => confirm({ message: question, default: false }, on), signal)) return;
+  if (await ask((on) => confirm({ message: harmless(question), default: false }, on), signal)) return;
   throw new FederationError('CONFIRMATION_NEEDED', 'not confirmed; nothing was done', {
     hint: 'answer y, or add --yes',
   });
@@ -36,5 +37,8 @@ export async function askHidden(
   check: (text: string) => string | null = () => null,
 ): Promise<string> {
   const { password } = await import('@inquirer/prompts');
-  return ask((on) => password({ message: question, mask: '*', validate: (text) => check(text) ?? true }, on), signal);
+  return ask(
+    (on) => password({ message: harmless(question), mask: '*', validate: (text) => check(text) ?? true }, on),
+    signal,
+  );
 }

@@ -1,14 +1,19 @@
 import type { DeployFlags } from '#src/cli/deploy/flags.ts';
+import { masterText } from '#src/cli/deploy/master-address.ts';
+import type { HubAddress } from '#src/core/hub-address.ts';
 import type { Role } from '#src/core/node.ts';
 import { shellWord } from '#src/core/shell-word.ts';
 
 type MachineFlags = Pick<DeployFlags, 'ssh' | 'system' | 'user' | 'yes'>;
 
-/** What takes up a deployment that was cut off. */
-export function resumeText(role: Role, flags: MachineFlags & Pick<DeployFlags, 'tokenFile'>): string {
-  const { tokenFile } = flags;
-  const token = tokenFile === undefined ? [] : ['--token-file', shellWord(tokenFile)];
-  return commandText([role, '--resume', ...token], flags);
+/**
+ * What takes up a deployment that was cut off. By ssh with all that was said: what the other machine remembers of it
+ * is its own word.
+ */
+export function resumeText(role: Role, flags: DeployFlags, master: HubAddress | null): string {
+  const word = flags.ssh === undefined || master === null ? [] : [shellWord(masterText(master))];
+  const wishes = flags.ssh === undefined ? wishWords({ tokenFile: flags.tokenFile }) : wishWords(flags);
+  return commandText([role, ...word, '--resume', ...wishes], flags);
 }
 
 /** A command of ours as the person has to type it once more, for the same machine. */
@@ -25,4 +30,28 @@ export function commandText(command: readonly string[], { ssh, system, user, yes
     ...(yes === true ? ['--yes'] : []),
   ];
   return words.join(' ');
+}
+
+/** The wishes among the flags as they were typed; a token itself is never said again. */
+function wishWords(flags: { readonly [K in keyof DeployFlags]: DeployFlags[K] | undefined }): string[] {
+  const { name, tokenFile, runAs, exec, commands, port, openclawVersion } = flags;
+  const { authKeyFile, loginServer, tailscaleBaseUrl, light, keepGateway, tailscale } = flags;
+  const values: Record<string, string | number | undefined> = {
+    '--name': name,
+    '--token-file': tokenFile,
+    '--run-as': runAs,
+    '--exec': exec,
+    '--commands': commands?.join(','),
+    '--port': port,
+    '--openclaw-version': openclawVersion,
+    '--auth-key-file': authKeyFile,
+    '--login-server': loginServer,
+    '--tailscale-base-url': tailscaleBaseUrl,
+  };
+  return [
+    ...Object.entries(values).flatMap(([flag, value]) => (value === undefined ? [] : [flag, shellWord(String(value))])),
+    ...(light === true ? ['--light'] : []),
+    ...(keepGateway === true ? ['--keep-gateway'] : []),
+    ...(tailscale === false ? ['--no-tailscale'] : []),
+  ];
 }

@@ -14,7 +14,7 @@ export interface Asked {
   readonly token: Wanted['token'];
   readonly flags: DeployFlags;
   /** What was asked for before, which counts where no flag says otherwise. */
-  readonly before?: typeof DEFAULTS;
+  readonly before?: typeof DEFAULTS | undefined;
 }
 
 /** What the command line asks for, with the defaults filled in. */

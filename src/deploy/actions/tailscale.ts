@@ -24,6 +24,8 @@ const UNIT = 'tailscaled.service';
 const LOGOUT_MS = 10_000;
 /** Where no byte comes for so long, the network is gone. */
 const SILENCE_MS = 20_000;
+/** Six times the tarball of 1.102. */
+const MAX_BYTES = 200 << 20;
 
 export const tailscale = tailscaleBelow('');
 
@@ -59,9 +61,8 @@ export function tailscaleBelow(root: string): ActionKind<'tailscale', BeforeTail
       const there = await filesAs(context, 'root');
       if (!absent.includes(below(FILES.daemon))) return;
       await leave(context);
-      if ((await there.stat(below(FILES.unit))) !== null) {
-        await asRoot(context, ['systemctl', 'disable', '--now', UNIT], 'stop tailscaled');
-      }
+      // One that systemd could never load does not run either.
+      await context.machine.run({ argv: ['systemctl', 'disable', '--now', UNIT], as: 'root', signal: context.signal });
       for (const path of absent) {
         if (files.includes(path)) await there.remove(path);
         else if (folders.includes(path)) await there.removeFolder(path);
@@ -77,6 +78,11 @@ trap 'rm -rf -- "$folder"' EXIT
 tar -xzf - -C "$folder"
 from=$(dirname -- "$(find "$folder" -name tailscaled -type f | head -n 1)")
 put() {
+  # What a link in it points to is a file of this machine.
+  if ! [ -f "$from/$2" ] || [ -L "$from/$2" ]; then
+    echo "the tarball has no file $2" >&2
+    exit 1
+  fi
   mkdir -p -- "\${3%/*}"
   cp -- "$from/$2" "$3.new"
   chmod -- "$1" "$3.new"
@@ -103,8 +109,11 @@ async function fetchBytes(url: string, signal: AbortSignal): Promise<Buffer> {
     const response = await fetch(url, { signal: AbortSignal.any([signal, silence.signal]) });
     if (!response.ok) throw unfetched(`${url} answered ${response.status}`);
     const chunks: Uint8Array[] = [];
+    let bytes = 0;
     for await (const chunk of (response.body ?? []) as AsyncIterable<Uint8Array>) {
       timer.refresh();
+      bytes += chunk.length;
+      if (bytes > MAX_BYTES) throw unfetched(`${url} does not end`);
       chunks.push(chunk);
     }
     return Buffer.concat(chunks);

@@ -71,7 +71,9 @@ async function answersTo(
   for (let index = 0; index < words.length - 2; index += 2) {
     const [key = '', value = ''] = words.slice(index, index + 2);
     const [number, name = ''] = key.split('.');
-    (answers[Number(number)]![name] ??= []).push(value);
+    const answer = answers[Number(number)];
+    if (answer === undefined) throw unsupported(machine, 'it answers what was not asked');
+    (answer[name] ??= []).push(value);
   }
   return new Map(questions.map((question, index) => [keyOf(question), answers[index]!]));
 }

@@ -1,5 +1,5 @@
 import type { Person } from '#src/adapters/machine/machine.ts';
-import type { UnitState } from '#src/deploy/action.ts';
+import type { UnitName, UnitState } from '#src/deploy/action.ts';
 import type { Place } from '#src/deploy/place.ts';
 import type { DeploymentRecord } from '#src/deploy/record/record.ts';
 
@@ -87,4 +87,29 @@ export interface Facts {
   readonly record: DeploymentRecord | null;
   /** The worker daemon's and the hub's own words, where they run. */
   readonly worker: { readonly link: string; readonly name: string; readonly id: string; readonly hub: string } | null;
+}
+
+/** The file at a path; null where none is. Throws for a path that nobody has looked at. */
+export function fileIn({ files }: Pick<Facts, 'files'>, path: string): FileFact | null {
+  return lookedAt(files, path);
+}
+
+export function folderIn({ folders }: Pick<Facts, 'folders'>, path: string) {
+  return lookedAt(folders, path);
+}
+
+/** Where a link points to. */
+export function linkIn({ links }: Pick<Facts, 'links'>, path: string): string | null {
+  return lookedAt(links, path);
+}
+
+export function unitIn({ units }: Pick<Facts, 'units'>, { name, scope }: UnitName): UnitState | null {
+  return lookedAt(units, `${scope}/${name}`);
+}
+
+/** What nobody has looked at would pass for what is not there, and be written over: a bug of ours. */
+function lookedAt<T>(found: ReadonlyMap<string, T | null>, key: string): T | null {
+  const fact = found.get(key);
+  if (fact === undefined) throw new Error(`nobody has looked at ${key}`);
+  return fact;
 }

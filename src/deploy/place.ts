@@ -1,5 +1,6 @@
 import { join } from 'node:path/posix';
 import type { Person } from '#src/adapters/machine/machine.ts';
+import { SETTINGS_FILE } from '#src/adapters/settings-file.ts';
 
 /** Whether units and programs are the whole machine's, or one person's. */
 export type Scope = 'system' | 'user';
@@ -24,9 +25,17 @@ export interface Place {
   /** The user that the hub runs as; null: the person. */
   readonly hubUser: string | null;
   readonly hubHome: string;
+  readonly hubSettings: string;
+  /** The gateway's, for the hub. */
+  readonly gatewayToken: string;
   readonly workerHome: string;
+  readonly workerSettings: string;
+  /** The id of the hub that has admitted the worker. */
+  readonly hubPin: string;
+  readonly joinToken: string;
   /** The person's OpenClaw: settings and state. */
   readonly openclawState: string;
+  readonly openclawSettings: string;
 }
 
 /** Package name: the folder of a release that holds it. */
@@ -40,6 +49,9 @@ export function placeOf(scope: Scope, person: Person): Place {
   const system = scope === 'system';
   const prefix = system ? SYSTEM_PREFIX : join(home, '.local/share', PACKAGE);
   const current = join(prefix, 'current');
+  const hubHome = system ? `/var/lib/${PACKAGE}` : join(home, `.${PACKAGE}`);
+  const workerHome = join(home, '.openclaw-worker');
+  const openclawState = join(home, '.openclaw');
   return {
     scope,
     prefix,
@@ -51,8 +63,14 @@ export function placeOf(scope: Scope, person: Person): Place {
     backups: join(prefix, 'deployment/backups'),
     units: system ? '/etc/systemd/system' : join(home, '.config/systemd/user'),
     hubUser: system ? PACKAGE : null,
-    hubHome: system ? `/var/lib/${PACKAGE}` : join(home, `.${PACKAGE}`),
-    workerHome: join(home, '.openclaw-worker'),
-    openclawState: join(home, '.openclaw'),
+    hubHome,
+    hubSettings: join(hubHome, SETTINGS_FILE),
+    gatewayToken: join(hubHome, 'gateway-token'),
+    workerHome,
+    workerSettings: join(workerHome, SETTINGS_FILE),
+    hubPin: join(workerHome, 'hub'),
+    joinToken: join(workerHome, 'join-token'),
+    openclawState,
+    openclawSettings: join(openclawState, 'openclaw.json'),
   };
 }

@@ -2,6 +2,7 @@ import type { Plan, Step, UnitName } from '#src/deploy/action.ts';
 import { FederationError } from '#src/core/errors.ts';
 import { nodeNameFrom } from '#src/core/node.ts';
 import type { Facts } from '#src/deploy/facts.ts';
+import { folderIn } from '#src/deploy/facts.ts';
 import { gatewayPlan } from '#src/deploy/plan/gateway.ts';
 import type { Given } from '#src/deploy/plan/given.ts';
 import { hubSteps } from '#src/deploy/plan/hub.ts';
@@ -97,8 +98,9 @@ function checkPerson({ record, person }: Facts): void {
 }
 
 /** Two daemons can't have one home; what runs there may be root's deployment, or started by hand. */
-function checkHome({ record, worker, place, folders, person }: Facts): void {
-  const home = folders.get(place.workerHome) ?? null;
+function checkHome(facts: Facts): void {
+  const { record, worker, place, person } = facts;
+  const home = folderIn(facts, place.workerHome);
   if (home !== null && home.owner !== person.name) {
     throw new FederationError('HOME_UNUSABLE', `${place.workerHome} belongs to ${home.owner}, not to ${person.name}`, {
       hint: 'see what it is, and move it away',

@@ -1,12 +1,13 @@
 import { FederationError } from '#src/core/errors.ts';
 import type { Facts } from '#src/deploy/facts.ts';
+import { folderIn } from '#src/deploy/facts.ts';
 import { SYSTEM_PREFIX } from '#src/deploy/place.ts';
 
 /**
  * Throws SUDO_REFUSED where root deployed this machine and a person asks about it who isn't root: to them it would
  * look as if there were nothing. `command` is what to say with sudo.
  */
-export function refuseWithoutRoot({ place, folders, record }: Facts, command: string): void {
-  if (place.scope === 'system' || record !== null || (folders.get(SYSTEM_PREFIX) ?? null) === null) return;
+export function refuseWithoutRoot(facts: Facts, command: string): void {
+  if (facts.place.scope === 'system' || facts.record !== null || folderIn(facts, SYSTEM_PREFIX) === null) return;
   throw new FederationError('SUDO_REFUSED', 'root deployed this machine', { hint: `sudo ${command}` });
 }

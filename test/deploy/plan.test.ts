@@ -138,6 +138,13 @@ describe('a plan', () => {
     `);
   });
 
+  it('never takes for absent what nobody has looked at', () => {
+    const facts = bareMachine();
+    for (const kind of ['files', 'folders', 'links', 'units'] as const) {
+      expect(() => planDeployment({ ...facts, [kind]: new Map() }, MASTER, GIVEN)).toThrow('nobody has looked at');
+    }
+  });
+
   it('stops a worker’s own gateway, unless it is to be kept, and never that of a hybrid', () => {
     const facts = bareMachine({ gateway: { unit: { name: 'openclaw-gateway.service', scope: 'user' } } });
     const stops = (wanted: Wanted) =>
@@ -236,14 +243,14 @@ describe('a plan refuses', () => {
       'settings that no worker would start with',
       'SETTINGS_INVALID',
       bareMachine({
-        files: new Map([[`${WORKER_HOME}/settings.yaml`, { text: 'worker: 5', mode: 0o600, owner: 'sam' }]]),
+        files: [[`${WORKER_HOME}/settings.yaml`, { text: 'worker: 5', mode: 0o600, owner: 'sam' }]],
       }),
       wantedOf({ light: true }),
     ],
     [
       'a home of somebody else',
       'HOME_UNUSABLE',
-      bareMachine({ folders: new Map([[WORKER_HOME, { mode: 0o700, owner: 'kim' }]]) }),
+      bareMachine({ folders: [[WORKER_HOME, { mode: 0o700, owner: 'kim' }]] }),
       wantedOf({ light: true }),
     ],
     [

@@ -2,6 +2,8 @@ import { join } from 'node:path/posix';
 import type { Person } from '#src/adapters/machine/machine.ts';
 import type { Action } from '#src/deploy/action.ts';
 import type { Facts, FileFact } from '#src/deploy/facts.ts';
+import { filesOf, foldersOf, linksOf } from '#src/deploy/gathering/inquiries.ts';
+import { UNITS } from '#src/deploy/gathering/units.ts';
 import type { Place, Scope } from '#src/deploy/place.ts';
 import { placeOf } from '#src/deploy/place.ts';
 import type { DeploymentRecord } from '#src/deploy/record/record.ts';
@@ -26,6 +28,7 @@ export const NODE_ID = 'b2'.repeat(32);
 
 /** A fresh Debian server of its owner `sam`, who may use sudo: in the tailnet, with nothing of ours. */
 export function bareMachine(change: Change<Facts> = {}, scope: Scope = 'system'): Facts {
+  const place = placeOf(scope, SAM);
   const facts: Facts = {
     machine: {
       hostname: 'home-server',
@@ -39,7 +42,7 @@ export function bareMachine(change: Change<Facts> = {}, scope: Scope = 'system')
     },
     login: { name: SAM.name, root: false, sudo: true, address: null },
     person: SAM,
-    place: placeOf(scope, SAM),
+    place,
     systemd: { system: true, user: true, version: 252, linger: false },
     tailscale: {
       installed: { program: '/usr/bin/tailscale', version: '1.102.3' },
@@ -55,16 +58,20 @@ export function bareMachine(change: Change<Facts> = {}, scope: Scope = 'system')
     node: null,
     openclaw: null,
     gateway: { unit: null, settings: null, port: 18_789, listening: false },
-    files: new Map(),
-    folders: new Map(),
-    links: new Map(),
-    units: new Map(),
+    files: absent(filesOf(place)),
+    folders: absent(foldersOf(place)),
+    links: absent(linksOf(place)),
+    units: absent(UNITS.flatMap((name) => [`system/${name}`, `user/${name}`])),
     hubUserExists: false,
     ports: [{ address: '0.0.0.0', port: 22 }],
     record: null,
     worker: null,
   };
   return changed(facts, change);
+}
+
+function absent(keys: readonly string[]): ReadonlyMap<string, null> {
+  return new Map(keys.map((key) => [key, null]));
 }
 
 /** A deployed light worker of the master `vps`, with nothing wrong. */

@@ -1,4 +1,3 @@
-import { join } from 'node:path/posix';
 import type { HubAddress } from '#src/core/hub-address.ts';
 import { parseHubAddress } from '#src/core/hub-address.ts';
 import { peerNamed } from '#src/core/peer.ts';
@@ -6,11 +5,14 @@ import type { UnitName } from '#src/deploy/action.ts';
 import type { SettingsReading } from '#src/deploy/doctor/settings.ts';
 import { readSettings } from '#src/deploy/doctor/settings.ts';
 import type { Facts } from '#src/deploy/facts.ts';
+import { fileIn } from '#src/deploy/facts.ts';
 import { hubOf } from '#src/deploy/plan/worker.ts';
 import type { Wanted } from '#src/deploy/wanted.ts';
 
 export interface HomeOf {
   readonly path: string;
+  /** Its settings. */
+  readonly file: string;
   /** Whose it is to be. */
   readonly owner: string;
   readonly settings: SettingsReading;
@@ -38,8 +40,8 @@ export function deployedOn(facts: Facts): Deployed | null {
   if (record === null) return null;
   const { wanted } = record;
   const isMaster = wanted.role === 'master';
-  const worker = homeOf(facts, place.workerHome, person.name);
-  const master = isMaster ? homeOf(facts, place.hubHome, place.hubUser ?? person.name) : null;
+  const worker = homeOf(facts, place.workerHome, place.workerSettings, person.name);
+  const master = isMaster ? homeOf(facts, place.hubHome, place.hubSettings, place.hubUser ?? person.name) : null;
   const hub = parseHubAddress(worker.settings.settings?.worker.hub ?? '') ?? hubOf(facts, wanted);
   return {
     wanted,
@@ -53,15 +55,15 @@ export function deployedOn(facts: Facts): Deployed | null {
   };
 }
 
-function homeOf({ files }: Facts, path: string, owner: string): HomeOf {
-  return { path, owner, settings: readSettings(files.get(join(path, 'settings.yaml'))?.text ?? '') };
+function homeOf(facts: Facts, path: string, file: string, owner: string): HomeOf {
+  return { path, file, owner, settings: readSettings(fileIn(facts, file)?.text ?? '') };
 }
 
-/** The units whose files a deployment wrote. */
-function unitsOf({ record, place }: Facts): UnitName[] {
+/** The units whose files a deployment wrote, as far as this version knows them. */
+function unitsOf({ record, place, files }: Facts): UnitName[] {
   const paths = (record?.entries ?? []).flatMap(({ action }) => (action.do === 'write' ? [action.path] : []));
   const names = paths
-    .filter((path) => path.startsWith(`${place.units}/`))
+    .filter((path) => files.has(path) && path.startsWith(`${place.units}/`))
     .map((path) => path.slice(place.units.length + 1));
   return [...new Set(names)].filter((name) => !name.includes('/')).map((name) => ({ name, scope: place.scope }));
 }

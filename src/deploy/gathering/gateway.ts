@@ -2,23 +2,18 @@ import { join } from 'node:path/posix';
 import { parse } from 'jsonc-parser';
 import { z } from 'zod';
 import type { Facts } from '#src/deploy/facts.ts';
+import { fileIn, unitIn } from '#src/deploy/facts.ts';
 import type { Answers } from '#src/deploy/gathering/answers.ts';
 import { GATEWAY_UNIT, gatewayPort } from '#src/deploy/gathering/units.ts';
-import type { Place } from '#src/deploy/place.ts';
-
-/** The person’s own settings of OpenClaw. */
-export function openclawConfig({ openclawState }: Place): string {
-  return join(openclawState, 'openclaw.json');
-}
 
 type Found = Pick<Facts, 'place' | 'record' | 'files' | 'units' | 'ports'>;
 
 /** The person’s gateway: its unit unless we wrote that, and the port by its unit, its settings, or OpenClaw’s default. */
 export function gatewayOf(answers: Answers, found: Found): Facts['gateway'] {
-  const { place, files, units, ports } = found;
-  const settings = files.get(openclawConfig(place)) ?? null;
+  const { place, ports } = found;
+  const settings = fileIn(found, place.openclawSettings);
   const scope = (['user', 'system'] as const).find(
-    (one) => (units.get(`${one}/${GATEWAY_UNIT}`) ?? null) !== null && !isOurs(one, found),
+    (one) => unitIn(found, { name: GATEWAY_UNIT, scope: one }) !== null && !isOurs(one, found),
   );
   const port =
     (scope === undefined ? null : gatewayPort(answers, scope)) ?? portIn(settings?.text ?? '') ?? DEFAULT_PORT;

@@ -1,10 +1,8 @@
 import { dirname, join } from 'node:path/posix';
 import type { Person } from '#src/adapters/machine/machine.ts';
-import { SETTINGS_FILE } from '#src/adapters/settings-file.ts';
 import { FederationError } from '#src/core/errors.ts';
 import { WORKER_RECORD_FILE } from '#src/core/worker-record.ts';
 import type { Inquiry, Question } from '#src/deploy/gathering/answers.ts';
-import { openclawConfig } from '#src/deploy/gathering/gateway.ts';
 import type { Login } from '#src/deploy/gathering/machine.ts';
 import { unitQuestions, UNITS } from '#src/deploy/gathering/units.ts';
 import type { Place } from '#src/deploy/place.ts';
@@ -14,12 +12,12 @@ import { SYSTEM_PREFIX } from '#src/deploy/place.ts';
 export function filesOf(place: Place): string[] {
   return [
     ...UNITS.map((name) => join(place.units, name)),
-    join(place.hubHome, SETTINGS_FILE),
-    join(place.hubHome, 'gateway-token'),
-    join(place.workerHome, SETTINGS_FILE),
-    join(place.workerHome, 'hub'),
+    place.hubSettings,
+    place.gatewayToken,
+    place.workerSettings,
+    place.hubPin,
     join(place.commands, 'openclaw'),
-    openclawConfig(place),
+    place.openclawSettings,
   ];
 }
 

@@ -2,6 +2,7 @@ import { isDeepStrictEqual } from 'node:util';
 import { parse } from 'jsonc-parser';
 import type { Action, Owner, Step } from '#src/deploy/action.ts';
 import type { Facts } from '#src/deploy/facts.ts';
+import { fileIn, folderIn, linkIn, unitIn } from '#src/deploy/facts.ts';
 
 /** Whether an action only looks: it belongs to every run, and changes nothing. */
 export function isCheck({ do: kind }: Action): boolean {
@@ -21,33 +22,32 @@ export function needed(facts: Facts, actions: readonly Action[]): Action[] {
 function isAlreadySo(facts: Facts, action: Action): boolean {
   switch (action.do) {
     case 'folder':
-      return isDeepStrictEqual(facts.folders.get(action.path), {
+      return isDeepStrictEqual(folderIn(facts, action.path), {
         mode: action.mode,
         owner: ownerName(facts, action.owner),
       });
     case 'write':
-      return isDeepStrictEqual(facts.files.get(action.path), {
+      return isDeepStrictEqual(fileIn(facts, action.path), {
         text: action.text,
         mode: action.mode,
         owner: ownerName(facts, action.owner),
       });
     case 'merge': {
-      const found = facts.files.get(action.path)?.text;
+      const found = fileIn(facts, action.path)?.text;
       if (found === undefined) return false;
       const settings: unknown = parse(found);
       return Object.entries(action.values).every(([path, value]) => isDeepStrictEqual(valueAt(settings, path), value));
     }
     case 'link':
-      return facts.links.get(action.path) === action.target;
+      return linkIn(facts, action.path) === action.target;
     case 'release':
-      return facts.links.get(facts.place.current) === action.path;
+      return linkIn(facts, facts.place.current) === action.path;
     case 'user':
       return facts.hubUserExists;
     case 'linger':
       return facts.systemd.linger;
     case 'unit': {
-      const found = facts.units.get(`${action.unit.scope}/${action.unit.name}`);
-      return !action.restart && isDeepStrictEqual(found, action.want);
+      return !action.restart && isDeepStrictEqual(unitIn(facts, action.unit), action.want);
     }
     default:
       return false;

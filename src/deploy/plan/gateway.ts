@@ -1,9 +1,9 @@
-import { join } from 'node:path/posix';
 import { parse, printParseErrorCode } from 'jsonc-parser';
 import type { ParseError } from 'jsonc-parser';
 import type { Action, Step, UnitName } from '#src/deploy/action.ts';
 import { FederationError } from '#src/core/errors.ts';
 import type { Facts } from '#src/deploy/facts.ts';
+import { folderIn } from '#src/deploy/facts.ts';
 import { needed, valueAt } from '#src/deploy/plan/already.ts';
 import type { Given } from '#src/deploy/plan/given.ts';
 import { isRunning, unitActions } from '#src/deploy/plan/units.ts';
@@ -36,7 +36,7 @@ export interface GatewayPlan {
  */
 export function gatewayPlan(facts: Facts, given: Given): GatewayPlan {
   const { gateway, place } = facts;
-  const path = join(place.openclawState, 'openclaw.json');
+  const path = place.openclawSettings;
   const settings = read(path, gateway.settings?.text ?? '{}');
   const token = tokenOf(settings, given);
   const values = missing(settings, { 'gateway.auth.token': token });
@@ -44,7 +44,7 @@ export function gatewayPlan(facts: Facts, given: Given): GatewayPlan {
     {
       do: 'folder',
       path: place.openclawState,
-      mode: facts.folders.get(place.openclawState)?.mode ?? 0o700,
+      mode: folderIn(facts, place.openclawState)?.mode ?? 0o700,
       owner: 'person',
     },
     {

@@ -1,4 +1,3 @@
-import { join } from 'node:path/posix';
 import type { Action, Step } from '#src/deploy/action.ts';
 import { FederationError } from '#src/core/errors.ts';
 import { nodeNameFrom } from '#src/core/node.ts';
@@ -15,11 +14,11 @@ import type { Wanted } from '#src/deploy/wanted.ts';
 export function hubSteps(facts: Facts, wanted: Wanted, given: Given, token: string | null): Step[] {
   const { place, gateway } = facts;
   checkPort(facts, wanted);
-  const tokenFile = join(place.hubHome, 'gateway-token');
+  const tokenFile = place.gatewayToken;
   const home = needed(facts, [
     ...(place.hubUser === null ? [] : [{ do: 'user', name: place.hubUser, home: place.hubHome } as const]),
     { do: 'folder', path: place.hubHome, mode: 0o700, owner: 'hub' },
-    settingsFile(facts, place.hubHome, 'hub', {
+    settingsFile(facts, place.hubSettings, 'hub', {
       name: wanted.name ?? nodeNameFrom(facts.machine.hostname),
       role: 'master',
       'hub.port': wanted.port,

@@ -1,5 +1,6 @@
 import { FederationError } from '#src/core/errors.ts';
 import type { Facts } from '#src/deploy/facts.ts';
+import { linkIn } from '#src/deploy/facts.ts';
 import { machineNode } from '#src/deploy/plan/node.ts';
 import type { Wanted } from '#src/deploy/wanted.ts';
 
@@ -26,8 +27,9 @@ export function checkMachine(facts: Facts, wanted: Wanted): void {
   checkSpace(facts, wanted);
 }
 
-function checkSpace({ machine, links, place, openclaw }: Facts, { light }: Wanted): void {
-  const release = (links.get(place.current) ?? null) === null ? RELEASE_BYTES : 0;
+function checkSpace(facts: Facts, { light }: Wanted): void {
+  const { machine, place, openclaw } = facts;
+  const release = linkIn(facts, place.current) === null ? RELEASE_BYTES : 0;
   const needed = release + (light || openclaw !== null ? 0 : OPENCLAW_BYTES);
   if (machine.freeBytes >= needed) return;
   throw new FederationError(

@@ -1,6 +1,7 @@
 import { join } from 'node:path/posix';
 import type { Owner, Step } from '#src/deploy/action.ts';
 import type { Facts } from '#src/deploy/facts.ts';
+import { linkIn } from '#src/deploy/facts.ts';
 import { needed } from '#src/deploy/plan/already.ts';
 import type { Given } from '#src/deploy/plan/given.ts';
 
@@ -30,6 +31,7 @@ export function programStep(facts: Facts, { release }: Given): Step {
 }
 
 /** Whether another release runs afterwards: what runs the old one is started anew. */
-export function isNewRelease({ links, place }: Facts, { release }: Given): boolean {
-  return links.get(place.current) !== join(place.prefix, 'releases', release.name);
+export function isNewRelease(facts: Facts, { release }: Given): boolean {
+  const { place } = facts;
+  return linkIn(facts, place.current) !== join(place.prefix, 'releases', release.name);
 }

@@ -1,19 +1,18 @@
-import { join } from 'node:path/posix';
 import { isMap, parseDocument } from 'yaml';
 import type { Action, Owner } from '#src/deploy/action.ts';
 import { FederationError } from '#src/core/errors.ts';
 import { readSettings } from '#src/deploy/doctor/settings.ts';
 import type { Facts } from '#src/deploy/facts.ts';
+import { fileIn } from '#src/deploy/facts.ts';
 
 /** A settings file that says these things, by dotted path; what else a person wrote into it stays, comments too. */
 export function settingsFile(
   facts: Facts,
-  home: string,
+  path: string,
   owner: Owner,
   values: Readonly<Record<string, unknown>>,
 ): Action {
-  const path = join(home, 'settings.yaml');
-  const text = withValues(path, facts.files.get(path)?.text ?? '', values);
+  const text = withValues(path, fileIn(facts, path)?.text ?? '', values);
   return { do: 'write', path, mode: 0o600, owner, text };
 }
 

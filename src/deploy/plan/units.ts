@@ -1,6 +1,7 @@
 import { join } from 'node:path/posix';
 import type { Action, UnitName, UnitState } from '#src/deploy/action.ts';
 import type { Facts } from '#src/deploy/facts.ts';
+import { unitIn } from '#src/deploy/facts.ts';
 import { needed } from '#src/deploy/plan/already.ts';
 import type { Given } from '#src/deploy/plan/given.ts';
 import { nodeFolder } from '#src/deploy/plan/node.ts';
@@ -45,8 +46,8 @@ export function unitFiles(facts: Facts, given: Given, names: readonly OurUnit[])
   }));
 }
 
-export function isRunning({ units }: Facts, { name, scope }: UnitName): boolean {
-  return units.get(`${scope}/${name}`)?.active === true;
+export function isRunning(facts: Facts, unit: UnitName): boolean {
+  return unitIn(facts, unit)?.active === true;
 }
 
 function unitValues(facts: Facts, given: Given): UnitValues {

@@ -1,4 +1,3 @@
-import { join } from 'node:path/posix';
 import { parseDocument } from 'yaml';
 import type { Action, Step } from '#src/deploy/action.ts';
 import type { HubAddress } from '#src/core/hub-address.ts';
@@ -6,6 +5,7 @@ import { hubAddressText, parseHubAddress } from '#src/core/hub-address.ts';
 import { nodeNameFrom } from '#src/core/node.ts';
 import { peerNamed } from '#src/core/peer.ts';
 import type { Facts } from '#src/deploy/facts.ts';
+import { fileIn } from '#src/deploy/facts.ts';
 import { needed } from '#src/deploy/plan/already.ts';
 import type { Given } from '#src/deploy/plan/given.ts';
 import { openclawProgram } from '#src/deploy/plan/openclaw.ts';
@@ -24,7 +24,7 @@ export function workerSteps(facts: Facts, wanted: Wanted, given: Given): Step[] 
   const hasNodeHost = wanted.role !== 'master' && !wanted.light;
   const home = needed(facts, [
     { do: 'folder', path: place.workerHome, mode: 0o700, owner: 'person' },
-    settingsFile(facts, place.workerHome, 'person', {
+    settingsFile(facts, place.workerSettings, 'person', {
       name,
       role: wanted.role,
       'worker.hub': hubAddressText(hubOf(facts, wanted)),
@@ -52,14 +52,14 @@ export function workerSteps(facts: Facts, wanted: Wanted, given: Given): Step[] 
 }
 
 /** Whether a hub has admitted the worker of this machine before: then it holds the hub's id. */
-export function isMember({ files, place }: Facts): boolean {
-  const hub = files.get(join(place.workerHome, 'hub')) ?? null;
+export function isMember(facts: Facts): boolean {
+  const hub = fileIn(facts, facts.place.hubPin);
   return hub !== null && hub.text.trim() !== '';
 }
 
 function admissionActions(facts: Facts, { role, token }: Wanted, name: string): Action[] {
   if (isMember(facts)) return [];
-  const path = join(facts.place.workerHome, 'join-token');
+  const path = facts.place.joinToken;
   if (role === 'master') return [{ do: 'invite', path, role, name, from: 'there' }];
   if (token === 'minted') return [{ do: 'invite', path, role, name, from: 'here' }];
   return token === 'given' ? [{ do: 'token', path }] : [];
@@ -78,8 +78,8 @@ export function hubOf(facts: Facts, { master, port }: Wanted): HubAddress {
   return { host: name, port: master.port };
 }
 
-function knownHub({ files, place }: Facts): HubAddress | null {
-  const settings = parseDocument(files.get(join(place.workerHome, 'settings.yaml'))?.text ?? '');
+function knownHub(facts: Facts): HubAddress | null {
+  const settings = parseDocument(fileIn(facts, facts.place.workerSettings)?.text ?? '');
   // What can't be read is refused where it would be written.
   const text = settings.errors.length > 0 ? null : settings.getIn(['worker', 'hub']);
   return typeof text === 'string' ? parseHubAddress(text) : null;

@@ -1,4 +1,3 @@
-import { join } from 'node:path/posix';
 import { parse } from 'jsonc-parser';
 import type { Deployed } from '#src/deploy/doctor/deployed.ts';
 import type { MachineFinding } from '#src/deploy/doctor/finding.ts';
@@ -10,7 +9,7 @@ import { shellWord } from '#src/core/shell-word.ts';
 export function checkGateway(facts: Facts, { isMaster, wanted }: Deployed): MachineFinding[] {
   if (!isMaster || wanted.light) return [];
   const { settings, port, listening } = facts.gateway;
-  const path = join(facts.place.openclawState, 'openclaw.json');
+  const path = facts.place.openclawSettings;
   const check = 'gateway';
   if (settings === null) {
     const why = 'the gateway starts with settings that nobody chose';

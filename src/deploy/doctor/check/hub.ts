@@ -1,4 +1,3 @@
-import { join } from 'node:path/posix';
 import { peerNamed } from '#src/core/peer.ts';
 import { fingerprint } from '#src/core/node.ts';
 import type { Answers } from '#src/deploy/doctor/answers.ts';
@@ -7,6 +6,7 @@ import type { Deployed } from '#src/deploy/doctor/deployed.ts';
 import type { MachineFinding } from '#src/deploy/doctor/finding.ts';
 import { deployAgain, spanText, asRoot, systemctl } from '#src/deploy/doctor/words.ts';
 import type { Facts } from '#src/deploy/facts.ts';
+import { fileIn } from '#src/deploy/facts.ts';
 import { hubAddressText } from '#src/core/hub-address.ts';
 import { shellWord } from '#src/core/shell-word.ts';
 
@@ -44,9 +44,9 @@ export function checkHub(
   };
 }
 
-function pinFinding({ place, files }: Facts, { hub }: Deployed, { hubId, version }: Reached): MachineFinding {
-  const path = join(place.workerHome, 'hub');
-  const pinned = files.get(path)?.text.trim() ?? '';
+function pinFinding(facts: Facts, { hub }: Deployed, { hubId, version }: Reached): MachineFinding {
+  const path = facts.place.hubPin;
+  const pinned = fileIn(facts, path)?.text.trim() ?? '';
   const where = hubAddressText(hub);
   if (hubId === null || pinned === '' || pinned === hubId) {
     return { check: 'hub', state: 'ok', found: `version ${version} at ${where}` };

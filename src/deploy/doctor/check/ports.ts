@@ -2,6 +2,7 @@ import type { Deployed } from '#src/deploy/doctor/deployed.ts';
 import type { MachineFinding } from '#src/deploy/doctor/finding.ts';
 import { asRoot } from '#src/deploy/doctor/words.ts';
 import type { Facts } from '#src/deploy/facts.ts';
+import { unitIn } from '#src/deploy/facts.ts';
 
 /** Whether another program has a port that one of ours needs: one that listens while ours does not run. */
 export function checkPorts(facts: Facts, deployed: Deployed): MachineFinding[] {
@@ -24,8 +25,9 @@ interface Port {
   readonly isOurs: boolean;
 }
 
-function portsOf({ units, place, gateway }: Facts, { isMaster, wanted, master, worker }: Deployed): Port[] {
-  const runs = (name: string): boolean => units.get(`${place.scope}/${name}`)?.active === true;
+function portsOf(facts: Facts, { isMaster, wanted, master, worker }: Deployed): Port[] {
+  const { place, gateway } = facts;
+  const runs = (name: string): boolean => unitIn(facts, { name, scope: place.scope })?.active === true;
   const hub: Port = {
     port: master?.settings.settings?.hub.port ?? wanted.port,
     whose: 'the hub',

@@ -1,4 +1,3 @@
-import { join } from 'node:path/posix';
 import type { Deployed } from '#src/deploy/doctor/deployed.ts';
 import type { MachineFinding } from '#src/deploy/doctor/finding.ts';
 import { asRoot } from '#src/deploy/doctor/words.ts';
@@ -7,8 +6,7 @@ import { shellWord } from '#src/core/shell-word.ts';
 
 /** Whether this version understands the settings of the daemons here. */
 export function checkSettings(facts: Facts, { homes }: Deployed): MachineFinding[] {
-  return homes.map(({ path, owner, settings: { problems } }): MachineFinding => {
-    const file = join(path, 'settings.yaml');
+  return homes.map(({ file, owner, settings: { problems } }): MachineFinding => {
     const check = `settings ${file}`;
     if (problems.length === 0) return { check, state: 'ok', found: 'understood' };
     const edit = `\${EDITOR:-vi} ${shellWord(file)}`;
@@ -38,7 +36,7 @@ export function checkExec({ person }: Facts, { worker, isMaster }: Deployed): Ma
             person.uid === 0
               ? 'that is root: this machine is as safe as the master'
               : 'this machine is as safe as the master',
-          mend: `worker.exec.mode: allowlist in ${join(worker.path, 'settings.yaml')}, or --exec allowlist at the next deployment`,
+          mend: `worker.exec.mode: allowlist in ${worker.file}, or --exec allowlist at the next deployment`,
         },
       ];
     case 'allowlist':

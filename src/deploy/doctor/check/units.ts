@@ -6,6 +6,7 @@ import type { Deployed } from '#src/deploy/doctor/deployed.ts';
 import type { Fix, MachineFinding } from '#src/deploy/doctor/finding.ts';
 import { deployAgain, journal, reload, systemctl } from '#src/deploy/doctor/words.ts';
 import type { Facts } from '#src/deploy/facts.ts';
+import { fileIn } from '#src/deploy/facts.ts';
 
 /** A few are what updates and a short trouble bring. */
 const RESTARTS = 5;
@@ -18,7 +19,7 @@ export function checkUnits(facts: Facts, deployed: Deployed, { units }: Pick<Ans
 function unitFinding(facts: Facts, deployed: Deployed, unit: UnitName, answer: UnitAnswer | null): MachineFinding {
   const check = `unit ${unit.name}`;
   const written = writtenUnit(facts, unit);
-  const file = facts.files.get(join(facts.place.units, unit.name)) ?? null;
+  const file = fileIn(facts, join(facts.place.units, unit.name));
   const why = WHY[unit.name] ?? 'what it runs is part of the federation';
   if (answer === null || answer.load === 'not-found' || file === null) {
     const fix = written === null ? [] : rewritten(unit, written, false);

@@ -41,6 +41,11 @@ export const settingsSchema = z.strictObject({
     .strictObject({
       url: z.string().optional().describe('Loopback WebSocket address of the OpenClaw gateway on the master'),
       tokenFile: z.string().optional().describe('File that holds the gateway’s token; it never leaves the master'),
+      uid: z
+        .int()
+        .min(0)
+        .optional()
+        .describe('Id of the user that the gateway runs as, where that is neither the operator, nor the hub, nor root'),
     })
     .prefault({}),
   tailscale: z

@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import { readFile, rmdir } from 'node:fs/promises';
+import { readFile, rmdir, stat } from 'node:fs/promises';
 import { userInfo } from 'node:os';
 import { join } from 'node:path';
 import { Command } from 'commander';
@@ -57,9 +57,9 @@ export async function startHub(
     const key = keyPair(await home.secret('hub.key', createPrivateKey));
     const store = openSqliteStore(home.file('hub.sqlite'));
     cleanups.push(() => store.close());
-    const gateway = gatewayOf(settings, log, stopping.signal);
-    cleanups.push(async () => gateway?.close());
     const operator = await operatorSocket(home, inherited, cleanups);
+    const gateway = gatewayOf(settings, await uidsOf(operator), log, stopping.signal);
+    cleanups.push(async () => gateway?.close());
     const tailscale = settings.hub.tailnet ? createTailscale(settings.tailscale) : null;
     const policies = (signal: AbortSignal) => followPolicyFile(home, signal);
     const hub = await openHub({ settings, version: VERSION, key, store, gateway, tailscale, policies, operator, log });
@@ -89,8 +89,14 @@ async function operatorSocket(
   return { path: join(folder, 'operator.sock'), owner: userInfo().username, descriptor: null };
 }
 
-function gatewayOf({ gateway }: Settings, log: Log, signal: AbortSignal): Gateway | null {
-  const { url, tokenFile } = gateway;
+/** Users who could read the gateway's token anyway. */
+async function uidsOf({ path, descriptor }: OwnedSocket): Promise<readonly number[]> {
+  const own = process.getuid?.() ?? 0;
+  return [0, own, ...(descriptor === null ? [] : [(await stat(path)).uid])];
+}
+
+function gatewayOf({ gateway }: Settings, uids: readonly number[], log: Log, signal: AbortSignal): Gateway | null {
+  const { url, tokenFile, uid: named } = gateway;
   if (url === undefined) return null;
   if (tokenFile === undefined) {
     throw new FederationError('SETTINGS_INVALID', 'settings: gateway.tokenFile: needed where gateway.url is set', {
@@ -99,7 +105,9 @@ function gatewayOf({ gateway }: Settings, log: Log, signal: AbortSignal): Gatewa
   }
   // Read at each connection: a token that was changed is picked up by itself.
   const token = async () => (await readFile(tokenFile, 'utf8')).trim();
-  return connectGateway({ url, token, log: log.child('gateway'), signal });
+  const trusts = (uid: number | null): boolean =>
+    uid === null ? process.platform !== 'linux' : uid === named || uids.includes(uid);
+  return connectGateway({ url, token, trusts, log: log.child('gateway'), signal });
 }
 
 /** `federation-hub`: runs until it is told to stop. Returns the exit code. */

@@ -27,9 +27,9 @@ afterEach(async () => {
   await fake.close();
 });
 
-function open(url: string): Gateway {
+function open(url: string, trusts = (uid: number | null): boolean => uid === process.getuid?.()): Gateway {
   const log = createLog({ level: 'debug', module: 'test', write: (line) => void lines.push(line) });
-  return connectGateway({ url, token: () => TOKEN, log, signal: new AbortController().signal });
+  return connectGateway({ url, token: () => TOKEN, trusts, log, signal: new AbortController().signal });
 }
 
 async function connected(): Promise<void> {
@@ -54,6 +54,15 @@ test('it connects as an operator of protocol 4 with no more scopes than it needs
     },
   });
   expect(gateway.status()).toEqual({ state: 'connected', url: fake.url, version: '2026.9.6', problem: null });
+});
+
+test('a program of another user that took its port is told no token', async () => {
+  const taken = await fakeGateway();
+  const deceived = open(taken.url, (uid) => uid === 4242);
+  await until('it is refused', () => deceived.status().problem?.includes('another user') === true);
+  await deceived.close();
+  await taken.close();
+  expect(taken.frames).toEqual([]);
 });
 
 test('a change at the gateway is seen when the gateway announces it', async () => {

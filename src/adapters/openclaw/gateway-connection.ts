@@ -1,6 +1,7 @@
 import { WebSocket } from 'ws';
 import type { z } from 'zod';
 import { FederationError } from '#src/core/errors.ts';
+import { peerOwner } from '#src/adapters/peer-owner.ts';
 import { MAX_FRAME_BYTES, PROTOCOL, frameSchema, helloSchema } from '#src/adapters/openclaw/gateway-messages.ts';
 import type { Refusal } from '#src/adapters/openclaw/gateway-messages.ts';
 
@@ -20,6 +21,11 @@ export interface GatewayConnection {
 export interface ConnectOptions {
   readonly url: string;
   readonly token: string;
+  /**
+   * Whether a gateway of that user may be told the token: any program of this machine can take a port that is free.
+   * Null where it is not known whose it is.
+   */
+  readonly trusts: (uid: number | null) => boolean;
   readonly onEvent: (name: string) => void;
   readonly signal: AbortSignal;
 }
@@ -34,7 +40,13 @@ interface Waiting {
 }
 
 /** Connects and says hello. Throws GATEWAY_UNREACHABLE, or OPENCLAW_REFUSED with the gateway's answer as cause. */
-export async function openConnection({ url, token, onEvent, signal }: ConnectOptions): Promise<GatewayConnection> {
+export async function openConnection({
+  url,
+  token,
+  trusts,
+  onEvent,
+  signal,
+}: ConnectOptions): Promise<GatewayConnection> {
   const socket = new WebSocket(url, {
     maxPayload: MAX_FRAME_BYTES,
     perMessageDeflate: false,
@@ -45,6 +57,10 @@ export async function openConnection({ url, token, onEvent, signal }: ConnectOpt
   const ended = Promise.withResolvers<string>();
   let lastId = 0;
   let problem = 'the connection was closed';
+
+  const owner = Promise.withResolvers<number | null>();
+  owner.promise.catch(() => undefined);
+  socket.once('upgrade', (response) => owner.resolve(peerOwner(response.socket)));
 
   const abort = () => socket.terminate();
   signal.addEventListener('abort', abort, { once: true });
@@ -58,6 +74,7 @@ export async function openConnection({ url, token, onEvent, signal }: ConnectOpt
     for (const { reject } of waiting.values()) reject(error);
     waiting.clear();
     challenged.reject(error);
+    owner.reject(error);
     ended.resolve(problem);
   });
   socket.on('message', (data) => receive(textOf(data)));
@@ -104,6 +121,8 @@ export async function openConnection({ url, token, onEvent, signal }: ConnectOpt
   try {
     signal.throwIfAborted();
     await challenged.promise;
+    const uid = await owner.promise;
+    if (!trusts(uid)) throw unreachable(`a program of another user (uid ${uid}) listens at ${url}`);
     const hello = await request(
       'connect',
       {

@@ -55,6 +55,8 @@ export interface GatewayOptions {
   readonly url: string;
   /** Read anew for every connection and kept nowhere. */
   readonly token: () => Promise<string> | string;
+  /** Whether a gateway of that user is the one that is meant. */
+  readonly trusts: (uid: number | null) => boolean;
   readonly log: Log;
   readonly signal: AbortSignal;
 }
@@ -65,7 +67,7 @@ const RETRY_MAX_MS = 5000;
 const NO_NODES: ReadonlyMap<string, GatewayNode> = new Map();
 
 /** Keeps an operator's connection to the gateway until `signal` or `close`. */
-export function connectGateway({ url, token, log, signal }: GatewayOptions): Gateway {
+export function connectGateway({ url, token, trusts, log, signal }: GatewayOptions): Gateway {
   const stopping = new AbortController();
   const stopped = AbortSignal.any([signal, stopping.signal]);
   const listeners = new Set<() => void>();
@@ -79,7 +81,7 @@ export function connectGateway({ url, token, log, signal }: GatewayOptions): Gat
   async function run(): Promise<void> {
     for (let failures = 0; !stopped.aborted; failures++) {
       try {
-        const opened = await openConnection({ url, token: await token(), onEvent: refreshOn, signal: stopped });
+        const opened = await openConnection({ url, token: await token(), trusts, onEvent: refreshOn, signal: stopped });
         failures = 0;
         change(await serve(opened));
       } catch (error) {

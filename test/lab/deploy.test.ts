@@ -14,12 +14,21 @@ import type { Machine } from './machine.ts';
 import type { Operator } from './operator.ts';
 import { operatorOn, resultIn } from './operator.ts';
 import { footprintOf } from './footprint.ts';
-import { giveOwnGateways, OWN_PORT, ownGatewayAnswers, ownGatewayUnit, untilOwnGatewayAnswers } from './own-gateway.ts';
+import {
+  giveOwnGateways,
+  OWN_LATER,
+  OWN_PORT,
+  ownGatewayAnswers,
+  ownGatewayUnit,
+  untilOwnGatewayAnswers,
+} from './own-gateway.ts';
 import type { Snapshot } from './snapshot.ts';
 import { below, differences, takeSnapshot } from './snapshot.ts';
 import { listeningAt } from './sockets.ts';
 import { unitState } from './unit-state.ts';
 
+/** Where this host is busy with something else: alone it takes a third of it. */
+const LONG_MS = 480_000;
 const CLAW = { user: 'claw' } as const;
 const VPS = ['master', '--name', 'vps'];
 const HOME_SERVER = ['worker', 'vps', '--name', 'home-server'];
@@ -61,9 +70,9 @@ describeLab('a federation of four machines: master, worker, hybrid and light wor
       if (machine === m2 || machine === m3) await untilOwnGatewayAnswers(machine);
       const second = await takeSnapshot(machine);
       before.set(machine, second);
-      restless.set(machine, new Set(differences(first, second).keys()));
+      restless.set(machine, new Set([...differences(first, second).keys(), OWN_LATER]));
     }
-  });
+  }, LONG_MS);
   afterAll(() => lab.close());
 
   let journals = '';
@@ -98,7 +107,7 @@ describeLab('a federation of four machines: master, worker, hybrid and light wor
   }
 
   async function untilAllUsable(): Promise<void> {
-    await operator.untilUsable('vps', m1);
+    await operator.untilUp('vps');
     await operator.untilUsable('home-server', m2, 'connected');
     await operator.untilUsable('studio', m3, 'connected');
     await operator.untilUsable('pi', m4);
@@ -295,7 +304,7 @@ describeLab('a federation of four machines: master, worker, hybrid and light wor
     const sees = (...words: string[]) => m1.run([...asHub, ...words]);
     expect((await sees('touch', '/var/lib/openclaw-federation/settings.yaml')).code).toBe(0);
     expect((await sees('touch', '/etc/settings')).stderr).toContain('Read-only file system');
-    expect((await sees('ls', '/home/claw')).code).not.toBe(0);
+    expect((await sees('ls', '/home')).code).not.toBe(0);
     // What is taken from the worker's unit would be taken from the person's commands.
     expect(await operator.exec('home-server', ['sudo', '-n', 'id', '-u'])).toMatchObject({ code: 0, stdout: '0\n' });
   });
@@ -322,27 +331,31 @@ describeLab('a federation of four machines: master, worker, hybrid and light wor
     for (const machine of lab.machines()) await expectNoSecret(machine);
   });
 
-  it('every node is back by itself after a reboot', async () => {
-    for (const [machine, name, nodeHost] of [
-      [m4, 'pi', 'none'],
-      [m3, 'studio', 'connected'],
-      [m2, 'home-server', 'connected'],
-      [m1, 'vps', 'none'],
-    ] as const) {
-      const start = performance.now();
-      await machine.reboot();
-      const up = performance.now();
-      await operator.untilUsable(name, machine, nodeHost);
-      figure(
-        `${name} usable after its reboot, systemd being up after ${seconds(up - start)}`,
-        performance.now() - start,
-      );
-      expect(await machine.state()).toBe('running');
-    }
-    await timed('all nodes usable after that of the master', untilAllUsable);
-    await untilOwnGatewayAnswers(m3);
-    expect(await ownGatewayAnswers(m2)).toBe(false);
-  });
+  it(
+    'every node is back by itself after a reboot',
+    async () => {
+      for (const [machine, name, nodeHost] of [
+        [m4, 'pi', 'none'],
+        [m3, 'studio', 'connected'],
+        [m2, 'home-server', 'connected'],
+        [m1, 'vps', 'none'],
+      ] as const) {
+        const start = performance.now();
+        await machine.reboot();
+        const up = performance.now();
+        await operator.untilUsable(name, machine, nodeHost);
+        figure(
+          `${name} usable after its reboot, systemd being up after ${seconds(up - start)}`,
+          performance.now() - start,
+        );
+        expect(await machine.state()).toBe('running');
+      }
+      await timed('all nodes usable after that of the master', untilAllUsable);
+      await untilOwnGatewayAnswers(m3);
+      expect(await ownGatewayAnswers(m2)).toBe(false);
+    },
+    LONG_MS,
+  );
 
   it('a worker that loses its power is back, and its job is not told as done', async () => {
     const running = operator.manage(['exec', '--json', 'home-server', '--', 'sleep', '301']);
@@ -368,9 +381,9 @@ describeLab('a federation of four machines: master, worker, hybrid and light wor
     await m1.start();
     await timed('all nodes usable after a power cut of the master', untilAllUsable);
     expect(await operator.manage(['audit', 'verify'])).toMatchObject({ code: 0 });
-    const ended = await eventually('the job has ended', () => summaryOf('sleep 302'), 60_000);
-    expect(Object.keys(ended)).not.toContain('ok');
-    expect(await runs(m2, 'sleep 302')).toBe(false);
+    // The hub can't know how it goes on there, and a worker ends nothing because of that.
+    expect(await eventually('the job is told', () => summaryOf('sleep 302'), 60_000)).toEqual({ unknown: 1 });
+    await m2.run(['pkill', '--full', '--exact', 'sleep 302']);
   });
 
   it('a node that the tailnet lost is noticed, and comes back', async () => {
@@ -378,6 +391,7 @@ describeLab('a federation of four machines: master, worker, hybrid and light wor
     await timed('a dead link noticed', () =>
       eventually('it is noticed', async () => (await operator.node('home-server')).state !== 'online', 60_000),
     );
+    await eventually('it is off', async () => (await operator.node('home-server')).state === 'offline', 60_000);
     const end = await operator.exec('home-server', ['true']);
     expect(end.code).toBeGreaterThan(0);
     expect(['unreachable', 'refused']).toContain(end.outcome);
@@ -396,7 +410,7 @@ describeLab('a federation of four machines: master, worker, hybrid and light wor
         (await listeningAt(m1, HUB_PORT)).join() === wanted.join();
     await m1.succeed(['systemctl', 'disable', 'tailscaled']);
     await m1.reboot();
-    await operator.untilUsable('vps', m1);
+    await operator.untilUp('vps');
     expect(await listeningAt(m1, HUB_PORT)).toEqual(['127.0.0.1']);
     await m1.succeed(['systemctl', 'enable', '--now', 'tailscaled']);
     await timed('the hub listens on a tailnet that came late', () =>
@@ -439,23 +453,29 @@ describeLab('a federation of four machines: master, worker, hybrid and light wor
     expect((await m1.succeed(['readlink', '/opt/openclaw-federation/current'])).trim()).toBe(release);
   });
 
-  it('uninstall leaves exactly what was there before', async () => {
-    expectDone(await m1.run(['deploy-federation', 'uninstall', '--ssh', 'claw@10.77.0.14', '--yes'], CLAW));
-    for (const machine of [m3, m2, m1]) expectDone(await deployer.uninstall(machine));
-    for (const machine of lab.machines()) {
-      const units = ['federation-*', 'openclaw-*', 'tailscaled*'];
-      expect(await machine.succeed(['systemctl', 'list-units', '--all', '--no-legend', ...units])).toBe('');
-      expect(await machine.state()).toBe('running');
-    }
-    for (const machine of [m2, m3]) {
-      await untilOwnGatewayAnswers(machine);
-      expect(await ownGatewayUnit(machine)).toMatchObject({ ActiveState: 'active', UnitFileState: 'enabled' });
-    }
-    for (const machine of [m2, m3, m4]) expect(await changesOf(machine)).toEqual(new Map());
-    expect(await m1.read(SETTINGS)).toBe(OWN_SETTINGS);
-    const left = [...(await changesOf(m1)).keys()].filter((path) => !THEIRS.some((theirs) => path.startsWith(theirs)));
-    expect(left).toEqual([]);
-  });
+  it(
+    'uninstall leaves exactly what was there before',
+    async () => {
+      expectDone(await m1.run(['deploy-federation', 'uninstall', '--ssh', 'claw@10.77.0.14', '--yes'], CLAW));
+      for (const machine of [m3, m2, m1]) expectDone(await deployer.uninstall(machine));
+      for (const machine of lab.machines()) {
+        const units = ['federation-*', 'openclaw-*', 'tailscaled*'];
+        expect(await machine.succeed(['systemctl', 'list-units', '--all', '--no-legend', ...units])).toBe('');
+        expect(await machine.state()).toBe('running');
+      }
+      for (const machine of [m2, m3]) {
+        await untilOwnGatewayAnswers(machine);
+        expect(await ownGatewayUnit(machine)).toMatchObject({ ActiveState: 'active', UnitFileState: 'enabled' });
+      }
+      for (const machine of [m2, m3, m4]) expect(await changesOf(machine)).toEqual(new Map());
+      expect(await m1.read(SETTINGS)).toBe(OWN_SETTINGS);
+      const left = [...(await changesOf(m1)).keys()].filter(
+        (path) => !THEIRS.some((theirs) => path.startsWith(theirs)),
+      );
+      expect(left).toEqual([]);
+    },
+    LONG_MS,
+  );
 });
 
 /** What others keep of it: the backups of the tools that made a user, and what OpenClaw itself has made of its state. */

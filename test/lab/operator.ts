@@ -28,6 +28,8 @@ export interface Operator {
   exec(name: string, argv: readonly string[]): Promise<ExecEnd>;
   /** Waits until the machine answers to a command as that node, since its last start, and its node host as said. */
   untilUsable(name: string, machine: Machine, nodeHost?: 'none' | 'connected'): Promise<NodeView>;
+  /** Waits until the hub has its gateway and the node of its own machine. */
+  untilUp(name: string): Promise<void>;
   /** `system.which sh`, asked of the gateway as OpenClaw's own command does. */
   which(name: string): Promise<unknown>;
 }
@@ -68,7 +70,7 @@ export function operatorOn(master: Machine): Operator {
     node,
     status: () => ask('status'),
     nodes,
-    jobs: () => ask('jobs'),
+    jobs: () => ask('jobs', '--limit', '1000'),
     async audit(action) {
       return (await ask<AuditView[]>('audit', '--limit', '1000')).filter((record) => record.action === action);
     },
@@ -86,6 +88,17 @@ export function operatorOn(master: Machine): Operator {
           if ((await answer(name, ['cat', BOOT_ID])) !== boot) return null;
           const found = await node(name);
           return found.state === 'online' && found.openclaw.nodeHost === nodeHost ? found : null;
+        },
+        USABLE_MS,
+      );
+    },
+    async untilUp(name) {
+      await eventually(
+        'the hub is up',
+        async () => {
+          const { code, stdout } = await manage(['--json', 'status']);
+          if (code !== 0 || (JSON.parse(stdout) as Status).gateway.state !== 'connected') return false;
+          return (await node(name)).state === 'online';
         },
         USABLE_MS,
       );

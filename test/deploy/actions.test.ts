@@ -6,6 +6,8 @@ import { join } from 'node:path';
 import { execa } from 'execa';
 import { parse } from 'jsonc-parser';
 import { afterEach, beforeEach, expect, test } from 'vitest';
+import type { Machine } from '#src/adapters/machine/machine.ts';
+import { FederationError } from '#src/core/errors.ts';
 import { formatJoinToken } from '#src/core/join-token.ts';
 import type { WorkerRecord } from '#src/core/worker-record.ts';
 import type { Action } from '#src/deploy/action.ts';
@@ -448,6 +450,25 @@ test('a hub is asked who it is and what a token is good for, and the token stays
   const foreign = formatJoinToken({ hubId: '0'.repeat(64), secret: 'A'.repeat(43) });
   await expect(knockAtHub(machine, hub, foreign, signal)).rejects.toMatchObject({ code: 'HUB_KEY_MISMATCH' });
   await expect(knockAtHub(machine, hub, 'no token', signal)).rejects.toMatchObject({ code: 'TOKEN_INVALID' });
+});
+
+test('a hub whose name leads nowhere is found by the tailnet, as the worker finds it', async () => {
+  await using federation = await startFederation({ hub: { hub: { names: ['vps.tail.invalid', 'vps'] } } });
+  const { machine, signal } = scratch.context;
+  const { port } = federation.hub;
+  const token = await federation.token({ name: 'pi', role: 'worker' });
+  const unresolved: Machine = {
+    ...machine,
+    connect: (to, until) =>
+      to.host === '127.0.0.1' ? machine.connect(to, until) : Promise.reject(new FederationError('HUB_UNREACHABLE', '')),
+  };
+  const peer = { ID: 'n1', DNSName: 'vps.tail.invalid.', TailscaleIPs: ['127.0.0.1'] };
+  const hub = { host: 'vps', port };
+  await expect(knockAtHub(unresolved, hub, token, signal)).rejects.toMatchObject({ code: 'HUB_UNREACHABLE' });
+  await scratch.programs.set('peers', JSON.stringify({ n1: peer }));
+  expect((await knockAtHub(unresolved, hub, token, signal)).token).toMatchObject({ name: 'pi' });
+  await scratch.programs.set('peers', JSON.stringify({ n1: peer, n2: { ...peer, DNSName: 'vps.other.invalid.' } }));
+  await expect(knockAtHub(unresolved, hub, token, signal)).rejects.toMatchObject({ code: 'HUB_UNREACHABLE' });
 });
 
 test.each([

@@ -12,7 +12,7 @@ import { FederationError } from '#src/core/errors.ts';
 import { askDisks, diskAnswers } from '#src/deploy/doctor/ask/disks.ts';
 import { askFederation } from '#src/deploy/doctor/ask/federation.ts';
 import { askFiles, fileAnswers } from '#src/deploy/doctor/ask/files.ts';
-import { askHub } from '#src/deploy/doctor/ask/hub.ts';
+import { askHealth } from '#src/deploy/doctor/ask/hub.ts';
 import { askName } from '#src/deploy/doctor/ask/name.ts';
 import { askTailnet, tailnetAnswer } from '#src/deploy/doctor/ask/tailnet.ts';
 import { askUnits, unitAnswers } from '#src/deploy/doctor/ask/units.ts';
@@ -71,7 +71,7 @@ describe('the hub, asked from a machine', () => {
   it('says who it is and what it speaks, and its clock is that of this machine', async () => {
     await using federation = await startFederation();
     const hub = { host: '127.0.0.1', port: federation.hub.port };
-    expect(await askHub(here, { hub, addresses: [] }, signal)).toEqual({
+    expect(await askHealth(here, { hub, addresses: [] }, signal)).toEqual({
       state: 'answers',
       version: VERSION,
       hubId: federation.hub.hubId,
@@ -88,7 +88,7 @@ describe('the hub, asked from a machine', () => {
         to.host === '127.0.0.1' ? here.connect(to, until) : Promise.reject(new FederationError('HUB_UNREACHABLE', '')),
     };
     const hub = { host: 'vps.tail.example', port: federation.hub.port };
-    expect(await askHub(machine, { hub, addresses: ['127.0.0.1'] }, signal)).toMatchObject({ state: 'answers' });
+    expect(await askHealth(machine, { hub, addresses: ['127.0.0.1'] }, signal)).toMatchObject({ state: 'answers' });
   });
 
   it('is found so, too, where a connection to nobody ends only later, as by ssh', async () => {
@@ -99,15 +99,15 @@ describe('the hub, asked from a machine', () => {
       connect: async (to, until) => (to.host === '127.0.0.1' ? here.connect(to, until) : dead()),
     };
     const hub = { host: 'vps.tail.example', port: federation.hub.port };
-    expect(await askHub(machine, { hub, addresses: ['127.0.0.1'] }, signal)).toMatchObject({ state: 'answers' });
-    expect(await askHub(machine, { hub, addresses: [] }, signal)).toMatchObject({ state: 'unreachable' });
+    expect(await askHealth(machine, { hub, addresses: ['127.0.0.1'] }, signal)).toMatchObject({ state: 'answers' });
+    expect(await askHealth(machine, { hub, addresses: [] }, signal)).toMatchObject({ state: 'unreachable' });
   });
 
   it('says that it does not go by a foreign name', async () => {
     await using federation = await startFederation();
     const machine: Machine = { ...here, connect: (to, until) => here.connect({ ...to, host: '127.0.0.1' }, until) };
     const hub = { host: 'other.tail.example', port: federation.hub.port };
-    expect(await askHub(machine, { hub, addresses: [] }, signal)).toMatchObject({ state: 'foreign' });
+    expect(await askHealth(machine, { hub, addresses: [] }, signal)).toMatchObject({ state: 'foreign' });
   });
 
   it.each([
@@ -120,17 +120,17 @@ describe('the hub, asked from a machine', () => {
     await new Promise((resolve) => server.once('listening', resolve));
     const { port } = server.address() as AddressInfo;
     const hub = { host: '127.0.0.1', port };
-    expect(await askHub(here, { hub, addresses: [] }, signal)).toMatchObject({ state: 'foreign' });
+    expect(await askHealth(here, { hub, addresses: [] }, signal)).toMatchObject({ state: 'foreign' });
     server.closeAllConnections();
     server.close();
-    expect(await askHub(here, { hub, addresses: [] }, signal)).toMatchObject({ state: 'unreachable' });
+    expect(await askHealth(here, { hub, addresses: [] }, signal)).toMatchObject({ state: 'unreachable' });
   });
 
   it('ends the question where the person gives up', async () => {
     await using federation = await startFederation();
     const hub = { host: '127.0.0.1', port: federation.hub.port };
     const given = AbortSignal.abort(new Error('given up'));
-    await expect(askHub(here, { hub, addresses: [] }, given)).rejects.toThrow('given up');
+    await expect(askHealth(here, { hub, addresses: [] }, given)).rejects.toThrow('given up');
   });
 });
 

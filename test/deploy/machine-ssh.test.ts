@@ -13,7 +13,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { filesOf } from '#src/adapters/machine/files.ts';
 import type { Machine } from '#src/adapters/machine/machine.ts';
 import { sshMachine } from '#src/adapters/machine/ssh.ts';
-import { askFrom } from '#src/deploy/actions/http.ts';
+import { askFrom } from '#src/deploy/ask-from.ts';
 import { freePort } from '#src/deploy/free-port.ts';
 import { eventually } from '../support/eventually.ts';
 
@@ -131,10 +131,10 @@ describe.skipIf(!existsSync(SSHD))(`a machine behind a real ssh server (not run 
     server.listen(0, '127.0.0.1');
     await eventually('it listens', () => server.listening);
     const { port } = server.address() as AddressInfo;
-    const answered = await askFrom(machine, { host: '127.0.0.1', port }, '/health', signal);
-    expect(answered).toEqual({ status: 200, text: `/health of 127.0.0.1:${port}` });
+    const answered = await askFrom(machine, { to: { host: '127.0.0.1', port }, path: '/health' }, signal);
+    expect(answered).toMatchObject({ status: 200, text: `/health of 127.0.0.1:${port}` });
     await new Promise((resolve) => server.close(resolve));
-    await expect(askFrom(machine, { host: '127.0.0.1', port }, '/health', signal)).rejects.toMatchObject({
+    await expect(askFrom(machine, { to: { host: '127.0.0.1', port }, path: '/health' }, signal)).rejects.toMatchObject({
       code: 'HUB_UNREACHABLE',
     });
   });

@@ -53,7 +53,8 @@ touch "$here/passwd-$name" "$here/group-$name"
   tailscale: `state=$(cat "$here/tailnet")
 case $1 in
   status)
-    printf '{"BackendState":"%s","TailscaleIPs":null,"Self":null}\\n' "$state" ;;
+    peers=$(cat "$here/peers" 2>/dev/null || echo null)
+    printf '{"BackendState":"%s","TailscaleIPs":null,"Self":null,"Peer":%s}\\n' "$state" "$peers" ;;
   up)
     for word; do
       case $word in

@@ -1,5 +1,5 @@
-import { askFrom } from '#src/deploy/actions/http.ts';
 import type { ActionKind } from '#src/deploy/actions/kind.ts';
+import { askFrom } from '#src/deploy/ask-from.ts';
 import { until } from '#src/deploy/condition.ts';
 
 /** It takes 8 s on a quiet machine, and three of its kind on two cores far more. */
@@ -15,7 +15,7 @@ export const gatewayReady: ActionKind<'gateway-ready'> = {
       what: `the OpenClaw gateway on port ${port}`,
       withinMs: START_MS,
       look: async () => {
-        const { status } = await askFrom(machine, { host: '127.0.0.1', port }, '/healthz', signal);
+        const { status } = await askFrom(machine, { to: { host: '127.0.0.1', port }, path: '/healthz' }, signal);
         return status === 200 || null;
       },
       hint: 'journalctl -u openclaw-gateway (or --user), and: openclaw doctor',

@@ -3,13 +3,15 @@ import { setTimeout as pause } from 'node:timers/promises';
 import type { z } from 'zod';
 import type { Machine } from '#src/adapters/machine/machine.ts';
 import { FederationError } from '#src/core/errors.ts';
+import type { HubAddress } from '#src/core/hub-address.ts';
+import { hubAddressText } from '#src/core/hub-address.ts';
 import { parseJoinToken } from '#src/core/join-token.ts';
 import type { ActionOf } from '#src/deploy/action.ts';
 import type { ActionKind } from '#src/deploy/actions/kind.ts';
-import { askFrom } from '#src/deploy/actions/http.ts';
 import { jsonAs } from '#src/deploy/actions/json.ts';
-import { hubAddressText } from '#src/core/hub-address.ts';
-import type { HubAddress } from '#src/core/hub-address.ts';
+import type { Answered } from '#src/deploy/ask-from.ts';
+import { askHub } from '#src/deploy/ask-hub.ts';
+import { tailnetAddresses } from '#src/deploy/tailnet-addresses.ts';
 import type { Health, JoinTokenView } from '#src/protocol/hub-api.ts';
 import { errorSchema, healthSchema, joinTokenSchema } from '#src/protocol/hub-api.ts';
 import { PROTOCOL_VERSIONS } from '#src/protocol/version.ts';
@@ -79,32 +81,30 @@ export async function knockAtHub(
   checkVersions(hub, health);
   if (secret === null) return { health, token: null };
   if (secret.hubId !== health.hubId) {
-    throw new FederationError(
-      'HUB_KEY_MISMATCH',
-      `the join token is of another hub than that at ${hubAddressText(hub)}`,
-      {
-        hint: 'check the master’s name, or make a token there: manage-federation token create',
-      },
-    );
+    const where = hubAddressText(hub);
+    throw new FederationError('HUB_KEY_MISMATCH', `the join token is of another hub than that at ${where}`, {
+      hint: 'check the master’s name, or make a token there: manage-federation token create',
+    });
   }
   const hash = createHash('sha256').update(secret.secret).digest('hex');
-  const { status, text } = await askFrom(machine, hub, `/api/v1/join-tokens/${hash}`, signal);
+  const { status, text } = await ask(machine, hub, `/api/v1/join-tokens/${hash}`, signal);
   if (status === 200) return { health, token: read(hub, joinTokenSchema, text) };
   const { code, message, hint } = read(hub, errorSchema, text);
   throw new FederationError(code, message, hint === undefined ? {} : { hint });
 }
 
 async function askHealth(machine: Machine, hub: HubAddress, signal: AbortSignal): Promise<Health> {
-  const { status, text } = await askFrom(machine, hub, '/health', signal);
+  const { status, text } = await ask(machine, hub, '/health', signal);
   if (status === 200) return read(hub, healthSchema, text);
   const hint = status === 403 ? `on the master, add ${hub.host} to hub.names in the hub’s settings` : WHICH;
-  throw new FederationError(
-    'NOT_A_HUB',
-    `what answers at ${hubAddressText(hub)} does not answer as a hub (${status})`,
-    {
-      hint,
-    },
-  );
+  const where = hubAddressText(hub);
+  throw new FederationError('NOT_A_HUB', `what answers at ${where} does not answer as a hub (${status})`, { hint });
+}
+
+function ask(machine: Machine, hub: HubAddress, path: string, signal: AbortSignal): Promise<Answered> {
+  // The tailnet may have come up since the machine was looked at.
+  const addresses = () => tailnetAddresses(machine, hub.host, signal);
+  return askHub(machine, { hub, addresses, path }, signal);
 }
 
 const WHICH = 'name the master and the port of its hub (19000 where nobody chose another)';
@@ -118,11 +118,8 @@ function read<T>(hub: HubAddress, schema: z.ZodType<T>, text: string): T {
 function checkVersions(hub: HubAddress, { version, protocol: { min, max } }: Health): void {
   if (PROTOCOL_VERSIONS.some((ours) => ours >= min && ours <= max)) return;
   const behind = max < Math.min(...PROTOCOL_VERSIONS) ? 'on the master' : 'here';
-  throw new FederationError(
-    'VERSION_UNSUPPORTED',
-    `the hub at ${hubAddressText(hub)} (${version}) speaks other versions`,
-    {
-      hint: `upgrade openclaw-federation ${behind}`,
-    },
-  );
+  const where = hubAddressText(hub);
+  throw new FederationError('VERSION_UNSUPPORTED', `the hub at ${where} (${version}) speaks other versions`, {
+    hint: `upgrade openclaw-federation ${behind}`,
+  });
 }

@@ -7,7 +7,7 @@ import { askFederation } from '#src/deploy/doctor/ask/federation.ts';
 import type { FileAnswer } from '#src/deploy/doctor/ask/files.ts';
 import { askFiles } from '#src/deploy/doctor/ask/files.ts';
 import type { HubAnswer } from '#src/deploy/doctor/ask/hub.ts';
-import { askHub } from '#src/deploy/doctor/ask/hub.ts';
+import { askHealth } from '#src/deploy/doctor/ask/hub.ts';
 import { look } from '#src/deploy/doctor/ask/look.ts';
 import { askName } from '#src/deploy/doctor/ask/name.ts';
 import type { TailnetAnswer } from '#src/deploy/doctor/ask/tailnet.ts';
@@ -57,7 +57,7 @@ export async function askMachine(
     tailnet,
     resolved,
     program: await look(machine, { argv: [program, '--version'], as: person, signal }),
-    hub: await askHub(machine, { hub, addresses: deployed.hubAddresses }, signal),
+    hub: await askHealth(machine, { hub, addresses: deployed.hubAddresses }, signal),
     worker: await askWorker(machine, facts, states.get('openclaw-worker.service')?.active === 'active', signal),
     units: states,
     files: new Map(

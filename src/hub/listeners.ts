@@ -7,6 +7,7 @@ import type { Duplex } from 'node:stream';
 import { getRequestListener } from '@hono/node-server';
 import { FederationError } from '#src/core/errors.ts';
 import type { Listener } from '#src/hub/api/principal.ts';
+import { limitConnections } from '#src/hub/connection-limit.ts';
 
 type Fetch = (request: Request, env: object) => Response | Promise<Response>;
 export type Upgrade = (request: IncomingMessage, socket: Duplex, head: Buffer) => void;
@@ -58,6 +59,7 @@ export async function listenOnTcp(
   fetch: Fetch,
 ): Promise<Listening & { port: number }> {
   const server = serve({ kind: 'tcp' }, fetch, (request) => refusal(request, names()));
+  limitConnections(server);
   server.headersTimeout = 10_000;
   server.requestTimeout = 60_000;
   server.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) => {

@@ -74,3 +74,8 @@ export function placeOf(scope: Scope, person: Person): Place {
     openclawSettings: join(openclawState, 'openclaw.json'),
   };
 }
+
+/** Whether a path is in the home of the hub or of the worker. */
+export function holdsData({ path }: { readonly path: string }, { hubHome, workerHome }: Place): boolean {
+  return [hubHome, workerHome].some((home) => `${path}/`.startsWith(`${home}/`));
+}

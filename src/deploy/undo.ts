@@ -8,11 +8,14 @@ import type { Place } from '#src/deploy/place.ts';
 import type { DeploymentRecord, RecordEntry } from '#src/deploy/record/record.ts';
 import { writeRecord } from '#src/deploy/record/file.ts';
 
-export interface Undoing {
+export interface Keeping {
   /** Leaves the homes of hub and worker, and what of the record takes them away another time. */
   readonly keepData: boolean;
   /** Leaves Tailscale: what reaches the machine through it would be cut off in the middle. */
   readonly keepTailscale: boolean;
+}
+
+export interface Undoing extends Keeping {
   /** With the id of the step whose changes are taken back. */
   readonly onStep: (id: string, how: 'begun' | 'done' | 'failed') => void;
 }
@@ -24,14 +27,14 @@ export interface Undoing {
 export async function undoDeployment(
   record: DeploymentRecord,
   context: Context,
-  { keepData, keepTailscale, onStep }: Undoing,
+  { onStep, ...keeping }: Undoing,
 ): Promise<void> {
   const failures: string[] = [];
   let entries = record.entries;
   await remember(context, { ...record, state: 'removing' });
-  const isKept = ({ action, step }: RecordEntry): boolean =>
-    (keepData && isData(action, context.place)) || (keepTailscale && isTailscale(step));
-  const order = undoOrder(entries.filter((entry) => entry.key !== RECORD_KEY && !isKept(entry)));
+  const order = undoOrder(
+    entries.filter(({ key, action }) => key !== RECORD_KEY && !isKept(action, context.place, keeping)),
+  );
   const steps = stepNews(order, onStep);
   for (const entry of order) {
     context.signal.throwIfAborted();
@@ -77,16 +80,10 @@ function undoOrder(entries: readonly RecordEntry[]): readonly RecordEntry[] {
   return [...lastFirst.filter((entry) => !isReload(entry)), ...lastFirst.filter(isReload)];
 }
 
-/** Homes of the daemons with what is in them, and the user whose one of them is. */
-function isData(action: Action, { hubHome, workerHome }: Place): boolean {
-  if (action.do === 'user') return true;
-  if (action.do !== 'folder' && action.do !== 'write') return false;
-  return [hubHome, workerHome].some((home) => `${action.path}/`.startsWith(`${home}/`));
-}
-
-/** Steps of the plan that bring it and log it in. */
-function isTailscale(step: string): boolean {
-  return ['tailscale', 'tailscale-service', 'tailnet'].includes(step);
+/** Whether a change is left as it is, because a person wants that. */
+export function isKept(action: Action, place: Place, { keepData, keepTailscale }: Keeping): boolean {
+  const kind = kindOf(action);
+  return (keepData && kind.isData?.(action, place) === true) || (keepTailscale && kind.isTailnet?.(action) === true);
 }
 
 function undoEntry({ action, before, wrote }: RecordEntry, context: Context): Promise<void> {

@@ -17,6 +17,8 @@ import { FederationError } from '#src/core/errors.ts';
 import type { Facts } from '#src/deploy/facts.ts';
 import type { DeploymentRecord } from '#src/deploy/record/record.ts';
 import { refuseWithoutRoot } from '#src/deploy/root-deployment.ts';
+import type { Keeping } from '#src/deploy/undo.ts';
+import { isKept } from '#src/deploy/undo.ts';
 
 export interface UninstallFlags extends Pick<DeployFlags, 'ssh' | 'system' | 'user' | 'runAs' | 'yes'> {
   /** Leaves the homes of hub and worker: keys, members, jobs. */
@@ -34,13 +36,14 @@ export function uninstall(flags: UninstallFlags, tools: DeployTools): Promise<nu
       return 0;
     }
     const { record } = facts;
-    await consent(record, facts, flags, signal);
     const keepData = flags.keepData === true;
     const keepTailscale = facts.login.address !== null && facts.tailscale.addresses.includes(facts.login.address);
+    const keeping = { keepData, keepTailscale };
+    await consent(record, facts, { ...keeping, yes: flags.yes === true }, signal);
     const progress = showProgress(stepsOf(record), false);
     try {
       const context = contextOf({ machine, signal }, facts, { progress: progress.line });
-      await tools.undo(record, context, { keepData, keepTailscale, onStep: progress.step });
+      await tools.undo(record, context, { ...keeping, onStep: progress.step });
     } catch (error) {
       if (!signal.aborted) throw error;
       const command = ['uninstall', ...(keepData ? ['--keep-data'] : [])];
@@ -50,7 +53,7 @@ export function uninstall(flags: UninstallFlags, tools: DeployTools): Promise<nu
       await progress.close();
     }
     sayAfter(record, facts, keepData);
-    if (keepTailscale && record.entries.some(({ step }) => step === 'tailscale' || step === 'tailnet')) {
+    if (record.entries.some(({ action }) => isKept(action, facts.place, { keepData: false, keepTailscale }))) {
       say('Tailscale stays: this goes by it. Once more, by another address of the machine, takes it away too');
     }
     return 0;
@@ -66,18 +69,14 @@ function stepsOf({ entries }: DeploymentRecord): ProgressStep[] {
 async function consent(
   record: DeploymentRecord,
   { place }: Facts,
-  { yes, keepData }: UninstallFlags,
+  { yes, ...keeping }: Keeping & { readonly yes: boolean },
   signal: AbortSignal,
 ): Promise<void> {
-  const isKept = (path: string): boolean =>
-    keepData === true && [place.hubHome, place.workerHome].some((home) => `${path}/`.startsWith(`${home}/`));
-  const actions = record.entries
-    .map(({ action }) => action)
-    .filter((action) => !('path' in action && isKept(action.path)));
+  const actions = record.entries.map(({ action }) => action).filter((action) => !isKept(action, place, keeping));
   say(`deployed as ${record.wanted.role}; this is taken back, the last first:`);
   const width = widthOf(process.stderr);
   for (const action of actions.toReversed()) for (const line of wrapped('  - ', actionText(action), width)) say(line);
-  if (yes === true) return;
+  if (yes) return;
   if (canAsk()) return askToGoOn('take this back?', signal);
   throw new FederationError('CONFIRMATION_NEEDED', 'there is no terminal to ask on; nothing was done', {
     hint: 'add --yes',

@@ -49,3 +49,9 @@ export async function filesAs(context: Context, owner: Owner): Promise<Files> {
 export function keeperOf({ scope }: Place): Owner {
   return scope === 'system' ? 'root' : 'person';
 }
+
+/** How the system calls them. */
+export function ownerName({ place, person }: Pick<Context, 'place' | 'person'>, owner: Owner): string {
+  if (owner === 'root') return 'root';
+  return owner === 'person' ? person.name : (place.hubUser ?? person.name);
+}

@@ -1,8 +1,11 @@
+import { isDeepStrictEqual } from 'node:util';
 import { FederationError } from '#src/core/errors.ts';
 import type { Context } from '#src/deploy/actions/context.ts';
-import { filesAs, userOf } from '#src/deploy/actions/context.ts';
+import { filesAs, ownerName, userOf } from '#src/deploy/actions/context.ts';
 import type { ActionKind } from '#src/deploy/actions/kind.ts';
 import type { Owned } from '#src/deploy/actions/original.ts';
+import { folderIn } from '#src/deploy/facts.ts';
+import { holdsData } from '#src/deploy/place.ts';
 
 export type BeforeFolder =
   /** With those above it that were not there either, uppermost first. */
@@ -11,6 +14,11 @@ export type BeforeFolder =
 
 export const folder: ActionKind<'folder', BeforeFolder> = {
   key: ({ path }) => `folder ${path}`,
+  isSo(action, facts) {
+    const { mode, owner } = action;
+    return isDeepStrictEqual(folderIn(facts, action.path), { mode, owner: ownerName(facts, owner) });
+  },
+  isData: holdsData,
   describe: ({ path, mode }) => `make the folder ${path} (${mode.toString(8)})`,
   async before(action, context) {
     const files = await makerFiles(context, action);

@@ -8,6 +8,7 @@ const START_MS = 180_000;
 /** Its health is good; that an operator gets in is what the hub says of it. */
 export const gatewayReady: ActionKind<'gateway-ready'> = {
   key: () => null,
+  isCheck: true,
   describe: ({ port }) => `wait until the gateway answers on port ${port}`,
   before: () => Promise.resolve(null),
   async apply({ port }, { machine, signal }) {

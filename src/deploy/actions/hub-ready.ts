@@ -17,6 +17,7 @@ const statusSchema = z.object({ gateway: z.object({ state: z.string(), problem: 
 /** Through the person's own command, so that it is shown to work for them; with the gateway, where it has one. */
 export const hubReady: ActionKind<'hub-ready'> = {
   key: () => null,
+  isCheck: true,
   describe: () => 'wait until the hub answers',
   before: () => Promise.resolve(null),
   async apply(_action, context) {

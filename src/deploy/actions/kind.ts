@@ -1,5 +1,7 @@
 import type { Action, ActionOf } from '#src/deploy/action.ts';
 import type { Context } from '#src/deploy/actions/context.ts';
+import type { Facts } from '#src/deploy/facts.ts';
+import type { Place } from '#src/deploy/place.ts';
 
 /** How one kind of action is done and taken back. All that wait throw FederationErrors and the signal's reason. */
 export interface ActionKind<K extends Action['do'], Before = unknown> {
@@ -7,6 +9,14 @@ export interface ActionKind<K extends Action['do'], Before = unknown> {
   key(action: ActionOf<K>): string | null;
   /** One line for the plan, in the imperative. No secret is in it. */
   describe(action: ActionOf<K>): string;
+  /** It only looks: it belongs to every run, and changes nothing. */
+  readonly isCheck?: true;
+  /** Whether the machine is so already; without this, it is brought about each time. */
+  isSo?(action: ActionOf<K>, facts: Facts): boolean;
+  /** Whether it holds what the federation has come to know, and a person may want to keep: keys, members, jobs. */
+  isData?(action: ActionOf<K>, place: Place): boolean;
+  /** Whether the machine is in the tailnet by it. */
+  isTailnet?(action: ActionOf<K>): boolean;
   /** How it is before the change: what `undo` needs. What can't be said again later is put away in the backups. */
   before(action: ActionOf<K>, context: Context): Promise<Before>;
   /** Brings it about; doing it again is harmless. */

@@ -24,6 +24,7 @@ export interface HubFound {
 
 export const knock: ActionKind<'knock'> = {
   key: () => null,
+  isCheck: true,
   describe: ({ hub }) => `look whether the hub at ${hubAddressText(hub)} answers`,
   before: () => Promise.resolve(null),
   async apply({ hub, node }, { machine, joinToken, signal }) {

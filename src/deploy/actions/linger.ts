@@ -10,6 +10,7 @@ const MANAGER_MS = 20_000;
 
 export const linger: ActionKind<'linger', { readonly lingered: boolean }> = {
   key: ({ user }) => `linger ${user}`,
+  isSo: (_action, facts) => facts.systemd.linger,
   describe: ({ user }) => `let services of ${user} run while nobody is logged in`,
   async before({ user }, { machine, signal }) {
     const looked = await machine.run({ argv: ['test', '-e', `${LINGERING}/${user}`], as: 'login', signal });

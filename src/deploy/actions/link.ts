@@ -2,9 +2,11 @@ import { filesAs } from '#src/deploy/actions/context.ts';
 import type { ActionKind } from '#src/deploy/actions/kind.ts';
 import type { BeforeFile } from '#src/deploy/actions/original.ts';
 import { isOriginal, keepOriginal, restoreOriginal } from '#src/deploy/actions/original.ts';
+import { linkIn } from '#src/deploy/facts.ts';
 
 export const link: ActionKind<'link', BeforeFile> = {
   key: ({ path }) => `link ${path}`,
+  isSo: ({ path, target }, facts) => linkIn(facts, path) === target,
   describe: ({ path, target }) => `link ${path} to ${target}`,
   before: (action, context) => keepOriginal(context, action),
   async content({ path, owner, target }, context) {

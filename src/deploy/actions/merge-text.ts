@@ -3,6 +3,7 @@ import type { ParseError } from 'jsonc-parser';
 import { parse, printParseErrorCode } from 'jsonc-parser';
 import { FederationError } from '#src/core/errors.ts';
 import { withoutValue, withValue } from '#src/deploy/actions/json-edit.ts';
+import { isMap, valueIn } from '#src/deploy/settings-value.ts';
 
 type Values = Readonly<Record<string, unknown>>;
 
@@ -20,12 +21,12 @@ export function mergedText(path: string, text: string | null, values: Values): s
   let merged = start;
   for (const [key, value] of Object.entries(values)) {
     const words = wordsOf(key);
-    if (isDeepStrictEqual(valueAt(settings, words), value)) continue;
-    const stranger = words.findIndex((_word, at) => !canHold(valueAt(settings, words.slice(0, at))));
+    if (isDeepStrictEqual(valueIn(settings, words), value)) continue;
+    const stranger = words.findIndex((_word, at) => !canHold(valueIn(settings, words.slice(0, at))));
     if (stranger !== -1) throw invalid(`${words.slice(0, stranger).join('.') || 'it'} is no map`);
     merged = withValue(merged, words, value);
     // Where a key stands twice, the one that counts is not the one that is edited.
-    if (!isDeepStrictEqual(valueAt(parse(merged, [], LENIENT), words), value))
+    if (!isDeepStrictEqual(valueIn(parse(merged, [], LENIENT), words), value))
       throw invalid(`${key} stands in it twice`);
   }
   return merged;
@@ -45,9 +46,9 @@ export function unmergedText({ now, original, values }: Unmerging): string | nul
   let text = now;
   for (const [key, value] of Object.entries(values)) {
     const words = wordsOf(key);
-    const found = valueAt(parse(text, [], LENIENT), words);
+    const found = valueIn(parse(text, [], LENIENT), words);
     if (found === undefined || (value !== undefined && !isDeepStrictEqual(found, value))) continue;
-    const earlier = valueAt(before, words);
+    const earlier = valueIn(before, words);
     text = earlier === undefined ? withoutKey(text, words, before) : withValue(text, words, earlier);
   }
   const isEmpty = isDeepStrictEqual(parse(text, [], LENIENT), {});
@@ -68,8 +69,8 @@ function parseSettings(text: string, invalid: (problem: string) => FederationErr
 function withoutKey(text: string, words: readonly [string, ...string[]], before: unknown): string {
   const without = withoutValue(text, words);
   const [first, ...rest] = words.slice(0, -1);
-  if (first === undefined || valueAt(before, [first, ...rest]) !== undefined) return without;
-  const isEmpty = isDeepStrictEqual(valueAt(parse(without, [], LENIENT), [first, ...rest]), {});
+  if (first === undefined || valueIn(before, [first, ...rest]) !== undefined) return without;
+  const isEmpty = isDeepStrictEqual(valueIn(parse(without, [], LENIENT), [first, ...rest]), {});
   return isEmpty ? withoutKey(without, [first, ...rest], before) : without;
 }
 
@@ -79,13 +80,5 @@ function wordsOf(key: string): [string, ...string[]] {
 }
 
 function canHold(value: unknown): boolean {
-  return value === undefined || isRecord(value);
-}
-
-function valueAt(settings: unknown, words: readonly string[]): unknown {
-  return words.reduce<unknown>((value, word) => (isRecord(value) ? value[word] : undefined), settings);
-}
-
-function isRecord(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
+  return value === undefined || isMap(value);
 }

@@ -1,3 +1,5 @@
+import { isDeepStrictEqual } from 'node:util';
+import { parse } from 'jsonc-parser';
 import type { Files } from '#src/adapters/machine/files.ts';
 import { FederationError } from '#src/core/errors.ts';
 import type { ActionOf } from '#src/deploy/action.ts';
@@ -7,9 +9,17 @@ import type { ActionKind } from '#src/deploy/actions/kind.ts';
 import { mergedText, unmergedText } from '#src/deploy/actions/merge-text.ts';
 import type { BeforeFile } from '#src/deploy/actions/original.ts';
 import { keepOriginal, originalBytes, restoreOriginal } from '#src/deploy/actions/original.ts';
+import { fileIn } from '#src/deploy/facts.ts';
+import { valueAt } from '#src/deploy/settings-value.ts';
 
 export const merge: ActionKind<'merge', BeforeFile> = {
   key: ({ path }) => `merge ${path}`,
+  isSo({ path, values }, facts) {
+    const file = fileIn(facts, path);
+    if (file === null) return false;
+    const settings: unknown = parse(file.text);
+    return Object.entries(values).every(([key, value]) => isDeepStrictEqual(valueAt(settings, key), value));
+  },
   describe: ({ path, values }) => `set ${Object.keys(values).join(', ')} in ${path}`,
   remember: (action, earlier) => ({
     ...action,

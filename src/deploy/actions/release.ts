@@ -1,10 +1,11 @@
 import { basename, dirname } from 'node:path/posix';
 import { perform } from '#src/adapters/machine/perform.ts';
 import { FederationError } from '#src/core/errors.ts';
+import type { ActionOf } from '#src/deploy/action.ts';
 import type { Context } from '#src/deploy/actions/context.ts';
 import { filesAs, userOf } from '#src/deploy/actions/context.ts';
 import type { ActionKind } from '#src/deploy/actions/kind.ts';
-import type { ActionOf } from '#src/deploy/action.ts';
+import { linkIn } from '#src/deploy/facts.ts';
 import { archiveOf, RELEASE_FILE } from '#src/deploy/release/archive.ts';
 import type { Release } from '#src/deploy/release/release.ts';
 import { nodeIn, releaseNamed } from '#src/deploy/release/release.ts';
@@ -12,6 +13,7 @@ import { nodeIn, releaseNamed } from '#src/deploy/release/release.ts';
 /** One release after the other is the same thing of the machine: the folder that they are in. */
 export const release: ActionKind<'release', null> = {
   key: ({ path }) => `releases ${dirname(path)}`,
+  isSo: ({ path }, facts) => linkIn(facts, facts.place.current) === path,
   describe: ({ path }) => `put our programs into ${path}`,
   before: () => Promise.resolve(null),
   async apply(action, context) {

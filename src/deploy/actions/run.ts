@@ -4,6 +4,7 @@ import type { ActionKind } from '#src/deploy/actions/kind.ts';
 
 export const run: ActionKind<'run'> = {
   key: ({ title, undo }) => (undo === null ? null : `run ${title}`),
+  isTailnet: ({ argv }) => argv.includes('tailscale'),
   describe: ({ title }) => title.slice(0, 1).toLowerCase() + title.slice(1),
   before: () => Promise.resolve(null),
   async apply({ title, argv, owner, environment, hint }, context) {

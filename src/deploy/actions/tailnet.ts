@@ -20,6 +20,7 @@ const LEAVE_MS = 10_000;
 
 export const tailnet: ActionKind<'tailnet', BeforeTailnet> = {
   key: () => 'tailnet',
+  isTailnet: () => true,
   describe: ({ authKeyFile }) =>
     authKeyFile === null ? 'bring the machine into the tailnet by a login' : 'bring the machine into the tailnet',
   async before(_action, context) {

@@ -36,6 +36,7 @@ export function tailscaleBelow(root: string): ActionKind<'tailscale', BeforeTail
   const folders = FOLDERS.map(below);
   return {
     key: () => 'tailscale',
+    isTailnet: () => true,
     describe: ({ url }) => `install Tailscale from ${url}`,
     async before(_action, context) {
       const there = await filesAs(context, 'root');

@@ -1,10 +1,12 @@
 import { setTimeout as pause } from 'node:timers/promises';
+import { isDeepStrictEqual } from 'node:util';
 import { lastWords, perform } from '#src/adapters/machine/perform.ts';
 import type { UnitName } from '#src/deploy/action.ts';
 import type { Context } from '#src/deploy/actions/context.ts';
 import type { ActionKind } from '#src/deploy/actions/kind.ts';
 import { systemCommand, systemctl } from '#src/deploy/actions/systemctl.ts';
 import { keepsFailing, notStarted } from '#src/deploy/actions/unit-failure.ts';
+import { unitIn } from '#src/deploy/facts.ts';
 
 export interface BeforeUnit {
   /** As `systemctl is-enabled` says it: enabled, disabled, static, masked, not-found … */
@@ -17,6 +19,8 @@ const ASK_MS = 200;
 
 export const unit: ActionKind<'unit', BeforeUnit> = {
   key: ({ unit: { name, scope } }) => `unit ${scope}/${name}`,
+  isSo: ({ unit: name, want, restart }, facts) => !restart && isDeepStrictEqual(unitIn(facts, name), want),
+  isTailnet: ({ unit: { name } }) => name === 'tailscaled.service',
   describe({ unit: { name }, want, restart }) {
     const enabled = `${want.enabled ? 'enable' : 'disable'} ${name}`;
     if (!want.active) return `${enabled} and stop it`;

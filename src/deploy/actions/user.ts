@@ -4,6 +4,9 @@ import type { ActionKind } from '#src/deploy/actions/kind.ts';
 
 export const user: ActionKind<'user', { readonly existed: boolean }> = {
   key: ({ name }) => `user ${name}`,
+  isSo: (_action, facts) => facts.hubUserExists,
+  // What it owns would be nobody's.
+  isData: () => true,
   describe: ({ name }) => `make the system user ${name}`,
   async before({ name }, context) {
     return { existed: await exists(context, 'passwd', name) };

@@ -32,6 +32,7 @@ type Standing = z.infer<typeof recordSchema>;
 
 export const workerReady: ActionKind<'worker-ready'> = {
   key: () => null,
+  isCheck: true,
   describe: ({ nodeHost, approval }) =>
     approval === 'needed'
       ? 'wait until the worker asks the hub to be let in'

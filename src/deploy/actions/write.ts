@@ -1,10 +1,17 @@
-import { filesAs } from '#src/deploy/actions/context.ts';
+import { isDeepStrictEqual } from 'node:util';
+import { filesAs, ownerName } from '#src/deploy/actions/context.ts';
 import type { ActionKind } from '#src/deploy/actions/kind.ts';
 import type { BeforeFile } from '#src/deploy/actions/original.ts';
 import { isOriginal, keepOriginal, keepVersion, restoreOriginal } from '#src/deploy/actions/original.ts';
+import { fileIn } from '#src/deploy/facts.ts';
+import { holdsData } from '#src/deploy/place.ts';
 
 export const write: ActionKind<'write', BeforeFile> = {
   key: ({ path }) => `write ${path}`,
+  isSo({ path, text, mode, owner }, facts) {
+    return isDeepStrictEqual(fileIn(facts, path), { text, mode, owner: ownerName(facts, owner) });
+  },
+  isData: holdsData,
   describe: ({ path }) => `write ${path}`,
   remember: (action) => (action.secret === true ? { ...action, text: '' } : action),
   before: (action, context) => keepOriginal(context, action),

@@ -2,12 +2,7 @@ import type { Machine } from '#src/adapters/machine/machine.ts';
 import { FederationError } from '#src/core/errors.ts';
 import type { Finding } from '#src/core/finding.ts';
 import type { Context } from '#src/deploy/actions/context.ts';
-import { folder } from '#src/deploy/actions/folder.ts';
-import { linger } from '#src/deploy/actions/linger.ts';
-import { reload } from '#src/deploy/actions/reload.ts';
-import { run } from '#src/deploy/actions/run.ts';
-import { unit } from '#src/deploy/actions/unit.ts';
-import { write } from '#src/deploy/actions/write.ts';
+import { kindOf } from '#src/deploy/actions/kinds.ts';
 import type { Fix, MachineFinding } from '#src/deploy/doctor/finding.ts';
 import type { Facts } from '#src/deploy/facts.ts';
 
@@ -46,7 +41,7 @@ async function mendOne(finding: MachineFinding, fix: readonly Fix[], context: Co
   const { check, found } = finding;
   context.progress(`${check}: ${found}`);
   try {
-    for (const action of fix) await apply(action, context);
+    for (const action of fix) await kindOf(action).apply(action, context);
     return { check, state: 'ok', found: `mended: ${found}` };
   } catch (error) {
     context.signal.throwIfAborted();
@@ -59,22 +54,5 @@ async function mendOne(finding: MachineFinding, fix: readonly Fix[], context: Co
       ...(finding.why === undefined ? {} : { why: finding.why }),
       ...(mendText === undefined ? {} : { mend: mendText }),
     };
-  }
-}
-
-function apply(action: Fix, context: Context): Promise<void> {
-  switch (action.do) {
-    case 'folder':
-      return folder.apply(action, context);
-    case 'write':
-      return write.apply(action, context);
-    case 'reload':
-      return reload.apply(action, context);
-    case 'unit':
-      return unit.apply(action, context);
-    case 'linger':
-      return linger.apply(action, context);
-    case 'run':
-      return run.apply(action, context);
   }
 }

@@ -4,7 +4,8 @@ import type { Action, Step, UnitName } from '#src/deploy/action.ts';
 import { FederationError } from '#src/core/errors.ts';
 import type { Facts } from '#src/deploy/facts.ts';
 import { folderIn } from '#src/deploy/facts.ts';
-import { needed, valueAt } from '#src/deploy/plan/already.ts';
+import { needed } from '#src/deploy/plan/already.ts';
+import { valueAt } from '#src/deploy/settings-value.ts';
 import type { Given } from '#src/deploy/plan/given.ts';
 import { isRunning, unitActions } from '#src/deploy/plan/units.ts';
 

@@ -2,7 +2,7 @@ import { parse } from 'jsonc-parser';
 import type { Deployed } from '#src/deploy/doctor/deployed.ts';
 import type { MachineFinding } from '#src/deploy/doctor/finding.ts';
 import type { Facts } from '#src/deploy/facts.ts';
-import { valueAt } from '#src/deploy/plan/already.ts';
+import { valueAt } from '#src/deploy/settings-value.ts';
 import { shellWord } from '#src/core/shell-word.ts';
 
 /** On a master: whether OpenClaw’s gateway is closed to everybody but us and its owner. */

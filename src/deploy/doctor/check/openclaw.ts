@@ -6,7 +6,7 @@ import type { MachineFinding } from '#src/deploy/doctor/finding.ts';
 import { asRoot, deployAgain, systemctl } from '#src/deploy/doctor/words.ts';
 import type { Facts } from '#src/deploy/facts.ts';
 import { supportsOpenClaw } from '#src/deploy/openclaw-version.ts';
-import { valueAt } from '#src/deploy/plan/already.ts';
+import { valueAt } from '#src/deploy/settings-value.ts';
 import { shellWord } from '#src/core/shell-word.ts';
 
 /** Whether OpenClaw is there in a version that we know, and stays at it. */

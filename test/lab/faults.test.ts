@@ -216,10 +216,12 @@ describeLab('a deployment where something goes wrong', 'tailnet', () => {
       'a hub that is lost while the worker waits for it ends it, and the worker joins when it is back',
       IN_ORDER,
       async () => {
-        const begin = m3.beginOf(stepOf(m3, 'worker'));
+        const begin = m3.beginOf(stepOf(m3, 'worker-home'));
         const finished = await m3.stopWhen(begin, m3.resume, () => loseHub(m3.machine));
         expectError(finished, /^error: its link to vps\.tail\.lab:19000: connecting.*, after 60 s\n  try: /m);
         await findHub(m3.machine);
+        // It may have been let in, and not have heard of it.
+        await m3.renewToken();
         await m3.succeed(...m3.resume);
         await m3.expectDeployed();
       },
@@ -237,7 +239,9 @@ describeLab('a deployment where something goes wrong', 'tailnet', () => {
         const damages: Readonly<Record<string, () => Promise<unknown>>> = {
           'it is no JSON': () => machine.write(RECORD, record.slice(0, 1000), { mode: '600' }),
           'no path of a deployment': () =>
-            machine.write(RECORD, record.replace(`"path": "${PREFIX}"`, '"path": "/etc/../home"'), { mode: '600' }),
+            machine.write(RECORD, record.replace('"path": "/home/claw/.openclaw-worker"', '"path": "/etc/../home"'), {
+              mode: '600',
+            }),
           'no word of a command': () =>
             machine.write(RECORD, record.replace('"entries": [', `"entries": [${HOSTILE},`), { mode: '600' }),
           'others may write it': () => machine.write(RECORD, record, { mode: '666' }),

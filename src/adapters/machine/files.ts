@@ -4,7 +4,7 @@ import type { Command, Machine } from '#src/adapters/machine/machine.ts';
 
 export interface FileState {
   readonly kind: 'file' | 'folder' | 'link' | 'other';
-  /** Permission bits. */
+  /** Permission bits, without setuid, setgid and sticky. */
   readonly mode: number;
   readonly uid: number;
   readonly gid: number;
@@ -14,6 +14,7 @@ export interface FileState {
 export interface NewFile {
   readonly path: string;
   readonly content: string | Buffer;
+  /** Of it the permission bits count, here and in all that takes one: nothing becomes setuid by us. */
   readonly mode: number;
   /** Null: whoever writes it. */
   readonly owner: { readonly uid: number; readonly gid: number } | null;
@@ -46,7 +47,7 @@ export interface Files {
   link(path: string, target: string): Promise<void>;
   /** Names in a folder; none where there is no folder. */
   list(path: string): Promise<readonly string[]>;
-  /** A file or a link; nothing may be there. */
+  /** A file or a link, and what a power cut has left of writing it; nothing may be there. */
   remove(path: string): Promise<void>;
   /** With all that is in it, and then those of `above` that are empty; nothing may be there. Refuses a link. */
   removeFolder(path: string, above?: readonly string[]): Promise<void>;
@@ -77,7 +78,7 @@ export function filesOf(machine: Machine, as: Command['as'], signal: AbortSignal
     },
     async write({ path, content, mode, owner, folderMode = 0o755 }) {
       const ownerWord = owner === null ? '' : `${owner.uid}:${owner.gid}`;
-      const words = [path, mode.toString(8), ownerWord, folderMode.toString(8)];
+      const words = [path, octal(mode), ownerWord, octal(folderMode)];
       await script(`write ${path}`, WRITE, words, typeof content === 'string' ? content : Readable.from([content]));
     },
     async missingFolders(path) {
@@ -85,10 +86,10 @@ export function filesOf(machine: Machine, as: Command['as'], signal: AbortSignal
       return missing.split('\0').slice(0, -1).toReversed();
     },
     async makeFolder(path, mode) {
-      await script(`make ${path}`, MAKE_FOLDER, [path, mode === null ? '' : mode.toString(8)]);
+      await script(`make ${path}`, MAKE_FOLDER, [path, mode === null ? '' : octal(mode)]);
     },
     async setMode(path, mode, owner) {
-      const words = [path, mode.toString(8), owner === null ? '' : `${owner.uid}:${owner.gid}`];
+      const words = [path, octal(mode), owner === null ? '' : `${owner.uid}:${owner.gid}`];
       await script(`set the permissions of ${path}`, SET_MODE, words);
     },
     async readLink(path) {
@@ -107,7 +108,7 @@ export function filesOf(machine: Machine, as: Command['as'], signal: AbortSignal
       return names.split('\0').slice(0, -1);
     },
     async remove(path) {
-      await script(`remove ${path}`, 'rm -f -- "$1"', [path]);
+      await script(`remove ${path}`, REMOVE, [path]);
     },
     async removeFolder(path, above = []) {
       await script(`remove ${path}`, REMOVE_FOLDER, [path, ...above]);
@@ -118,10 +119,22 @@ export function filesOf(machine: Machine, as: Command['as'], signal: AbortSignal
   };
 }
 
+const PERMISSIONS = 0o777;
+
+function octal(mode: number): string {
+  return (mode & PERMISSIONS).toString(8);
+}
+
 const STAT = `if [ -e "$1" ] || [ -L "$1" ]; then stat -c '%f %u %g %s' -- "$1"; fi`;
 
 /** A colon, so that an empty file is something. */
 const READ = 'if [ -e "$1" ]; then printf :; base64 <"$1"; fi';
+
+/**
+ * What is to take the place of a file lies beside it under this name: always the same, so that what a power cut leaves
+ * there is overwritten the next time, or goes with the file.
+ */
+export const FRESH_SUFFIX = '.openclaw-federation-new';
 
 /** The folder is synced too: a new name is durable only once its folder is. */
 const WRITE = `umask 022
@@ -131,8 +144,10 @@ if ! [ -d "$folder" ]; then
   mkdir -m "$4" -- "$folder"
 fi
 umask 077
-fresh=$(mktemp "$1.XXXXXX")
+fresh=$1${FRESH_SUFFIX}
+rm -f -- "$fresh"
 trap 'rm -f -- "$fresh"' EXIT
+set -C
 cat >"$fresh"
 if [ -n "$3" ]; then chown -h -- "$3" "$fresh"; fi
 chmod -- "$2" "$fresh"
@@ -157,7 +172,8 @@ chmod -- "$2" "$1"`;
 
 const LINK = `umask 022
 mkdir -p -- "\${1%/*}/"
-fresh="$1.$$"
+fresh=$1${FRESH_SUFFIX}
+rm -f -- "$fresh"
 ln -s -- "$2" "$fresh"
 trap 'rm -f -- "$fresh"' EXIT
 mv -fT -- "$fresh" "$1"
@@ -169,6 +185,8 @@ const LIST = `if [ -d "$1" ]; then
     if [ -e "$name" ] || [ -L "$name" ]; then printf '%s\\0' "$name"; fi
   done
 fi`;
+
+const REMOVE = `rm -f -- "$1" "$1${FRESH_SUFFIX}"`;
 
 const REMOVE_EMPTY = 'for folder; do if [ -d "$folder" ]; then rmdir -- "$folder" 2>/dev/null || exit 0; fi; done';
 
@@ -184,8 +202,8 @@ function parseState(line: string): FileState {
   const [raw = '', uid, gid, size] = line.trim().split(' ');
   const bits = Number.parseInt(raw, 16);
   return {
-    kind: KINDS[bits >> 9] ?? 'other',
-    mode: bits & 0o7777,
+    kind: KINDS[(bits >> 12) << 3] ?? 'other',
+    mode: bits & PERMISSIONS,
     uid: Number(uid),
     gid: Number(gid),
     size: Number(size),

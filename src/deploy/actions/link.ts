@@ -25,8 +25,8 @@ export const link: ActionKind<'link', BeforeFile> = {
       original.was === 'link'
         ? target === original.target
         : original.was === 'file' && state?.kind === 'file' && (await isOriginal(context, action, before));
-    if (isBack) return;
-    if (state === null || (target !== null && isOurs(target))) return restoreOriginal(context, action, before);
+    if (isBack || state === null || (target !== null && isOurs(target)))
+      return restoreOriginal(context, action, before);
     context.progress(`${action.path} is something else now, and stays`);
   },
 };

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { Readable } from 'node:stream';
+import { FRESH_SUFFIX } from '#src/adapters/machine/files.ts';
 import { perform } from '#src/adapters/machine/perform.ts';
 import { FederationError } from '#src/core/errors.ts';
 import type { Context } from '#src/deploy/actions/context.ts';
@@ -85,9 +86,9 @@ put() {
     exit 1
   fi
   mkdir -p -- "\${3%/*}"
-  cp -- "$from/$2" "$3.new"
-  chmod -- "$1" "$3.new"
-  mv -f -- "$3.new" "$3"
+  cp -- "$from/$2" "$3${FRESH_SUFFIX}"
+  chmod -- "$1" "$3${FRESH_SUFFIX}"
+  mv -f -- "$3${FRESH_SUFFIX}" "$3"
 }
 put 755 tailscaled "$1"
 put 755 tailscale "$2"

@@ -9,13 +9,13 @@ import { hubAddressText } from '#src/core/hub-address.ts';
 import { nodeNameFrom } from '#src/core/node.ts';
 import type { Role } from '#src/core/node.ts';
 import type { Settings } from '#src/core/settings.ts';
-import type { WorkerRecord } from '#src/core/worker-record.ts';
-import { WORKER_RECORD_FILE } from '#src/core/worker-record.ts';
 import { until } from '#src/deploy/condition.ts';
 import { startDaemon } from '#src/deploy/daemon.ts';
 import { openHomeSettings } from '#src/deploy/home-settings.ts';
 import { localGateway } from '#src/deploy/local/gateway.ts';
 import { memberOnline } from '#src/deploy/local/members.ts';
+import type { WorkerStanding } from '#src/deploy/worker-standing.ts';
+import { workerStandingOf } from '#src/deploy/worker-standing.ts';
 import type { NodeView, TokenCreated } from '#src/protocol/hub-api.ts';
 
 export interface ForegroundOptions {
@@ -187,9 +187,8 @@ const LOOK_MS = 250;
 /** Says how the node's way into the federation goes on, until it is a member. */
 async function follow(home: Home, { progress, signal }: Running): Promise<void> {
   for (let said = ''; ; await pause(LOOK_MS, undefined, { signal })) {
-    const text = await home.read(WORKER_RECORD_FILE);
-    if (text === null) continue;
-    const record = JSON.parse(text) as WorkerRecord;
+    const record = await workerStandingOf(home);
+    if (record === null) continue;
     const line = linkText(record);
     if (line !== said) progress(line);
     said = line;
@@ -197,7 +196,7 @@ async function follow(home: Home, { progress, signal }: Running): Promise<void> 
   }
 }
 
-function linkText({ name, hub, link, fingerprint, held, problem }: WorkerRecord): string {
+function linkText({ name, hub, link, fingerprint, held, problem }: WorkerStanding): string {
   switch (link) {
     case 'connecting':
       return problem === null ? `connecting to ${hub}` : `connecting to ${hub}: ${problem.message}`;

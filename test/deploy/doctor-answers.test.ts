@@ -269,16 +269,15 @@ it('resolves a name as the machine does, and asks nothing about an address', asy
   expect(machine.ran).toHaveLength(1);
 });
 
+/** Without what later versions say of the node host. */
+const EARLIER_RECORD = {
+  ...{ pid: 1, id: 'b2', name: 'pi', fingerprint: 'b2b2', hub: 'vps:19000' },
+  ...{ held: null, problem: null },
+};
+
 it('knows nothing of a worker whose record is damaged, and takes that of an earlier version', async () => {
   const facts = healthyWorker();
-  const record = {
-    name: 'pi',
-    fingerprint: 'b2b2',
-    hub: 'vps:19000',
-    link: 'member',
-    held: null,
-    problem: null,
-  };
+  const record = { ...EARLIER_RECORD, link: 'member' };
   expect(await askWorker(saying({ cat: '{"link":' }), facts, false, signal)).toBeNull();
   expect(await askWorker(saying({}), facts, false, signal)).toBeNull();
   expect(await askWorker(saying({ cat: JSON.stringify(record) }), facts, false, signal)).toMatchObject({
@@ -288,7 +287,7 @@ it('knows nothing of a worker whose record is damaged, and takes that of an earl
 
 it('waits for the word of a worker that has just started', async () => {
   const facts = healthyWorker();
-  const record = { name: 'pi', fingerprint: 'b2b2', hub: 'vps:19000', link: 'connecting', held: null, problem: null };
+  const record = { ...EARLIER_RECORD, link: 'connecting' };
   const texts = ['', JSON.stringify(record), JSON.stringify({ ...record, link: 'member' })];
   const machine: Machine = {
     ...saying({}),

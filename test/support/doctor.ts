@@ -42,6 +42,8 @@ export function healthyAnswers(facts: Facts, change: Change<Answers> = {}): Answ
       clockAheadMs: 0,
     },
     worker: {
+      pid: 4711,
+      id: NODE_ID,
       name: facts.machine.hostname,
       fingerprint: fingerprint(NODE_ID),
       hub: `${hub.host}:${hub.port}`,

@@ -3,7 +3,7 @@ import { z } from 'zod';
 import { FederationError } from '#src/core/errors.ts';
 import type { UnitName } from '#src/deploy/action.ts';
 import type { Context } from '#src/deploy/actions/context.ts';
-import { jsonAs } from '#src/deploy/actions/json.ts';
+import { jsonAs } from '#src/deploy/json.ts';
 import type { ActionKind } from '#src/deploy/actions/kind.ts';
 import { keepsFailing, notStarted } from '#src/deploy/actions/unit-failure.ts';
 import { until } from '#src/deploy/condition.ts';

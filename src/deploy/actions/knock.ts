@@ -8,7 +8,7 @@ import { hubAddressText } from '#src/core/hub-address.ts';
 import { parseJoinToken } from '#src/core/join-token.ts';
 import type { ActionOf } from '#src/deploy/action.ts';
 import type { ActionKind } from '#src/deploy/actions/kind.ts';
-import { jsonAs } from '#src/deploy/actions/json.ts';
+import { jsonAs } from '#src/deploy/json.ts';
 import type { Answered } from '#src/deploy/ask-from.ts';
 import { askHub } from '#src/deploy/ask-hub.ts';
 import { tailnetAddresses } from '#src/deploy/tailnet-addresses.ts';

@@ -6,7 +6,7 @@ import { formatJoinToken, parseJoinToken } from '#src/core/join-token.ts';
 import type { ActionOf } from '#src/deploy/action.ts';
 import type { Context } from '#src/deploy/actions/context.ts';
 import { filesAs } from '#src/deploy/actions/context.ts';
-import { jsonAs } from '#src/deploy/actions/json.ts';
+import { jsonAs } from '#src/deploy/json.ts';
 import type { ActionKind } from '#src/deploy/actions/kind.ts';
 
 interface BeforeToken {

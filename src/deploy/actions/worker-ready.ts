@@ -1,13 +1,13 @@
 import { join } from 'node:path/posix';
 import { setTimeout as pause } from 'node:timers/promises';
-import { z } from 'zod';
-import { ERROR_CODES, FederationError } from '#src/core/errors.ts';
+import { FederationError } from '#src/core/errors.ts';
 import { WORKER_RECORD_FILE } from '#src/core/worker-record.ts';
 import type { ActionOf, UnitName } from '#src/deploy/action.ts';
 import type { Context } from '#src/deploy/actions/context.ts';
 import { filesAs } from '#src/deploy/actions/context.ts';
-import { jsonAs } from '#src/deploy/actions/json.ts';
 import type { ActionKind } from '#src/deploy/actions/kind.ts';
+import type { WorkerStanding } from '#src/deploy/worker-standing.ts';
+import { workerStandingIn } from '#src/deploy/worker-standing.ts';
 import { keepsFailing, notStarted } from '#src/deploy/actions/unit-failure.ts';
 
 const LIGHT_MS = 60_000;
@@ -17,18 +17,6 @@ const ASK_MS = 250;
 const SAY_MS = 5000;
 /** A refused token makes it ask for approval at once: only what lasts is how it stands. */
 const SETTLED_MS = 3000;
-
-const recordSchema = z.object({
-  pid: z.int(),
-  fingerprint: z.string(),
-  hub: z.string(),
-  link: z.enum(['connecting', 'waiting', 'refused', 'member']),
-  held: z.string().nullable(),
-  problem: z.object({ code: z.enum(ERROR_CODES), message: z.string(), hint: z.string().optional() }).nullable(),
-  nodeHost: z.string(),
-  nodeHostProblem: z.string().nullable(),
-});
-type Standing = z.infer<typeof recordSchema>;
 
 export const workerReady: ActionKind<'worker-ready'> = {
   key: () => null,
@@ -47,8 +35,8 @@ async function waitForWorker(action: ActionOf<'worker-ready'>, context: Context)
   const withinMs = action.nodeHost ? NODE_HOST_MS : LIGHT_MS;
   const unit: UnitName = { name: 'openclaw-worker.service', scope: context.place.scope };
   const startedAt = performance.now();
-  let standing: Standing | null = null;
-  let link: Standing['link'] | undefined;
+  let standing: WorkerStanding | null = null;
+  let link: WorkerStanding['link'] | undefined;
   let since = startedAt;
   let saidAt = startedAt;
   while (performance.now() - startedAt < withinMs) {
@@ -71,7 +59,7 @@ async function waitForWorker(action: ActionOf<'worker-ready'>, context: Context)
 
 /** Whether that is what is waited for. Throws where it never will be. */
 function isSettled(
-  { link, held, problem, fingerprint, nodeHost }: Standing,
+  { link, held, problem, fingerprint, nodeHost }: WorkerStanding,
   { nodeHost: hasNodeHost, approval }: ActionOf<'worker-ready'>,
   { progress }: Context,
   forMs: number,
@@ -95,7 +83,7 @@ function isSettled(
 
 const SILENT = 'the worker has not said how it stands';
 
-function textOf(standing: Standing | null, { nodeHost }: ActionOf<'worker-ready'>): string {
+function textOf(standing: WorkerStanding | null, { nodeHost }: ActionOf<'worker-ready'>): string {
   if (standing === null) return SILENT;
   const { link, hub, problem, nodeHostProblem } = standing;
   if (link === 'member' && nodeHost) return `its node host is not connected${because(nodeHostProblem)}`;
@@ -107,11 +95,11 @@ function because(problem: string | null): string {
 }
 
 /** Null where no worker daemon runs. */
-async function readStanding(context: Context): Promise<Standing | null> {
+async function readStanding(context: Context): Promise<WorkerStanding | null> {
   const { machine, place, signal } = context;
   const bytes = await (await filesAs(context, 'person')).read(join(place.workerHome, WORKER_RECORD_FILE));
   if (bytes === null) return null;
-  const record = jsonAs(recordSchema, bytes.toString('utf8'));
+  const record = workerStandingIn(bytes.toString('utf8'));
   if (record === null) return null;
   // One that was killed leaves its record behind.
   const looked = await machine.run({ argv: ['test', '-d', `/proc/${record.pid}`], as: 'login', signal });

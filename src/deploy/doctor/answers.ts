@@ -14,10 +14,10 @@ import type { TailnetAnswer } from '#src/deploy/doctor/ask/tailnet.ts';
 import { askTailnet } from '#src/deploy/doctor/ask/tailnet.ts';
 import type { UnitAnswer } from '#src/deploy/doctor/ask/units.ts';
 import { askUnits } from '#src/deploy/doctor/ask/units.ts';
-import type { WorkerAnswer } from '#src/deploy/doctor/ask/worker.ts';
 import { askWorker, readHomeFile } from '#src/deploy/doctor/ask/worker.ts';
 import type { Deployed } from '#src/deploy/doctor/deployed.ts';
 import type { Facts } from '#src/deploy/facts.ts';
+import type { WorkerStanding } from '#src/deploy/worker-standing.ts';
 
 /** What only the machine's own programs can say, each asked once. */
 export interface Answers {
@@ -27,7 +27,7 @@ export interface Answers {
   /** Addresses of the hub's name; null where it has none. */
   readonly resolved: readonly string[] | null;
   readonly hub: HubAnswer;
-  readonly worker: WorkerAnswer | null;
+  readonly worker: WorkerStanding | null;
   readonly units: ReadonlyMap<string, UnitAnswer>;
   /** By home; null where nobody may look. */
   readonly files: ReadonlyMap<string, readonly FileAnswer[] | null>;

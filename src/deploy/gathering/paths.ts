@@ -3,6 +3,7 @@ import { FederationError } from '#src/core/errors.ts';
 import type { Facts, FileFact } from '#src/deploy/facts.ts';
 import type { Answers } from '#src/deploy/gathering/answers.ts';
 import { flag, word } from '#src/deploy/gathering/answers.ts';
+import { workerStandingIn } from '#src/deploy/worker-standing.ts';
 
 /** As in `templates/facts.sh`: none of the files that we ask for comes near it. */
 const MAX_BYTES = 1 << 20;
@@ -40,22 +41,12 @@ export function linkAt(answers: Answers, path: string): string | null {
 }
 
 const daemonSchema = z.object({ alive: flag });
-const workerSchema = z.object({ link: z.string(), name: z.string(), id: z.string(), hub: z.string() });
 
 /** What the worker daemon says of itself; null where it doesn’t run. */
 export function workerAt(answers: Answers, path: string): Facts['worker'] {
   const { alive } = answers.to(['daemon', path], daemonSchema);
   const file = fileAt(answers, path, 'daemon');
-  if (!alive || file === null) return null;
-  return workerSchema.nullable().catch(null).parse(parsed(file.text));
-}
-
-function parsed(text: string): unknown {
-  try {
-    return JSON.parse(text) as unknown;
-  } catch {
-    return null;
-  }
+  return alive && file !== null ? workerStandingIn(file.text) : null;
 }
 
 function unreadable(path: string, problem: string): FederationError {

@@ -1,8 +1,8 @@
 import type { Home } from '#src/adapters/home.ts';
 import type { HubClient } from '#src/adapters/hub.ts';
-import type { WorkerRecord } from '#src/core/worker-record.ts';
-import { WORKER_RECORD_FILE } from '#src/core/worker-record.ts';
 import { until } from '#src/deploy/condition.ts';
+import type { WorkerStanding } from '#src/deploy/worker-standing.ts';
+import { workerStandingOf } from '#src/deploy/worker-standing.ts';
 import type { NodeDetail, NodeView, PairingRequestView, TokenCreated } from '#src/protocol/hub-api.ts';
 
 const JOIN_MS = 60_000;
@@ -29,7 +29,7 @@ export async function memberOnline(name: string, place: Home, { hub, progress, s
     what: `the link of ${name}`,
     withinMs: JOIN_MS,
     look: async () => {
-      const record = await workerRecord(place);
+      const record = await workerStandingOf(place);
       if (record === null) return null;
       await approveIfWaiting(record, hub, progress);
       const nodes = await hub.ask<NodeView[]>('GET', '/nodes');
@@ -41,13 +41,8 @@ export async function memberOnline(name: string, place: Home, { hub, progress, s
   progress(`${name} is online`);
 }
 
-async function workerRecord(place: Home): Promise<WorkerRecord | null> {
-  const text = await place.read(WORKER_RECORD_FILE);
-  return text === null ? null : (JSON.parse(text) as WorkerRecord);
-}
-
 async function approveIfWaiting(
-  { id, name }: WorkerRecord,
+  { id, name }: WorkerStanding,
   hub: HubClient,
   progress: Joining['progress'],
 ): Promise<void> {

@@ -1,24 +1,11 @@
 import { join } from 'node:path/posix';
 import { setTimeout as pause } from 'node:timers/promises';
-import { z } from 'zod';
 import type { Machine } from '#src/adapters/machine/machine.ts';
 import { WORKER_RECORD_FILE } from '#src/core/worker-record.ts';
-import { jsonIn } from '#src/deploy/doctor/ask/json.ts';
 import { look } from '#src/deploy/doctor/ask/look.ts';
 import type { Facts } from '#src/deploy/facts.ts';
-
-/** What the worker daemon last wrote down of its link and its node host; an earlier one says nothing of the latter. */
-const workerSchema = z.object({
-  name: z.string(),
-  fingerprint: z.string(),
-  hub: z.string(),
-  link: z.enum(['connecting', 'waiting', 'refused', 'member']),
-  held: z.string().nullable(),
-  problem: z.object({ message: z.string(), hint: z.string().optional() }).nullable(),
-  nodeHost: z.enum(['off', 'waiting', 'running', 'connected']).nullable().default(null),
-  nodeHostProblem: z.string().nullable().default(null),
-});
-export type WorkerAnswer = z.infer<typeof workerSchema>;
+import type { WorkerStanding } from '#src/deploy/worker-standing.ts';
+import { workerStandingIn } from '#src/deploy/worker-standing.ts';
 
 /** A daemon that has just started needs a moment to reach its hub. */
 const START_MS = 5000;
@@ -30,7 +17,7 @@ export async function askWorker(
   facts: Facts,
   runs: boolean,
   signal: AbortSignal,
-): Promise<WorkerAnswer | null> {
+): Promise<WorkerStanding | null> {
   const deadline = performance.now() + START_MS;
   for (;;) {
     const answer = await readWorker(machine, facts, signal);
@@ -40,10 +27,8 @@ export async function askWorker(
   }
 }
 
-async function readWorker(machine: Machine, facts: Facts, signal: AbortSignal): Promise<WorkerAnswer | null> {
-  const text = await readHomeFile(machine, facts, WORKER_RECORD_FILE, signal);
-  const parsed = workerSchema.safeParse(jsonIn(text));
-  return parsed.success ? parsed.data : null;
+async function readWorker(machine: Machine, facts: Facts, signal: AbortSignal): Promise<WorkerStanding | null> {
+  return workerStandingIn(await readHomeFile(machine, facts, WORKER_RECORD_FILE, signal));
 }
 
 /** A file of the worker's home, read by its owner; empty where there is none. */

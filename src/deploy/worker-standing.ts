@@ -1,0 +1,38 @@
+import { z } from 'zod';
+import type { Home } from '#src/adapters/home.ts';
+import { ERROR_CODES } from '#src/core/errors.ts';
+import type { WorkerRecord } from '#src/core/worker-record.ts';
+import { WORKER_RECORD_FILE } from '#src/core/worker-record.ts';
+import { jsonAs } from '#src/deploy/json.ts';
+
+/** How a worker daemon stands by its own word, whatever its version: null is what it does not say, or not in our words. */
+export type WorkerStanding = Omit<WorkerRecord, 'nodeHost'> & { readonly nodeHost: WorkerRecord['nodeHost'] | null };
+
+const problemSchema = z.object({
+  code: z.enum(ERROR_CODES).catch('INTERNAL'),
+  message: z.string(),
+  hint: z.string().optional(),
+});
+const said = z.string().nullish().default(null);
+const schema: z.ZodType<WorkerStanding> = z.object({
+  pid: z.int(),
+  id: z.string(),
+  name: z.string(),
+  fingerprint: z.string(),
+  hub: z.string(),
+  link: z.enum(['connecting', 'waiting', 'refused', 'member']),
+  held: said,
+  problem: problemSchema.nullish().default(null),
+  nodeHost: z.enum(['off', 'waiting', 'running', 'connected']).nullable().catch(null),
+  nodeHostProblem: said,
+});
+
+/** Null where the text is no record of a worker. */
+export function workerStandingIn(text: string): WorkerStanding | null {
+  return jsonAs(schema, text);
+}
+
+/** Null where none was written. */
+export async function workerStandingOf(home: Home): Promise<WorkerStanding | null> {
+  return workerStandingIn((await home.read(WORKER_RECORD_FILE)) ?? '');
+}

@@ -5,7 +5,7 @@ import type { DeploymentRecord } from '#src/deploy/record/record.ts';
 
 export interface FileFact {
   readonly text: string;
-  /** Permission bits. */
+  /** Permission bits, without setuid, setgid and sticky. */
   readonly mode: number;
   /** Name of the owner. */
   readonly owner: string;

@@ -30,6 +30,7 @@ export function planDeployment(facts: Facts, wanted: Wanted, given: Given): Plan
 }
 
 function masterPlan(facts: Facts, wanted: Wanted, given: Given): Plan {
+  if (!wanted.light) checkState(facts);
   const gateway = wanted.light ? null : gatewayPlan(facts, given);
   return {
     steps: [
@@ -101,14 +102,23 @@ function checkPerson({ record, person }: Facts): void {
 function checkHome(facts: Facts): void {
   const { record, worker, place, person } = facts;
   const home = folderIn(facts, place.workerHome);
-  if (home !== null && home.owner !== person.name) {
-    throw new FederationError('HOME_UNUSABLE', `${place.workerHome} belongs to ${home.owner}, not to ${person.name}`, {
-      hint: 'see what it is, and move it away',
-    });
-  }
+  if (home !== null && home.owner !== person.name) throw notTheirs(place.workerHome, home.owner, person.name);
   if (record !== null || worker === null) return;
   throw new FederationError('ALREADY_RUNNING', `a worker daemon runs with ${place.workerHome} already`, {
     hint: 'stop it; where root deployed it: sudo deploy-federation uninstall',
+  });
+}
+
+/** What is not the person's where they can write may be another thing a moment later: root does nothing about it. */
+function checkState(facts: Facts): void {
+  const { place, person } = facts;
+  const state = folderIn(facts, place.openclawState);
+  if (state !== null && state.owner !== person.name) throw notTheirs(place.openclawState, state.owner, person.name);
+}
+
+function notTheirs(path: string, owner: string, person: string): FederationError {
+  return new FederationError('HOME_UNUSABLE', `${path} belongs to ${owner}, not to ${person}`, {
+    hint: 'see what it is, and move it away',
   });
 }
 

@@ -254,6 +254,12 @@ describe('a plan refuses', () => {
       wantedOf({ light: true }),
     ],
     [
+      'a folder of OpenClaw that is not the person’s',
+      'HOME_UNUSABLE',
+      bareMachine({ folders: [['/home/sam/.openclaw', { mode: 0o777, owner: 'mallory' }]] }),
+      MASTER,
+    ],
+    [
       'a tailnet that only root can join',
       'TAILNET_DOWN',
       bareMachine({ tailscale: { state: 'NeedsLogin' } }, 'user'),

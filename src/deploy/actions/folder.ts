@@ -1,3 +1,5 @@
+import type { Files, FileState } from '#src/adapters/machine/files.ts';
+import type { Person } from '#src/adapters/machine/machine.ts';
 import { isDeepStrictEqual } from 'node:util';
 import { FederationError } from '#src/core/errors.ts';
 import type { Context } from '#src/deploy/actions/context.ts';
@@ -22,44 +24,71 @@ export const folder: ActionKind<'folder', BeforeFolder> = {
   describe: ({ path, mode }) => `make the folder ${path} (${mode.toString(8)})`,
   async before(action, context) {
     const files = await makerFiles(context, action);
-    const state = await files.stat(action.path);
-    if (state === null) return { was: 'absent', missing: await files.missingFolders(action.path) };
-    if (state.kind === 'folder') return { was: 'folder', mode: state.mode, uid: state.uid, gid: state.gid };
-    throw new FederationError('STEP_FAILED', `${action.path} is there already, and is no folder`, {
-      hint: `see what it is (ls -ld ${action.path}) and move it away`,
-    });
+    const found = await usableFolder(action, context, files);
+    if (found === null) return { was: 'absent', missing: await files.missingFolders(action.path) };
+    return { was: 'folder', mode: found.mode, uid: found.uid, gid: found.gid };
   },
   async apply(action, context) {
     const { path, mode, owner } = action;
     const files = await makerFiles(context, action);
     await files.makeFolder(path, null);
+    const found = await usableFolder(action, context, files);
     const user = await userOf(context, owner);
-    const uid = user === 'root' ? 0 : user.uid;
-    const state = await files.stat(path);
-    if (state?.uid === uid) return files.setMode(path, mode, null);
-    const group = user === 'root' ? 0 : await groupId(context, user.name);
-    await (await filesAs(context, 'root')).setMode(path, mode, { uid, gid: group });
+    const isTheirs = found?.uid === uidOf(user);
+    await files.setMode(path, mode, isTheirs ? null : await idsOf(context, user));
   },
   async undo(action, before, context) {
+    const { path } = action;
     const files = await makerFiles(context, action);
     if (before.was === 'absent') {
-      await files.removeFolder(action.path, before.missing.slice(0, -1).toReversed());
+      await files.removeFolder(path, before.missing.slice(0, -1).toReversed());
       return;
     }
-    const state = await files.stat(action.path);
-    if (state === null || state.kind !== 'folder') return;
+    const found = await files.stat(path);
+    if (found?.kind !== 'folder') return;
     const { mode, uid, gid } = before;
-    const restorer = state.uid === uid ? files : await filesAs(context, 'root');
-    await restorer.setMode(action.path, mode, state.uid === uid && state.gid === gid ? null : { uid, gid });
+    if (found.uid === uid && found.gid === gid) return files.setMode(path, mode, null);
+    if (rootMakes(context, action)) return files.setMode(path, mode, { uid, gid });
+    context.progress(`${path} had another owner before (${uid}:${gid}), and stays whose it is`);
   },
 };
 
-/** The hub's folder lies where the hub itself can make none. */
-function makerFiles(context: Context, { owner }: Owned): ReturnType<typeof filesAs> {
-  return filesAs(context, owner === 'hub' && context.place.hubUser !== null ? 'root' : owner);
+/** What is there; null: nothing. Throws STEP_FAILED unless it is a folder of its owner; the hub's may be made so. */
+async function usableFolder(action: Owned, context: Context, files: Files): Promise<FileState | null> {
+  const { path, owner } = action;
+  const found = await files.stat(path);
+  if (found === null) return null;
+  if (found.kind !== 'folder') throw inTheWay(path, 'is no folder');
+  const isHubs = owner === 'hub' && rootMakes(context, action);
+  if (isHubs || found.uid === uidOf(await userOf(context, owner))) return found;
+  throw inTheWay(path, `belongs to another user (uid ${found.uid})`);
 }
 
-async function groupId({ machine, signal }: Context, name: string): Promise<number> {
-  const { stdout } = await machine.run({ argv: ['id', '-g', '--', name], as: 'login', signal });
-  return Number(stdout);
+function inTheWay(path: string, problem: string): FederationError {
+  return new FederationError('STEP_FAILED', `${path} is there already, and ${problem}`, {
+    hint: `see what it is (ls -ld ${path}) and move it away`,
+  });
+}
+
+/** The hub's folder lies where the hub itself can make none. */
+function makerFiles(context: Context, action: Owned): Promise<Files> {
+  return filesAs(context, rootMakes(context, action) ? 'root' : action.owner);
+}
+
+/**
+ * Whether root makes it, and gives it away: only in a folder that nobody else can write, for whatever a path names
+ * elsewhere may be another thing a moment later.
+ */
+function rootMakes({ place }: Context, { owner }: Owned): boolean {
+  return owner === 'root' || (owner === 'hub' && place.hubUser !== null);
+}
+
+function uidOf(user: 'root' | Person): number {
+  return user === 'root' ? 0 : user.uid;
+}
+
+async function idsOf({ machine, signal }: Context, user: 'root' | Person) {
+  if (user === 'root') return { uid: 0, gid: 0 };
+  const { stdout } = await machine.run({ argv: ['id', '-g', '--', user.name], as: 'login', signal });
+  return { uid: user.uid, gid: Number(stdout) };
 }

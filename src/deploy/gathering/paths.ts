@@ -12,7 +12,7 @@ const stat = word
   .pipe(z.string().regex(/^[0-7]+ \d+ .+$/))
   .transform((text) => {
     const [mode = '', size = '', ...owner] = text.split(' ');
-    return { mode: Number.parseInt(mode, 8), size: Number(size), owner: owner.join(' ') };
+    return { mode: Number.parseInt(mode, 8) & 0o777, size: Number(size), owner: owner.join(' ') };
   })
   .optional();
 

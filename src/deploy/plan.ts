@@ -12,6 +12,7 @@ import { openclawStep } from '#src/deploy/plan/openclaw.ts';
 import { programStep } from '#src/deploy/plan/program.ts';
 import { tailnetSteps } from '#src/deploy/plan/tailnet.ts';
 import { hubOf, isMember, workerSteps } from '#src/deploy/plan/worker.ts';
+import type { DeploymentRecord } from '#src/deploy/record/record.ts';
 import type { Wanted } from '#src/deploy/wanted.ts';
 import { execMode } from '#src/deploy/wanted.ts';
 
@@ -82,8 +83,13 @@ function stopped(unit: UnitName) {
   return { do: 'unit', unit, want: { enabled: false, active: false }, restart: false } as const;
 }
 
+/** Whether something is there that another role, or another person, would stand in the way of. */
+function isDeployed(record: Facts['record']): record is DeploymentRecord {
+  return record !== null && (record.state === 'applying' || record.state === 'deployed');
+}
+
 function checkRole({ record }: Facts, { role }: Wanted): void {
-  if (record === null || record.state === 'removing' || record.wanted.role === role) return;
+  if (!isDeployed(record) || record.wanted.role === role) return;
   throw new FederationError('ROLE_DIFFERS', `this machine is deployed as ${record.wanted.role}, not as ${role}`, {
     hint: 'deploy-federation uninstall, then deploy it anew',
   });
@@ -91,8 +97,9 @@ function checkRole({ record }: Facts, { role }: Wanted): void {
 
 /** Their home has the node's key, and what is to be taken back. */
 function checkPerson({ record, person }: Facts): void {
-  const before = record?.wanted.runAs ?? null;
-  if (record === null || record.state === 'removing' || before === null || before === person.name) return;
+  if (!isDeployed(record)) return;
+  const before = record.wanted.runAs;
+  if (before === null || before === person.name) return;
   throw new FederationError('ROLE_DIFFERS', `this machine is deployed for ${before}, not for ${person.name}`, {
     hint: 'deploy-federation uninstall, then deploy it anew',
   });
@@ -103,7 +110,7 @@ function checkHome(facts: Facts): void {
   const { record, worker, place, person } = facts;
   const home = folderIn(facts, place.workerHome);
   if (home !== null && home.owner !== person.name) throw notTheirs(place.workerHome, home.owner, person.name);
-  if (record !== null || worker === null) return;
+  if ((record !== null && record.state !== 'kept') || worker === null) return;
   throw new FederationError('ALREADY_RUNNING', `a worker daemon runs with ${place.workerHome} already`, {
     hint: 'stop it; where root deployed it: sudo deploy-federation uninstall',
   });

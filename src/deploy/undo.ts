@@ -56,7 +56,9 @@ export async function undoDeployment(
       hint: 'mend that, then run it again: deploy-federation uninstall',
     });
   }
-  if (entries.some((entry) => entry.key !== RECORD_KEY)) return;
+  if (entries.some((entry) => entry.key !== RECORD_KEY)) {
+    return remember(context, { ...record, state: 'kept', entries });
+  }
   onStep(RECORD_KEY, 'begun');
   // The record itself goes last, so that there is one as long as there is anything.
   await (await filesAs(context, keeperOf(context.place))).removeFolder(context.place.backups);

@@ -140,6 +140,7 @@ test('data that is kept is taken away by a second uninstall', async () => {
   await undo(scratch.context, true);
   const left = Object.keys(await scratch.snapshot()).filter((path) => !path.startsWith('.local/share'));
   expect(left).toEqual(['.local', '.openclaw-worker', '.openclaw-worker/key', '.openclaw-worker/settings.yaml']);
+  expect((await readRecord(scratch.context))?.state).toBe('kept');
   await undo();
   expect(await scratch.snapshot()).toEqual({});
 });

@@ -1,14 +1,16 @@
 import { join } from 'node:path/posix';
+import { RUNNING, deploymentOf, healthyAnswers, homeFiles } from '../support/doctor.ts';
+import type { Change } from '../support/facts.ts';
+import { HUB_ID, bareMachine, changed, healthyMaster, healthyWorker } from '../support/facts.ts';
 import { describe, expect, it } from 'vitest';
 import { findingText } from '#src/cli/finding.ts';
 import type { Finding } from '#src/core/finding.ts';
 import type { Answers } from '#src/deploy/doctor/answers.ts';
+import { checkDeployment } from '#src/deploy/doctor/check/deployment.ts';
+import { deployedOn } from '#src/deploy/doctor/deployed.ts';
 import { examine, findings } from '#src/deploy/doctor/doctor.ts';
 import type { MachineFinding } from '#src/deploy/doctor/finding.ts';
 import type { Facts } from '#src/deploy/facts.ts';
-import { RUNNING, deploymentOf, healthyAnswers, homeFiles } from '../support/doctor.ts';
-import type { Change } from '../support/facts.ts';
-import { HUB_ID, bareMachine, changed, healthyMaster, healthyWorker } from '../support/facts.ts';
 
 function found(facts: Facts, change: Change<Answers> = {}): MachineFinding[] {
   return findings(facts, deploymentOf(facts), healthyAnswers(facts, change));
@@ -88,6 +90,15 @@ const homeFile = (path: string, change: object): Change<Answers> => ({
   files: [
     [WORKER_HOME, homeFiles(WORKER_HOME, 'sam').map((file) => (file.path === path ? { ...file, ...change } : file))],
   ],
+});
+
+it('says of a machine of which only something was kept that it is in no federation, and examines nothing', () => {
+  const facts = healthyWorker({ record: { state: 'kept' } });
+  expect(deployedOn(facts)).toBeNull();
+  expect(checkDeployment(facts)).toMatchObject({
+    state: 'fail',
+    found: 'this machine is in no federation any more; something of it as worker was kept',
+  });
 });
 
 const WORKER_CASES: Readonly<Record<string, Case>> = {

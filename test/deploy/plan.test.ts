@@ -145,6 +145,13 @@ describe('a plan', () => {
     }
   });
 
+  it('makes anything of a machine where only something was kept, and takes that up', () => {
+    const kept = healthyWorker({ record: { state: 'kept', wanted: { runAs: 'kim' } }, worker: null });
+    const hybrid = wantedOf({ role: 'hybrid', light: true });
+    expect(changesNothing(planDeployment(kept, hybrid, GIVEN))).toBe(false);
+    expect(() => planDeployment(changed(kept, { record: { state: 'deployed' } }), hybrid, GIVEN)).toThrow('as worker');
+  });
+
   it('stops a worker’s own gateway, unless it is to be kept, and never that of a hybrid', () => {
     const facts = bareMachine({ gateway: { unit: { name: 'openclaw-gateway.service', scope: 'user' } } });
     const stops = (wanted: Wanted) =>

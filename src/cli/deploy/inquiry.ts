@@ -23,9 +23,14 @@ export async function inquire(deployment: Deployment, hub: OwnHub | null): Promi
   const { flags } = deployment;
   const facts = await look(deployment, flags.runAs ?? null);
   // Where it stopped before anything was changed, nothing is remembered: the same words once more are all it takes.
-  const isSaidAgain = facts.record === null && (deployment.role === 'master' || deployment.master !== null);
+  const isSaidAgain = begun(facts) === null && (deployment.role === 'master' || deployment.master !== null);
   if (flags.resume === true && !isSaidAgain) return resumed(facts, deployment, hub);
   return { facts, wanted: asked(facts, deployment, hub) };
+}
+
+/** What is kept of an earlier deployment is not to be gone on with. */
+function begun({ record }: Facts): Facts['record'] {
+  return record?.state === 'kept' ? null : record;
 }
 
 export function look({ machine, flags, tools, signal }: Deployment, runAs: string | null): Promise<Facts> {
@@ -68,7 +73,7 @@ function masterFor({ master, role, flags }: Deployment, hub: OwnHub | null): Hub
 
 function resumed(facts: Facts, deployment: Deployment, hub: OwnHub | null): Inquired {
   const { machine, role, master, token, flags } = deployment;
-  const before = facts.record?.wanted;
+  const before = begun(facts)?.wanted;
   if (before === undefined) {
     refuseWithoutRoot(facts, resumeText(role, flags, master));
     throw new FederationError('USAGE', `nothing was begun on ${machine.name}`, {

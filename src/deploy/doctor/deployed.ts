@@ -37,7 +37,7 @@ export interface Deployed {
 /** Null where nothing of ours is there. */
 export function deployedOn(facts: Facts): Deployed | null {
   const { record, place, person } = facts;
-  if (record === null) return null;
+  if (record === null || record.state === 'kept') return null;
   const { wanted } = record;
   const isMaster = wanted.role === 'master';
   const worker = homeOf(facts, place.workerHome, place.workerSettings, person.name);

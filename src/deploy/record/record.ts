@@ -8,8 +8,11 @@ import type { Wanted } from '#src/deploy/wanted.ts';
 export interface DeploymentRecord {
   readonly version: 1;
   readonly wanted: Wanted;
-  /** `applying` until the last step is done. */
-  readonly state: 'applying' | 'deployed' | 'removing';
+  /**
+   * `applying` until the last step is done, `removing` until all is taken back; `kept`: nothing is deployed any more, and
+   * the entries say what a person wanted to keep.
+   */
+  readonly state: 'applying' | 'deployed' | 'removing' | 'kept';
   readonly entries: readonly RecordEntry[];
 }
 

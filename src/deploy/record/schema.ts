@@ -151,7 +151,7 @@ const wantedSchema = z.object({
 export const recordSchema: z.ZodType<DeploymentRecord> = z.object({
   version: z.literal(1),
   wanted: wantedSchema,
-  state: z.enum(['applying', 'deployed', 'removing']),
+  state: z.enum(['applying', 'deployed', 'removing', 'kept']),
   entries: z.array(
     z
       .object({

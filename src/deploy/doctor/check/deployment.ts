@@ -28,6 +28,14 @@ export function checkDeployment(facts: Facts): MachineFinding {
         why: 'what is not set up yet can’t work',
         mend: again(`deploy-federation ${role} --resume`),
       };
+    case 'kept':
+      return {
+        check,
+        state: 'fail',
+        found: `this machine is in no federation any more; something of it as ${role} was kept`,
+        why: 'there is nothing of ours here that could be examined',
+        mend: `deploy-federation; or take away what was kept: ${again('deploy-federation uninstall')}`,
+      };
     case 'removing':
       return {
         check,

@@ -10,7 +10,7 @@ import { CARRIER_PATH } from '#src/protocol/hub-api.ts';
 /** The hub's end of the carrier: the one way by which a member's node host reaches the gateway. */
 export interface Carrier {
   /**
-   * Takes over an upgrade request of CARRIER_PATH. Whoever is not a member that offers a node host gets an HTTP
+   * Takes over an upgrade request of CARRIER_PATH, whose Host and Origin are judged already. Whoever is not a member that offers a node host gets an HTTP
    * error, and then the gateway is not even dialled.
    */
   readonly upgrade: (request: IncomingMessage, socket: Duplex, head: Buffer) => void;
@@ -90,8 +90,6 @@ export function createCarrier({ gatewayUrl, authenticate, onDevice, log }: Carri
 function judge(request: IncomingMessage, member: Member | null): string | null {
   if (request.url !== CARRIER_PATH) return '404 Not Found';
   if (!asksForWebSocket(request)) return '426 Upgrade Required';
-  // Only a browser names its page.
-  if (request.headers.origin !== undefined) return '403 Forbidden';
   if (member === null) return '401 Unauthorized';
   return offersNodeHost(member) && member.revokedAt === null ? null : '403 Forbidden';
 }

@@ -20,7 +20,7 @@ import { createGatewayDesk } from '#src/hub/gateway.ts';
 import { createIdentify } from '#src/hub/identity.ts';
 import { createJobs } from '#src/hub/jobs.ts';
 import type { Listening, OwnedSocket, Upgrade } from '#src/hub/listeners.ts';
-import { isHostOf, listenOnSocket, listenOnTcp, refuseUpgrade } from '#src/hub/listeners.ts';
+import { listenOnSocket, listenOnTcp, refuseUpgrade } from '#src/hub/listeners.ts';
 import { createRevocation } from '#src/hub/revocation.ts';
 import { hubStatus } from '#src/hub/status.ts';
 import type { TailnetListeners } from '#src/hub/tailnet.ts';
@@ -143,7 +143,6 @@ export async function openHub({
     key,
     epoch,
     heartbeatMs: settings.hub.heartbeatSeconds * 1000,
-    isHost: (host) => isHostOf(host, names()),
     async admit(applicant) {
       const { id } = await enrolment.admit(applicant);
       links += 1;

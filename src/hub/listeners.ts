@@ -53,7 +53,10 @@ export interface TcpOptions {
   readonly upgrade: Upgrade;
 }
 
-/** Listens where nodes reach it. A request with a foreign Host or any Origin is a browser's, and refused. */
+/**
+ * Listens where nodes reach it. A browser always sends Origin, and a Host that is not ours comes of a name that was made
+ * to point here: requests and upgrades with either are refused here, and looked at nowhere else.
+ */
 export async function listenOnTcp(
   { address, port, names, upgrade }: TcpOptions,
   fetch: Fetch,
@@ -79,7 +82,7 @@ export function refuseUpgrade(socket: Duplex, status: 403 | 404): void {
 }
 
 /** Whether a Host header names one of `names`, whatever its port. */
-export function isHostOf(header: string | undefined, names: readonly string[]): boolean {
+function isHostOf(header: string | undefined, names: readonly string[]): boolean {
   const match = /^(?:\[([0-9a-fA-F:.]+)\]|([^:]+))(?::\d{1,5})?$/.exec(header ?? '');
   const host = (match?.[1] ?? match?.[2])?.toLowerCase();
   return host !== undefined && names.some((name) => name.toLowerCase() === host);

@@ -11,7 +11,7 @@ import { lines } from '#src/link/lines.ts';
 import type { Link } from '#src/link/link.ts';
 import { openLink } from '#src/link/link.ts';
 import { clientSession } from '#src/link/session.ts';
-import { answerRefusal, answerUpgrade, refuseUpgrade } from '#src/link/upgrade.ts';
+import { answerRefusal, answerUpgrade, upgradeRefusal } from '#src/link/upgrade.ts';
 import { HANDSHAKE_MS } from '#src/protocol/handshake.ts';
 import { PROTOCOL_VERSIONS } from '#src/protocol/version.ts';
 
@@ -42,8 +42,6 @@ export interface AcceptOptions {
   readonly key: KeyPair;
   readonly epoch: number;
   readonly heartbeatMs: number;
-  /** Takes the Host header as it came, with its port. */
-  isHost(host: string): boolean;
   /**
    * A FederationError refuses the node with its words, anything else as INTERNAL. An admission of a node that has gone
    * meanwhile (see `signal`) makes no link.
@@ -59,7 +57,7 @@ export interface AcceptOptions {
 }
 
 export interface Acceptor {
-  /** Takes the `upgrade` event of an http.Server for LINK_PATH. */
+  /** Takes the `upgrade` event of an http.Server for LINK_PATH, whose Host and Origin it has judged. */
   upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void;
   /** Ends every link with HUB_STOPPING and every connection that is not one yet; resolves when all are closed. */
   close(): Promise<void>;
@@ -154,7 +152,7 @@ export function createAcceptor(options: AcceptOptions): Acceptor {
         return;
       }
       if (unproven.size >= unprovenMax) evict(unproven);
-      const refusal = refuseUpgrade(request, (host) => options.isHost(host));
+      const refusal = upgradeRefusal(request);
       if (refusal !== null) {
         answerRefusal(socket, refusal);
         return;

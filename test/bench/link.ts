@@ -20,7 +20,6 @@ export async function openDoor(bench: Bench): Promise<Door> {
     key: keyPair(createPrivateKey()),
     epoch: 1,
     heartbeatMs: 5000,
-    isHost: () => true,
     admit: async () => ({ link: 1, credential: 'c'.repeat(43) }),
     onLink: resolve,
     onFault: reject,

@@ -1,8 +1,10 @@
 import { createHash } from 'node:crypto';
 import { once } from 'node:events';
+import { stat } from 'node:fs/promises';
 import { connect } from 'node:net';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { errorSchema } from '#src/protocol/hub-api.ts';
+import { LINK_PATH, UPGRADE_PROTOCOL } from '#src/protocol/handshake.ts';
+import { CARRIER_PATH, errorSchema } from '#src/protocol/hub-api.ts';
 import { bareNode } from '../support/bare-node.ts';
 import type { BareNode } from '../support/bare-node.ts';
 import { eventually } from '../support/eventually.ts';
@@ -134,10 +136,28 @@ describe('over the network', () => {
     async (origin) => {
       expectRefusal(await overTcp({ path: '/health', headers: { origin } }), 403, 'FORBIDDEN');
       expectRefusal(await overTcp({ path: '/api/v1/node-host', headers: { origin, ...bearer() } }), 403, 'FORBIDDEN');
-      const upgrade = { Connection: 'Upgrade', Upgrade: 'openclaw-federation', origin };
-      expect((await overTcp({ path: '/link', headers: upgrade })).status).toBe(403);
     },
   );
+
+  test.each([
+    [LINK_PATH, UPGRADE_PROTOCOL],
+    [CARRIER_PATH, 'websocket'],
+  ])('%s is opened from no web page, and by no name that was made to point here', async (path, protocol) => {
+    const upgrade = { Connection: 'Upgrade', Upgrade: protocol, ...bearer() };
+    const own = `127.0.0.1:${federation.hub.port}`;
+    const foreign: Record<string, string>[] = [
+      { host: 'evil.example' },
+      { host: `evil.example:${federation.hub.port}` },
+      { host: own, origin: `http://${own}` },
+    ];
+    for (const headers of foreign) {
+      expect((await overTcp({ path, headers: { ...upgrade, ...headers } })).status).toBe(403);
+    }
+  });
+
+  test('the operator’s socket is for the operator’s user alone', async () => {
+    expect((await stat(federation.hub.operator)).mode & 0o777).toBe(0o600);
+  });
 
   test('a credential is good where it was given to, and nowhere else', async () => {
     const path = '/api/v1/node-host';

@@ -97,7 +97,6 @@ describe('who is turned away without a connection to the gateway', () => {
     ['one with a wrong credential', 401, () => dial(CARRIER_PATH, { headers: { authorization: 'Bearer bad' } })],
     ['one who asks for another path', 404, () => dial('/')],
     ['one who asks for a longer path', 404, () => dial(`${CARRIER_PATH}/healthz`)],
-    ['a browser', 403, () => dial(CARRIER_PATH, { ...GOOD, origin: 'http://127.0.0.1' })],
   ])('%s', async (_who, status, ask) => {
     expect(await refusal(ask())).toBe(status);
     expect(gateway.sockets).toHaveLength(0);

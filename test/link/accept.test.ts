@@ -129,14 +129,10 @@ test('a proof that was overheard is worth nothing on another connection', async 
   first.peer.socket.destroy();
 });
 
-test.each([
-  ['a wrong Upgrade header', { Upgrade: 'websocket' }, 400],
-  ['an Origin header', { Origin: 'http://hub.test:19000' }, 403],
-  ['a Host that is not the hub’s', { Host: 'evil.test' }, 403],
-])('%s is answered in plain HTTP and closed', async (_name, headers, status) => {
-  const hub = await hubFor({ isHost: (host) => host === HOST });
-  const peer = await knockByHand(hub.port, headers);
-  expect(await peer.status()).toBe(status);
+test('a wrong Upgrade header is answered in plain HTTP and closed', async () => {
+  const hub = await hubFor();
+  const peer = await knockByHand(hub.port, { Upgrade: 'websocket' });
+  expect(await peer.status()).toBe(400);
   await gone(peer);
   expect(JSON.parse(peer.rest())).toHaveProperty('code');
 });

@@ -54,7 +54,6 @@ export async function startHub(options: Partial<AcceptOptions> = {}): Promise<Te
   const acceptor = createAcceptor({
     epoch: 7,
     heartbeatMs: 5000,
-    isHost: () => true,
     admit: () => Promise.resolve({ link: ++generation, credential: CREDENTIAL }),
     onFault: (error) => void faults.push(error),
     ...options,

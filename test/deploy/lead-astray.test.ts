@@ -1,4 +1,4 @@
-import { chmod, chown, mkdir, mkdtemp, rename, rm, stat, symlink, writeFile } from 'node:fs/promises';
+import { chmod, chown, mkdir, mkdtemp, readFile, rename, rm, stat, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -135,6 +135,51 @@ describe.skipIf(process.getuid?.() !== 0)('root that deploys for a person', () =
     await kindOf(folder(path)).undo(folder(path), before, context, () => true);
     expect(await stateOf(path)).toBe('700 65534');
     expect(lines).toEqual([`${path} had another owner before (4242:4242), and stays whose it is`]);
+  });
+
+  it.each<Owner>(['person', 'hub'])(
+    'writes what was there before as the %s, wherever a link leads to',
+    async (owner) => {
+      const precious = await treasure();
+      const folderOf = owner === 'person' ? home('') : context.place.hubHome;
+      await mkdir(folderOf, { recursive: true });
+      await chown(folderOf, PERSON.uid, PERSON.uid);
+      const path = join(folderOf, 'file');
+      await writeFile(path, '{ "a": 1 }');
+      const undo = await done({ do: 'write', path, mode: 0o600, owner, text: 'ours' });
+      meanwhile = async ({ argv }) => {
+        if (!argv.some((word) => word.includes('mv -fT'))) return;
+        await rename(folderOf, `${folderOf}.away`);
+        await symlink(root, folderOf);
+        await rename(precious, join(root, 'file'));
+        meanwhile = async () => undefined;
+      };
+      await expect(undo()).rejects.toMatchObject({ code: 'STEP_FAILED' });
+      expect(await readFile(join(root, 'file'), 'utf8')).toBe('root’s');
+    },
+  );
+
+  it('puts back the content of a file that was somebody else’s, and says whose it stays', async () => {
+    const path = home('openclaw.json');
+    await writeFile(path, '{ "a": 1 }');
+    const undo = await done({ do: 'merge', path, mode: 0o600, owner: 'person', values: { b: 2 }, secrets: [] });
+    await undo();
+    expect(await readFile(path, 'utf8')).toBe('{ "a": 1 }');
+    expect(await stateOf(path)).toBe('644 65534');
+    expect(lines).toEqual([`${path} had another owner before (0:0), and stays with nobody`]);
+  });
+
+  it('takes back nothing through a link that was made after it', async () => {
+    const precious = await treasure();
+    await chown(precious, PERSON.uid, PERSON.uid);
+    const path = home('openclaw.json');
+    await writeFile(path, '{ "a": 1 }');
+    const undo = await done({ do: 'merge', path, mode: 0o600, owner: 'person', values: { b: 2 }, secrets: [] });
+    await rm(path);
+    await symlink(precious, path);
+    await undo();
+    expect(await readFile(precious, 'utf8')).toBe('root’s');
+    expect(lines).toEqual([`${path} is a link now: what was set in the file that it leads to stays`]);
   });
 
   it('sets no more than permission bits', async () => {

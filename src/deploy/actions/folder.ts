@@ -47,8 +47,8 @@ export const folder: ActionKind<'folder', BeforeFolder> = {
     const found = await files.stat(path);
     if (found?.kind !== 'folder') return;
     const { mode, uid, gid } = before;
-    if (found.uid === uid && found.gid === gid) return files.setMode(path, mode, null);
     if (rootMakes(context, action)) return files.setMode(path, mode, { uid, gid });
+    if (found.uid === uid) return files.setMode(path, mode, null);
     context.progress(`${path} had another owner before (${uid}:${gid}), and stays whose it is`);
   },
 };

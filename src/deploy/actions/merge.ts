@@ -28,7 +28,7 @@ export const merge: ActionKind<'merge', BeforeFile> = {
   }),
   async before(action, context) {
     const path = await realPath(context, action);
-    return keepOriginal(context, { path, owner: action.owner });
+    return { ...(await keepOriginal(context, { path, owner: action.owner })), path };
   },
   async content(action, context) {
     const now = await textOf(await filesAs(context, action.owner), action.path);
@@ -43,8 +43,13 @@ export const merge: ActionKind<'merge', BeforeFile> = {
   },
   async undo(action, before, context, isOurs) {
     const { owner, values, secrets } = action;
-    const path = await realPath(context, action);
+    // Where it was changed: a link that was made since then leads to what is none of ours.
+    const path = before.path ?? action.path;
     const files = await filesAs(context, owner);
+    if ((await files.stat(path))?.kind === 'link') {
+      context.progress(`${path} is a link now: what was set in the file that it leads to stays`);
+      return;
+    }
     const now = await textOf(files, path);
     const original = (await originalBytes(context, before))?.toString('utf8') ?? null;
     if (now === null || isOurs(now) || now === original) return restoreOriginal(context, { path, owner }, before);

@@ -4,7 +4,7 @@ import type { Files } from '#src/adapters/machine/files.ts';
 import { FederationError } from '#src/core/errors.ts';
 import type { Owner } from '#src/deploy/action.ts';
 import type { Context } from '#src/deploy/actions/context.ts';
-import { filesAs, keeperOf } from '#src/deploy/actions/context.ts';
+import { filesAs, keeperOf, userOf } from '#src/deploy/actions/context.ts';
 
 /** What was at a path before the first change. */
 export interface BeforeFile {
@@ -21,6 +21,8 @@ export interface BeforeFile {
       };
   /** Folders above it that were not there, uppermost first. */
   readonly missing: readonly string[];
+  /** Where a link at the path of the action led to. */
+  readonly path?: string;
 }
 
 export interface Owned {
@@ -71,7 +73,10 @@ export async function isOriginal(context: Context, { path, owner }: Owned, befor
   return found !== null && kept !== null && kept.equals(found);
 }
 
-/** Puts it back, byte for byte, and leaves no folder that was made for it. */
+/**
+ * Puts it back, byte for byte, and leaves no folder that was made for it. Whoever owns the folder may have had somebody
+ * else's file in it: root gives nothing to anybody by a path that its owner could lead elsewhere meanwhile.
+ */
 export async function restoreOriginal(context: Context, { path, owner }: Owned, before: BeforeFile): Promise<void> {
   const files = await filesAs(context, owner);
   const { original, missing } = before;
@@ -79,11 +84,11 @@ export async function restoreOriginal(context: Context, { path, owner }: Owned, 
   else if (original.was === 'link') await files.link(path, original.target);
   else {
     const { mode, uid, gid } = original;
-    // Whoever owns the folder may have had somebody else's file in it.
-    const isOwn = owner === 'root' || (owner === 'person' && uid === context.person.uid);
-    const writer = isOwn ? files : await filesAs(context, 'root');
     const content = (await originalBytes(context, before)) ?? '';
-    await writer.write({ path, content, mode, owner: { uid, gid } });
+    const user = await userOf(context, owner);
+    const isOwn = user === 'root' || user.uid === uid;
+    await files.write({ path, content, mode, owner: isOwn ? { uid, gid } : null });
+    if (!isOwn) context.progress(`${path} had another owner before (${uid}:${gid}), and stays with ${user.name}`);
   }
   await files.removeEmpty(missing.toReversed());
 }

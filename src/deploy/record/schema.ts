@@ -92,6 +92,7 @@ const file = z.object({
     z.object({ was: z.literal('file'), backup: path, mode, uid: id, gid: id }),
   ]),
   missing: z.array(path),
+  path: path.optional(),
 });
 
 /** What each kind keeps of how it was before. */

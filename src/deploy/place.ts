@@ -28,6 +28,8 @@ export interface Place {
   readonly hubSettings: string;
   /** The gateway's, for the hub. */
   readonly gatewayToken: string;
+  /** Rules for approval, which are in force under another name. */
+  readonly policyExample: string;
   readonly workerHome: string;
   readonly workerSettings: string;
   /** The id of the hub that has admitted the worker. */
@@ -40,6 +42,9 @@ export interface Place {
 
 /** Package name: the folder of a release that holds it. */
 const PACKAGE = 'openclaw-federation';
+
+/** Those that a person types. */
+export const COMMANDS = ['manage-federation', 'deploy-federation', 'auto-register'] as const;
 
 /** Where root deploys. */
 export const SYSTEM_PREFIX = `/opt/${PACKAGE}`;
@@ -66,6 +71,7 @@ export function placeOf(scope: Scope, person: Person): Place {
     hubHome,
     hubSettings: join(hubHome, SETTINGS_FILE),
     gatewayToken: join(hubHome, 'gateway-token'),
+    policyExample: join(hubHome, 'approval-policy.example.yaml'),
     workerHome,
     workerSettings: join(workerHome, SETTINGS_FILE),
     hubPin: join(workerHome, 'hub'),

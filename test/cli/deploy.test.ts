@@ -153,6 +153,8 @@ describe('a dry run', () => {
                     /opt/openclaw-federation/current/node_modules/openclaw-federation/bin/manage-federation
                   - link /usr/local/bin/deploy-federation to
                     /opt/openclaw-federation/current/node_modules/openclaw-federation/bin/deploy-federation
+                  - link /usr/local/bin/auto-register to
+                    /opt/openclaw-federation/current/node_modules/openclaw-federation/bin/auto-register
       to do       the worker’s home is /home/sam/.openclaw-worker
                   - make the folder /home/sam/.openclaw-worker
                     (700)
@@ -188,6 +190,8 @@ describe('a dry run', () => {
                     /opt/openclaw-federation/current/node_modules/openclaw-federation/bin/manage-federation
                   - link /usr/local/bin/deploy-federation to
                     /opt/openclaw-federation/current/node_modules/openclaw-federation/bin/deploy-federation
+                  - link /usr/local/bin/auto-register to
+                    /opt/openclaw-federation/current/node_modules/openclaw-federation/bin/auto-register
       to do       the worker’s home is /home/sam/.openclaw-worker
                   - make the folder /home/sam/.openclaw-worker (700)
                   - write /home/sam/.openclaw-worker/settings.yaml

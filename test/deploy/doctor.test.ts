@@ -34,6 +34,13 @@ describe('a machine where nothing is wrong', () => {
     expect(notOk(found(facts))).toEqual([]);
   });
 
+  it('is found so where nobody has written rules yet, and nothing judges by them', () => {
+    const waits = { ...RUNNING, file: 'static', active: 'inactive', sub: 'dead' };
+    const findings = found(healthyMaster(), { units: [['auto-register.service', waits]] });
+    expect(notOk(findings)).toEqual([]);
+    expect(findings.map(findingText)).toContain('ok    unit auto-register.service: it runs when there are rules');
+  });
+
   it('is told in words, a line each', () => {
     expect(found(healthyWorker()).map(findingText).join('\n')).toMatchInlineSnapshot(`
       "ok    deployment: worker of vps.tail.example

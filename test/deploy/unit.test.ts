@@ -11,9 +11,13 @@ import { readUnitTemplate, renderUnit } from '#src/deploy/unit.ts';
 const UNITS: readonly (readonly [Scope, UnitName])[] = [
   ['system', 'federation-hub.service'],
   ['system', 'federation-hub.socket'],
+  ['system', 'auto-register.service'],
+  ['system', 'auto-register.path'],
   ['system', 'openclaw-worker.service'],
   ['system', 'openclaw-gateway.service'],
   ['user', 'federation-hub.service'],
+  ['user', 'auto-register.service'],
+  ['user', 'auto-register.path'],
   ['user', 'openclaw-worker.service'],
   ['user', 'openclaw-gateway.service'],
 ];
@@ -108,7 +112,12 @@ describe.skipIf(!hasSystemd)('the units, by systemd-analyze (not run where there
     const homes = { PERSON_HOME: `${home}/x`, HUB_HOME: home, WORKER_HOME: home, OPENCLAW_STATE: home, PATH: home };
     const paths = { ...values, ...programs, ...homes };
     await mkdir(programs.BIN, { recursive: true });
-    for (const file of [`${programs.BIN}/federation-hub`, `${programs.BIN}/federation-worker`, programs.OPENCLAW]) {
+    for (const file of [
+      `${programs.BIN}/federation-hub`,
+      `${programs.BIN}/federation-worker`,
+      `${programs.BIN}/auto-register`,
+      programs.OPENCLAW,
+    ]) {
       await writeFile(file, '#!/bin/sh\n');
       await chmod(file, 0o755);
     }
@@ -136,6 +145,25 @@ describe.skipIf(!hasSystemd)('the units, by systemd-analyze (not run where there
     const unit = join(folder, 'x.service');
     await writeFile(unit, '[Service]\nExecStart=/bin/true\nRestrt=always\n');
     expect((await analyze('verify', unit)).stderr).toMatch(/Unknown key/);
+  });
+
+  it('what judges by the rules is exposed by what its unit explains, and by nothing else', async () => {
+    await writeUnits('system', 'home');
+    const unit = join(folder, 'auto-register.service');
+    const { stdout } = await analyze('security', '--offline=true', '--json=short', unit);
+    const openings = (JSON.parse(stdout) as { name: string; exposure: string | null }[])
+      .filter(({ exposure }) => Number(exposure) > 0)
+      .map(({ name }) => name);
+    expect(openings).toMatchInlineSnapshot(`
+      [
+        "RemoveIPC=",
+        "RootDirectory=/RootImage=",
+        "MemoryDenyWriteExecute=",
+        "RestrictAddressFamilies=~AF_UNIX",
+        "PrivateUsers=",
+        "DeviceAllow=",
+      ]
+    `);
   });
 
   it('the hub of a machine is exposed by what its unit explains, and by nothing else', async () => {

@@ -100,6 +100,8 @@ export function healthyMaster(change: Change<Facts> = {}, scope: Scope = 'system
   const units = [
     'federation-hub.service',
     ...(system ? ['federation-hub.socket'] : []),
+    'auto-register.service',
+    'auto-register.path',
     'openclaw-worker.service',
     'openclaw-gateway.service',
   ];

@@ -15,7 +15,7 @@ import type { Given } from '#src/deploy/plan/given.ts';
 import { nodeIn, releaseFor } from '#src/deploy/release/release.ts';
 import { undoDeployment } from '#src/deploy/undo.ts';
 import type { UnitName } from '#src/deploy/unit.ts';
-import { readUnitTemplate } from '#src/deploy/unit.ts';
+import { readPolicyTemplate, readUnitTemplate } from '#src/deploy/unit.ts';
 
 /** The real ones. */
 export const machineTools: DeployTools = {
@@ -35,6 +35,8 @@ export const machineTools: DeployTools = {
 const UNITS: readonly UnitName[] = [
   'federation-hub.service',
   'federation-hub.socket',
+  'auto-register.service',
+  'auto-register.path',
   'openclaw-worker.service',
   'openclaw-gateway.service',
 ];
@@ -54,6 +56,7 @@ async function given(facts: Facts): Promise<Given> {
       if (text === undefined) throw new Error(`there is no ${scope} unit ${name}`);
       return text;
     },
+    policyExample: await readPolicyTemplate(),
     secret: randomBytes(32).toString('hex'),
   };
 }

@@ -6,7 +6,7 @@ import type { Inquiry, Question } from '#src/deploy/gathering/answers.ts';
 import type { Login } from '#src/deploy/gathering/machine.ts';
 import { unitQuestions, UNITS } from '#src/deploy/gathering/units.ts';
 import type { Place } from '#src/deploy/place.ts';
-import { SYSTEM_PREFIX } from '#src/deploy/place.ts';
+import { COMMANDS, SYSTEM_PREFIX } from '#src/deploy/place.ts';
 
 /** Files that a plan may write or has to know. */
 export function filesOf(place: Place): string[] {
@@ -14,6 +14,7 @@ export function filesOf(place: Place): string[] {
     ...UNITS.map((name) => join(place.units, name)),
     place.hubSettings,
     place.gatewayToken,
+    place.policyExample,
     place.workerSettings,
     place.hubPin,
     join(place.commands, 'openclaw'),
@@ -28,7 +29,7 @@ export function foldersOf(place: Place): string[] {
 }
 
 export function linksOf({ current, commands }: Place): string[] {
-  return [current, join(commands, 'manage-federation'), join(commands, 'deploy-federation')];
+  return [current, ...COMMANDS.map((command) => join(commands, command))];
 }
 
 export function programsQuestion({ openclaw }: Place, shell: string): Question {

@@ -8,6 +8,8 @@ import { flag, word } from '#src/deploy/gathering/answers.ts';
 export const UNITS = [
   'federation-hub.service',
   'federation-hub.socket',
+  'auto-register.service',
+  'auto-register.path',
   'openclaw-worker.service',
   'openclaw-gateway.service',
   'tailscaled.service',

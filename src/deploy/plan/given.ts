@@ -10,6 +10,8 @@ export interface Given {
   };
   /** Text of a unit's template, for the scope that is deployed in. */
   readonly unit: (name: UnitName) => string;
+  /** Rules for approval, as an example. */
+  readonly policyExample: string;
   /** 32 random bytes, hex. */
   readonly secret: string;
 }

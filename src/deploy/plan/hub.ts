@@ -6,7 +6,7 @@ import { needed } from '#src/deploy/plan/already.ts';
 import type { Given } from '#src/deploy/plan/given.ts';
 import { isNewRelease } from '#src/deploy/plan/program.ts';
 import { settingsFile } from '#src/deploy/plan/settings.ts';
-import { isRunning, unitActions } from '#src/deploy/plan/units.ts';
+import { isRunning, unitActions, unitFiles } from '#src/deploy/plan/units.ts';
 import type { UnitName } from '#src/deploy/unit.ts';
 import type { Wanted } from '#src/deploy/wanted.ts';
 
@@ -35,7 +35,20 @@ export function hubSteps(facts: Facts, wanted: Wanted, given: Given, token: stri
   return [
     { id: 'hub-home', title: `the hub’s home is ${place.hubHome}`, actions: home },
     { id: 'hub', title: 'the hub runs', actions: [...unitActions(facts, given, names, restart), { do: 'hub-ready' }] },
+    { id: 'approval', title: 'nodes can be let in by rules', actions: approvalActions(facts, given) },
   ];
+}
+
+/** systemd waits for rules, and starts what judges by them when they come: that is nothing to a deployment. */
+function approvalActions(facts: Facts, given: Given): Action[] {
+  const { place } = facts;
+  const files = needed(facts, [
+    { do: 'write', path: place.policyExample, mode: 0o600, owner: 'hub', text: given.policyExample },
+    ...unitFiles(facts, given, ['auto-register.service']),
+  ]);
+  const waits = unitActions(facts, given, ['auto-register.path'], false);
+  const isRead = files.length === 0 || waits.some((action) => action.do === 'reload');
+  return [...files, ...(isRead ? [] : [{ do: 'reload', scope: place.scope } as const]), ...waits];
 }
 
 function secretFile(path: string, text: string): Action {

@@ -2,6 +2,7 @@ import { join } from 'node:path/posix';
 import type { Owner, Step } from '#src/deploy/action.ts';
 import type { Facts } from '#src/deploy/facts.ts';
 import { linkIn } from '#src/deploy/facts.ts';
+import { COMMANDS } from '#src/deploy/place.ts';
 import { needed } from '#src/deploy/plan/already.ts';
 import type { Given } from '#src/deploy/plan/given.ts';
 
@@ -22,7 +23,7 @@ export function programStep(facts: Facts, { release }: Given): Step {
       { do: 'folder', path: place.prefix, mode: 0o755, owner },
       { do: 'release', path, owner },
       { do: 'link', path: place.current, target: path, owner },
-      ...['manage-federation', 'deploy-federation'].map(
+      ...COMMANDS.map(
         (command) =>
           ({ do: 'link', path: join(place.commands, command), target: join(place.bin, command), owner }) as const,
       ),

@@ -49,12 +49,14 @@ function stateFinding(
   { check, why }: { readonly check: string; readonly why: string },
 ): MachineFinding {
   const { file, active, sub, result, restarts, stale } = answer;
+  const isWaited = BY_PATH.has(unit.name);
   if (sub === 'auto-restart' || restarts >= RESTARTS) {
     const found = `it was started anew ${restarts} times${result === 'success' ? '' : `, the last run ended with ${result}`}`;
     const state = sub === 'auto-restart' ? 'fail' : 'warn';
     return { check, state, found, why, mend: journal(facts, unit) };
   }
   const starts: ActionOf<'unit'> = { do: 'unit', unit, want: { enabled: true, active: true }, restart: false };
+  if (isWaited && active === 'inactive') return { check, state: 'ok', found: 'it runs when there are rules' };
   if (active !== 'active' && active !== 'activating' && active !== 'reloading') {
     return {
       check,
@@ -65,10 +67,10 @@ function stateFinding(
           : `it does not run, its last run ended with ${result}`,
       why,
       mend: systemctl(facts, 'enable --now', unit),
-      fix: [starts],
+      fix: isWaited ? [] : [starts],
     };
   }
-  if (file !== 'enabled') {
+  if (!isWaited && file !== 'enabled') {
     return {
       check,
       state: 'fail',
@@ -85,18 +87,20 @@ function stateFinding(
       found: 'systemd has not read its file since it changed',
       why: 'what runs is what the file said before',
       mend: `${reload(facts, unit.scope)} && ${systemctl(facts, 'restart', unit)}`,
-      fix: [
-        { do: 'reload', scope: unit.scope },
-        { ...starts, restart: true },
-      ],
+      fix: [{ do: 'reload', scope: unit.scope }, ...(isWaited ? [] : [{ ...starts, restart: true }])],
     };
   }
-  return { check, state: 'ok', found: 'it runs, and starts at boot' };
+  return { check, state: 'ok', found: isWaited ? 'it runs' : 'it runs, and starts at boot' };
 }
+
+/** Not enabled: a unit of another kind starts it when there is something for it to do. */
+const BY_PATH: ReadonlySet<string> = new Set(['auto-register.service']);
 
 const WHY: Readonly<Record<string, string>> = {
   'federation-hub.service': 'without the hub no command reaches any node',
   'federation-hub.socket': 'manage-federation reaches the hub by it',
+  'auto-register.service': 'without it every node waits for a person, whatever the rules say',
+  'auto-register.path': 'without it nothing judges by the rules when they come',
   'openclaw-worker.service': 'without it nothing can be run here from the master',
   'openclaw-gateway.service': 'without the gateway there is no chat, and no agent',
 };
@@ -116,7 +120,9 @@ function rewritten(unit: UnitName, file: Write, restart: boolean): readonly Fix[
   return [
     file,
     { do: 'reload', scope: unit.scope },
-    { do: 'unit', unit, want: { enabled: true, active: true }, restart },
+    ...(BY_PATH.has(unit.name)
+      ? []
+      : [{ do: 'unit', unit, want: { enabled: true, active: true }, restart } satisfies Fix]),
   ];
 }
 

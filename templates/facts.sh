@@ -31,13 +31,8 @@ ask_machine() {
   say arch "$(uname -m)"
   say bits "$(getconf LONG_BIT 2>/dev/null)"
   say libc "$(libc)"
-  for release in /etc/os-release /usr/lib/os-release; do
-    [ -f "$release" ] && head -c 65536 "$release" | say_output release && break
-  done
-  is_container && say container yes
   say clock "$(date +%s)"
   [ -d /run/systemd/system ] && say booted yes
-  has systemctl && say systemd "$(systemctl --version 2>/dev/null | head -n 1)"
 }
 
 libc() {
@@ -51,18 +46,11 @@ libc() {
   echo glibc
 }
 
-is_container() {
-  [ -e /run/systemd/container ] || [ -e /.dockerenv ] || [ -e /run/.containerenv ] ||
-    systemd-detect-virt --container --quiet 2>/dev/null
-}
-
 ask_login() {
   uid=$(id -u)
   say name "$(id -un)"
   say uid "$uid"
-  if [ "$uid" = 0 ]; then
-    say sudo_user "${SUDO_USER:-}"
-  elif has sudo && sudo -n true >/dev/null 2>&1; then
+  if [ "$uid" != 0 ] && has sudo && sudo -n true >/dev/null 2>&1; then
     say sudo yes
   fi
   # The address here that ssh was given: the third word (ssh(1)).
@@ -161,11 +149,6 @@ unit_file() {
     done
   done
   [ -n "$found" ] && say file yes
-}
-
-# Whether the units of whoever asks can be asked for.
-ask_manager() {
-  XDG_RUNTIME_DIR=/run/user/$(id -u) systemctl --user show --property=Version >/dev/null 2>&1 && say reachable yes
 }
 
 # $1: login shell of whoever asks, $2: npm prefix of our own OpenClaw.
@@ -272,7 +255,7 @@ answers() {
     question=$1
     shift
     case $question in
-      machine | login | ports | manager | tailscale) "ask_$question" ;;
+      machine | login | ports | tailscale) "ask_$question" ;;
       person | file | daemon | folder | link | free)
         "ask_$question" "$1"
         shift

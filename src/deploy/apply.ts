@@ -18,25 +18,14 @@ export interface Applying {
   readonly onStep: (id: string, how: 'begun' | 'done' | 'failed') => void;
 }
 
-/** A deployment stopped in the middle. `code` and hint are those of what stopped it. */
-export class DeploymentStopped extends FederationError {
-  readonly done: readonly Step[];
-  readonly left: readonly Step[];
-
-  constructor(error: FederationError, steps: { readonly done: readonly Step[]; readonly left: readonly Step[] }) {
-    super(error.code, error.message, { ...(error.hint === undefined ? {} : { hint: error.hint }), cause: error });
-    this.done = steps.done;
-    this.left = steps.left;
-  }
-}
-
 /**
  * Carries a plan out, one action after the other. How each thing was before is durable before it is changed, so that
- * this may be cut off anywhere and be run again, or taken back. Throws DeploymentStopped.
+ * this may be cut off anywhere and be run again, or taken back. Throws
+ * what stopped it, with how to go on for its hint.
  */
 export async function applyPlan(plan: Plan, context: Context, { wanted, onStep }: Applying): Promise<void> {
   const log = await openLog(context, wanted);
-  for (const [at, step] of plan.steps.entries()) {
+  for (const step of plan.steps) {
     onStep(step.id, 'begun');
     try {
       for (const action of step.actions) {
@@ -45,8 +34,7 @@ export async function applyPlan(plan: Plan, context: Context, { wanted, onStep }
       }
     } catch (error) {
       onStep(step.id, 'failed');
-      const stopped = explain(error, step, context.signal);
-      throw new DeploymentStopped(stopped, { done: plan.steps.slice(0, at), left: plan.steps.slice(at) });
+      throw explain(error, step, context.signal);
     }
     onStep(step.id, 'done');
   }

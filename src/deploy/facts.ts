@@ -26,9 +26,6 @@ export interface Facts {
     /** As Node says it: x64, arm64; else as `uname -m` says it. */
     readonly arch: string;
     readonly libc: 'glibc' | 'musl';
-    /** PRETTY_NAME of os-release. */
-    readonly distribution: string;
-    readonly container: boolean;
     readonly freeBytes: number;
     /** Milliseconds since the epoch, there. */
     readonly clock: number;
@@ -46,9 +43,6 @@ export interface Facts {
   readonly systemd: {
     /** It is PID 1 there. */
     readonly system: boolean;
-    /** The person's own manager can be asked. */
-    readonly user: boolean;
-    readonly version: number;
     readonly linger: boolean;
   };
   readonly tailscale: {

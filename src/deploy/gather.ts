@@ -4,7 +4,7 @@ import type { Machine } from '#src/adapters/machine/machine.ts';
 import { FederationError } from '#src/core/errors.ts';
 import { WORKER_RECORD_FILE } from '#src/core/worker-record.ts';
 import type { Facts } from '#src/deploy/facts.ts';
-import { ask, count, flag } from '#src/deploy/gathering/answers.ts';
+import { ask, count } from '#src/deploy/gathering/answers.ts';
 import { gatewayOf } from '#src/deploy/gathering/gateway.ts';
 import { filesOf, foldersOf, inquiriesFor, linksOf, programsQuestion } from '#src/deploy/gathering/inquiries.ts';
 import type { Login } from '#src/deploy/gathering/machine.ts';
@@ -64,7 +64,7 @@ export async function gatherFacts(machine: Machine, { scope, runAs }: Asked, sig
     login,
     person,
     place,
-    systemd: { ...known.systemd, user: answers.to(['manager'], managerSchema).reachable, linger },
+    systemd: { ...known.systemd, linger },
     tailscale: tailscaleOf(answers),
     ...programsOf(answers, programsQuestion(place, shell), person, place),
     gateway: gatewayOf(answers, { place, record, files, units, ports }),
@@ -80,7 +80,6 @@ export async function gatherFacts(machine: Machine, { scope, runAs }: Asked, sig
 }
 
 const freeSchema = z.object({ kilobytes: count });
-const managerSchema = z.object({ reachable: flag });
 
 function notLinux({ name }: Machine, platform: string): FederationError {
   return new FederationError('MACHINE_UNSUPPORTED', `${name} runs ${platform}, which has no systemd`, {

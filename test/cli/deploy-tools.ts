@@ -5,7 +5,6 @@ import type { DeployTools } from '#src/cli/deploy/tools.ts';
 import type { OwnHub } from '#src/cli/deploy/own-hub.ts';
 import { FederationError } from '#src/core/errors.ts';
 import type { Owner, Plan } from '#src/deploy/action.ts';
-import { DeploymentStopped } from '#src/deploy/apply.ts';
 import type { Facts } from '#src/deploy/facts.ts';
 import { changed, HUB_ID } from '../support/facts.ts';
 
@@ -66,15 +65,15 @@ export function fakeTools({ facts, after, hub, failing, interrupted, change = {}
     }),
     async apply(plan, { joinToken, mint }, { wanted, onStep }) {
       log.push(`apply as ${wanted.role}, token ${wanted.token}`);
-      for (const [at, step] of plan.steps.entries()) {
+      for (const step of plan.steps) {
         onStep(step.id, 'begun');
         if (step.id === interrupted) process.emit('SIGINT');
         if (step.id === failing || step.id === interrupted) {
           onStep(step.id, 'failed');
-          throw stopped(plan, at);
+          throw stopped();
         }
         for (const action of step.actions) {
-          if (action.do === 'token') log.push(`token ${(await joinToken())?.slice(0, 5)}`);
+          if (action.do === 'token') log.push(`token ${joinToken?.slice(0, 5)}`);
           if (action.do === 'invite' && action.from === 'here') log.push(`minted ${await mint(action)}`);
         }
         onStep(step.id, 'done');
@@ -96,9 +95,8 @@ export function fakeTools({ facts, after, hub, failing, interrupted, change = {}
   };
 }
 
-function stopped(plan: Plan, at: number): DeploymentStopped {
-  const error = new FederationError('DISK_FULL', 'the disk is full', { hint: 'make room' });
-  return new DeploymentStopped(error, { done: plan.steps.slice(0, at), left: plan.steps.slice(at) });
+function stopped(): FederationError {
+  return new FederationError('DISK_FULL', 'the disk is full', { hint: 'make room' });
 }
 
 function carriedOut(facts: Facts, { steps }: Plan): Facts {

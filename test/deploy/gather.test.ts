@@ -29,7 +29,6 @@ describe('a machine', () => {
   it.each(['dash', 'bash'])('is looked at by a %s in two rounds', async (shell) => {
     await use({ shell });
     await machine.program('uname', 'case $1 in -n) echo home-server ;; -s) echo Linux ;; -m) echo aarch64 ;; esac');
-    await machine.stand('/etc/os-release', `NAME=x\nPRETTY_NAME="Debian GNU/Linux 12 (bookworm)"\n`);
     await machine.program('systemctl', '[ "$1" = --version ] && echo "systemd 252 (252.39-1~deb12u1)" && echo +PAM');
     const facts = await gather();
     expect(machine.ranAs).toEqual(['login', 'login']);
@@ -39,12 +38,11 @@ describe('a machine', () => {
         platform: 'linux',
         arch: 'arm64',
         libc: 'glibc',
-        distribution: 'Debian GNU/Linux 12 (bookworm)',
       },
       login: { name: 'sam', root: false, sudo: false },
       person: { name: 'sam', uid: 1000, group: 'sam', home: machine.home },
       place: { scope: 'user', prefix: join(machine.home, '.local/share/openclaw-federation') },
-      systemd: { user: false, version: 252, linger: false },
+      systemd: { linger: false },
       gateway: { unit: null, settings: null, port: 18_789 },
       record: null,
       worker: null,
@@ -134,14 +132,12 @@ describe('what is hostile', () => {
     const name = `x\n0.clock\u0000${FRAME}"'$(exit 3)\u001b[2J\ty`;
     await machine.file('name', name.replace('\u0000', ''));
     await machine.program('uname', `case $1 in -n) cat "$HOME/name" ;; -s) echo Linux ;; -m) echo x86_64 ;; esac`);
-    await machine.stand('/etc/os-release', `PRETTY_NAME="a \\"b\\" \\$(exit 3) ${FRAME}`);
     const settings = await machine.file(
       '.openclaw/openclaw.json',
       Buffer.from(`{"a":"\u0000 ${FRAME} \\n"}\xff`, 'latin1'),
     );
     const facts = await gather();
     expect(facts.machine.hostname).toBe(name.replace('\u0000', ''));
-    expect(facts.machine.distribution).toContain('a "b" $(exit 3)');
     expect(facts.files.get(settings)?.text).toBe(`{"a":"\uFFFD ${FRAME} \\n"}\uFFFD`);
   });
 
@@ -243,8 +239,7 @@ esac`,
       'openclaw-worker.service': 'LoadState=loaded UnitFileState=enabled ActiveState=activating',
       'federation-hub.socket': 'LoadState=loaded UnitFileState=disabled ActiveState=failed',
     });
-    const { units, systemd } = await gather();
-    expect(systemd.user).toBe(true);
+    const { units } = await gather();
     expect(units.get('user/openclaw-worker.service')).toEqual({ enabled: true, active: true });
     expect(units.get('user/federation-hub.socket')).toEqual({ enabled: false, active: false });
     expect(units.get('user/federation-hub.service')).toBeNull();
@@ -255,8 +250,7 @@ esac`,
     await mkdir(join(machine.home, '.config/systemd/user/default.target.wants'));
     await symlink(unit, join(machine.home, '.config/systemd/user/default.target.wants/openclaw-worker.service'));
     await machine.file('.config/systemd/user/openclaw-gateway.service', '');
-    const { units, systemd, gateway } = await gather();
-    expect(systemd.user).toBe(false);
+    const { units, gateway } = await gather();
     expect(units.get('user/openclaw-worker.service')).toEqual({ enabled: true, active: false });
     expect(units.get('user/openclaw-gateway.service')).toEqual({ enabled: false, active: false });
     expect(gateway.unit).toEqual({ name: 'openclaw-gateway.service', scope: 'user' });

@@ -40,7 +40,7 @@ describe.skipIf(process.getuid?.() !== 0)('root that deploys for a person', () =
         backups: join(prefix, 'deployment/backups'),
       },
       person,
-      joinToken: () => Promise.resolve(null),
+      joinToken: null,
       mint: () => Promise.reject(new Error('nothing is minted here')),
       progress: (line) => void lines.push(line),
       packageFolder: root,

@@ -39,7 +39,7 @@ export async function scratchMachine(more: Partial<Context> = {}): Promise<Scrat
       machine: thisMachine(),
       place: placeOf('user', person),
       person,
-      joinToken: () => Promise.resolve(null),
+      joinToken: null,
       mint: () => Promise.reject(new Error('nothing is minted here')),
       progress: (line) => void lines.push(line),
       packageFolder: root,

@@ -11,7 +11,7 @@ export function contextOf(
 ): Context {
   return {
     ...{ machine, place, person, signal, packageFolder: PACKAGE_FOLDER },
-    joinToken: async () => null,
+    joinToken: null,
     mint: () => Promise.reject(new Error('no hub here makes a token')),
     ...more,
   };

@@ -29,17 +29,13 @@ export async function carryOut(plan: Plan, { facts, wanted, hub }: Agreed, deplo
   );
   const mint: Context['mint'] = (asked) => hub?.mint(asked) ?? Promise.reject(new Error('no hub here makes a token'));
   try {
-    await tools.apply(
-      plan,
-      contextOf(deployment, facts, { joinToken: async () => token, mint, progress: progress.line }),
-      {
-        wanted,
-        onStep(id, how) {
-          if (how !== 'begun') states.set(id, how);
-          progress.step(id, how);
-        },
+    await tools.apply(plan, contextOf(deployment, facts, { joinToken: token, mint, progress: progress.line }), {
+      wanted,
+      onStep(id, how) {
+        if (how !== 'begun') states.set(id, how);
+        progress.step(id, how);
       },
-    );
+    });
     await progress.close();
   } catch (error) {
     await progress.close();

@@ -12,7 +12,7 @@ export interface Context {
   readonly place: Place;
   readonly person: Person;
   /** The join token that the person gave; null where they gave none. */
-  readonly joinToken: () => Promise<string | null>;
+  readonly joinToken: string | null;
   /** A fresh join token of the master that this runs on. */
   readonly mint: (wanted: { readonly role: Role; readonly name: string }) => Promise<string>;
   /** A line for the person, while it goes on. */

@@ -28,8 +28,7 @@ export const knock: ActionKind<'knock'> = {
   describe: ({ hub }) => `look whether the hub at ${hubAddressText(hub)} answers`,
   before: () => Promise.resolve(null),
   async apply({ hub, node }, { machine, joinToken, signal }) {
-    const given = await joinToken();
-    const { token } = await patiently(() => knockAtHub(machine, hub, given, signal), signal);
+    const { token } = await patiently(() => knockAtHub(machine, hub, joinToken, signal), signal);
     if (token !== null) checkToken(token, node);
   },
   undo: () => Promise.resolve(),

@@ -18,7 +18,7 @@ export const token: ActionKind<'token', BeforeToken> = {
   describe: ({ path }) => `put the join token into ${path}`,
   before: isThere,
   async apply({ path }, context) {
-    const given = await context.joinToken();
+    const given = context.joinToken;
     if (given === null) {
       throw new FederationError('TOKEN_INVALID', 'there is no join token', {
         hint: 'give it once more: --token-file FILE',

@@ -18,15 +18,14 @@ export async function mend(
   signal: AbortSignal,
   progress: (line: string) => void,
 ): Promise<Finding[]> {
-  const nobody = (): Promise<never> => Promise.reject(new Error('nothing that is mended takes a token'));
   const context: Context = {
     machine,
     place,
     person,
     signal,
     progress,
-    joinToken: nobody,
-    mint: nobody,
+    joinToken: null,
+    mint: () => Promise.reject(new Error('nothing that is mended takes a token')),
     packageFolder: '',
   };
   const mended: Finding[] = [];

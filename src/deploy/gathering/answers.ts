@@ -5,7 +5,7 @@ import { FederationError } from '#src/core/errors.ts';
 
 /** What `templates/facts.sh` can be asked: a question’s name, and its arguments. */
 export type Question =
-  | readonly ['machine' | 'login' | 'ports' | 'manager' | 'tailscale']
+  | readonly ['machine' | 'login' | 'ports' | 'tailscale']
   /** Name of a user; empty: who deploys. */
   | readonly ['person', name: string]
   | readonly ['file' | 'daemon' | 'folder' | 'link' | 'free', path: string]

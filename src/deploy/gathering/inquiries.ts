@@ -55,7 +55,7 @@ export function inquiriesFor(place: Place, login: Login, person: Person, shell: 
     ...unitQuestions('system'),
     ...(place.hubUser === null ? [] : [['person', place.hubUser] as const]),
   ];
-  const ofPerson: Question[] = [['manager'], ...unitQuestions('user'), programsQuestion(place, shell)];
+  const ofPerson: Question[] = [...unitQuestions('user'), programsQuestion(place, shell)];
   if (place.scope === 'user') {
     if (asPerson !== 'login' && !login.root) throw rootNeeded(person.name);
     return [{ as: asPerson, questions: [...paths, ...ofMachine, ...ofPerson] }];

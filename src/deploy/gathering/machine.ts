@@ -11,17 +11,14 @@ const machineSchema = z.object({
   arch: word,
   bits: word,
   libc: word.pipe(z.enum(['glibc', 'musl'])),
-  release: word.optional(),
-  container: flag,
   clock: count,
   booted: flag,
-  systemd: word.optional(),
 });
 
 /** What a machine is, but for what depends on the place. */
 export function machineOf(answers: Answers): {
   readonly machine: Omit<Facts['machine'], 'freeBytes'>;
-  readonly systemd: Pick<Facts['systemd'], 'system' | 'version'>;
+  readonly systemd: Pick<Facts['systemd'], 'system'>;
 } {
   const found = answers.to(['machine'], machineSchema);
   return {
@@ -30,11 +27,9 @@ export function machineOf(answers: Answers): {
       platform: found.platform.toLowerCase(),
       arch: architecture(found.arch, found.bits),
       libc: found.libc,
-      distribution: distribution(found.release ?? '') ?? found.platform,
-      container: found.container,
       clock: found.clock * 1000,
     },
-    systemd: { system: found.booted, version: Number(/\d+/.exec(found.systemd ?? '')?.[0] ?? 0) },
+    systemd: { system: found.booted },
   };
 }
 
@@ -47,17 +42,9 @@ function architecture(machine: string, bits: string): string {
   return { x64: 'ia32', arm64: 'arm' }[arch] ?? arch;
 }
 
-/** PRETTY_NAME of an os-release, whose values are words of a shell. */
-function distribution(release: string): string | undefined {
-  const value = /^PRETTY_NAME=(.*)$/m.exec(release)?.[1]?.trim();
-  const bare = /^(["'])(.*)\1$/.exec(value ?? '')?.[2] ?? value;
-  return bare?.replaceAll(/\\(.)/g, '$1') || undefined;
-}
-
 const loginSchema = z.object({
   name: word,
   uid: count,
-  sudo_user: word.optional(),
   sudo: flag,
   address: word.optional(),
 });

@@ -1,6 +1,5 @@
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { eventually } from '../support/eventually.ts';
-import type { Finished } from './command.ts';
 import type { Seclusion } from './container.ts';
 import { startContained } from './container.ts';
 import { deployerOf } from './deployer.ts';
@@ -10,15 +9,10 @@ import { openLab } from './lab.ts';
 import type { Machine } from './machine.ts';
 import type { Operator } from './operator.ts';
 import { operatorOn } from './operator.ts';
-import { problemIn } from './problem.ts';
+import { expectDone, problemIn } from './problem.ts';
 import type { Snapshot } from './snapshot.ts';
 import { differences, takeSnapshot } from './snapshot.ts';
 import { startTimes } from './unit-state.ts';
-
-/** Where it did not end well, what it said is shown. */
-function expectDone({ code, stdout, stderr }: Finished): void {
-  expect({ code, stdout, stderr }).toEqual({ code: 0, stdout, stderr });
-}
 
 const PAT = { user: 'pat' } as const;
 /** What the machine itself writes on, whoever is deployed. */

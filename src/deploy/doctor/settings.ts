@@ -19,7 +19,7 @@ export function readSettings(text: string): SettingsReading {
 /** Aliases are refused, as the daemons do: a small file must not become a large value. */
 function yaml(text: string): unknown {
   try {
-    return parse(text, { maxAliasCount: 0, strict: true }) as unknown;
+    return parse(text, { maxAliasCount: 0, strict: true, logLevel: 'error' }) as unknown;
   } catch (error) {
     return error instanceof Error ? error : new Error(String(error));
   }

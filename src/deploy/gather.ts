@@ -88,6 +88,6 @@ function notLinux({ name }: Machine, platform: string): FederationError {
 }
 
 /** A person’s own machine is left as it is outside their home, unless they say sudo; one that ssh reaches is a server. */
-function scopeFor({ name }: Machine, { root, sudo }: Login): Scope {
-  return root || (sudo && name !== 'this machine') ? 'system' : 'user';
+function scopeFor({ isLocal }: Machine, { root, sudo }: Login): Scope {
+  return root || (sudo && !isLocal) ? 'system' : 'user';
 }

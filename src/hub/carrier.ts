@@ -10,8 +10,8 @@ import { CARRIER_PATH } from '#src/protocol/hub-api.ts';
 /** The hub's end of the carrier: the one way by which a member's node host reaches the gateway. */
 export interface Carrier {
   /**
-   * Takes over an upgrade request of CARRIER_PATH, whose Host and Origin are judged already. Whoever is not a member that offers a node host gets an HTTP
-   * error, and then the gateway is not even dialled.
+   * Takes over an upgrade request of CARRIER_PATH, whose Host and Origin are judged already. Whoever is not a member
+   * that offers a node host gets an HTTP error, and then the gateway is not even dialled.
    */
   readonly upgrade: (request: IncomingMessage, socket: Duplex, head: Buffer) => void;
   /** Ends a member's connections at once. */

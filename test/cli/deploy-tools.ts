@@ -130,6 +130,7 @@ function fakeMachine(name: string, log: string[]): Machine {
   const unasked = (): Promise<never> => Promise.reject(new Error('nothing may be run'));
   return {
     name,
+    isLocal: name === 'this machine',
     run: unasked,
     connect: unasked,
     async close() {

@@ -54,6 +54,7 @@ function saying(answers: Readonly<Record<string, string>>): Machine & { readonly
   const ran: Command[] = [];
   return {
     name: 'pi',
+    isLocal: false,
     ran,
     async run(command) {
       ran.push(command);

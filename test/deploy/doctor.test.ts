@@ -64,6 +64,7 @@ describe('a machine where nothing is wrong', () => {
 it('says of a machine that nobody deployed on that there is nothing to examine, and asks it nothing', async () => {
   const machine = {
     name: 'this machine',
+    isLocal: true,
     run: () => Promise.reject(new Error('it was asked')),
     connect: () => Promise.reject(new Error('it was asked')),
     close: async () => undefined,
@@ -331,8 +332,7 @@ const WORKER_CASES: Readonly<Record<string, Case>> = {
       [`permissions of ${WORKER_HOME}`, 'fail', 'others can look into it'],
       [`permissions of ${WORKER_HOME}`, 'fail', 'others may read'],
     ],
-    mend: 'chown',
-    fix: ['run'],
+    mend: `mv ${WORKER_HOME}/node.key ${WORKER_HOME}/node.key.old && sudo deploy-federation worker vps.tail.example`,
   },
   'a unit that is masked': {
     answers: unit({ load: 'masked', active: 'inactive' }),
@@ -382,13 +382,12 @@ const WORKER_CASES: Readonly<Record<string, Case>> = {
   'a file that root left in the home': {
     answers: homeFile(`${WORKER_HOME}/settings.yaml`, { owner: 'root' }),
     found: [[`permissions of ${WORKER_HOME}`, 'fail', 'settings.yaml belongs to root']],
-    mend: `sudo chown -R sam:sam ${WORKER_HOME}`,
-    fix: ['run'],
+    mend: `mv ${WORKER_HOME}/settings.yaml ${WORKER_HOME}/settings.yaml.old && sudo deploy-federation worker vps`,
   },
-  'a file of root with a second name': {
-    answers: homeFile(`${WORKER_HOME}/settings.yaml`, { owner: 'root', links: 2 }),
-    found: [[`permissions of ${WORKER_HOME}`, 'fail', 'settings.yaml belongs to root']],
-    mend: 'chown',
+  'a home that is root’s': {
+    answers: { files: [[WORKER_HOME, homeFiles(WORKER_HOME, 'root')]] },
+    found: [[`permissions of ${WORKER_HOME}`, 'fail', `${WORKER_HOME} belongs to root`]],
+    mend: `mv ${WORKER_HOME} ${WORKER_HOME}.old && sudo deploy-federation worker vps`,
   },
   'a home that is gone': {
     answers: { files: [[WORKER_HOME, []]] },
@@ -520,7 +519,7 @@ const MASTER_CASES: Readonly<Record<string, Case>> = {
       ],
     },
     found: [[`permissions of ${HUB_HOME}`, 'fail', 'hub.key']],
-    mend: `sudo chmod 600 ${HUB_HOME}/hub.key`,
+    mend: `sudo -u openclaw-federation chmod 600 ${HUB_HOME}/hub.key`,
     fix: ['run'],
   },
   'a master where anything may be run': {

@@ -89,12 +89,12 @@ describe('a machine', () => {
 
 describe('the scope', () => {
   it.each([
-    ['sam', 'this machine', 'exit 0', 'user'],
-    ['sam', 'sam@vps', 'exit 0', 'system'],
-    ['sam', 'sam@vps', 'exit 1', 'user'],
-    ['root', 'this machine', 'exit 1', 'system'],
-  ] as const)('of %s on %s, where sudo is “%s”, is %s', async (login, name, sudo, scope) => {
-    await use({ login, name });
+    ['sam', 'here', 'exit 0', 'user'],
+    ['sam', 'elsewhere', 'exit 0', 'system'],
+    ['sam', 'elsewhere', 'exit 1', 'user'],
+    ['root', 'here', 'exit 1', 'system'],
+  ] as const)('of %s %s, where sudo is “%s”, is %s', async (login, where, sudo, scope) => {
+    await use({ login, isLocal: where === 'here' });
     await machine.program('sudo', sudo);
     const facts = await gather();
     expect(facts.place.scope).toBe(scope);

@@ -92,10 +92,13 @@ describe('the name of a release', () => {
 });
 
 describe('a release', () => {
-  it.each(['this machine', 'sam@vps'])('is laid out on %s so that each package finds its own', async (name) => {
+  it.each([
+    ['this machine', true],
+    ['another one', false],
+  ])('is laid out on %s so that each package finds its own', async (_which, isLocal) => {
     const action = await actionFor();
     const old = process.umask(0o077);
-    await release.apply(action, contextOn({ ...thisMachine(), name })).finally(() => process.umask(old));
+    await release.apply(action, contextOn({ ...thisMachine(), isLocal })).finally(() => process.umask(old));
     const modules = join(action.path, 'node_modules');
     const load = createRequire(join(modules, 'openclaw-federation/dist/main.js'));
     expect(load('a')).toBe('a 1');

@@ -21,18 +21,14 @@ export interface FakedMachine extends Machine {
 }
 
 export interface Faked {
-  readonly name?: string;
+  readonly isLocal?: boolean;
   /** Who is logged in. */
   readonly login?: 'sam' | 'root';
   readonly shell?: string;
 }
 
 /** A machine of `sam` whose programs are the real ones but for some, and whose system says what a test lets it say. */
-export async function fakedMachine({
-  name = 'this machine',
-  login = 'sam',
-  shell = 'sh',
-}: Faked = {}): Promise<FakedMachine> {
+export async function fakedMachine({ isLocal = true, login = 'sam', shell = 'sh' }: Faked = {}): Promise<FakedMachine> {
   const folder = await mkdtemp(join(tmpdir(), 'faked-machine-'));
   const [home, bin] = [join(folder, 'home'), join(folder, 'bin')];
   await mkdir(home);
@@ -42,7 +38,8 @@ export async function fakedMachine({
   const stands = new Map<string, string>();
   const environment: Record<string, string> = {};
   const machine: FakedMachine = {
-    name,
+    name: isLocal ? 'this machine' : 'sam@vps',
+    isLocal,
     home,
     ranAs,
     environment,

@@ -13,6 +13,7 @@ export function thisMachine({ askPassword }: { readonly askPassword?: AskPasswor
   const { username, uid } = userInfo();
   return {
     name,
+    isLocal: true,
     run: runner({
       name,
       login: { name: username, uid },

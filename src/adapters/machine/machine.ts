@@ -30,8 +30,10 @@ export interface Ran {
 
 /** Where a deployment does its work: this machine, or another one that ssh reaches. */
 export interface Machine {
-  /** `this machine`, or what ssh was given. */
+  /** For people: `this machine`, or what ssh was given. */
   readonly name: string;
+  /** Whether it is the machine that this runs on. */
+  readonly isLocal: boolean;
   /**
    * Runs a program to its end, whatever its exit code. Throws MACHINE_UNREACHABLE, SUDO_REFUSED, PROGRAM_MISSING, and
    * the signal's reason when it is aborted: the program has ended then.

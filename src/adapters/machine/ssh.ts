@@ -69,6 +69,7 @@ export async function sshMachine(target: string, options: SshOptions): Promise<M
     const login = await findLogin(opening(['id']), { target, mark, terminal, signal });
     return {
       name: target,
+      isLocal: false,
       run: runner({ name: target, login, argv: over(later), mark, check: checkSsh(target), askPassword }),
       connect: async (to, connecting) =>
         through(['ssh', ...later, '-W', hubAddressText(to), '--', target], to, connecting),

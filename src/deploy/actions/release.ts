@@ -41,7 +41,7 @@ async function send(wanted: Release, { path, owner }: ActionOf<'release'>, conte
   const archive = await archiveOf(wanted, context);
   try {
     // Packing costs a core more than a local disk does, and less than any network.
-    const compressed = machine.name !== 'this machine';
+    const compressed = !machine.isLocal;
     const input = archive.stream(compressed, inMegabytes(archive.bytes, progress));
     const node = nodeIn(wanted) === null ? '' : 'try';
     const argv = ['sh', '-euc', RECEIVE, 'sh', path, compressed ? '-xzf' : '-xf', RELEASE_FILE, node] as const;

@@ -4,21 +4,33 @@ import type { Answers } from '#src/deploy/doctor/answers.ts';
 import type { FileAnswer } from '#src/deploy/doctor/ask/files.ts';
 import type { Deployed, HomeOf } from '#src/deploy/doctor/deployed.ts';
 import type { Fix, MachineFinding } from '#src/deploy/doctor/finding.ts';
-import { asRoot } from '#src/deploy/doctor/words.ts';
+import { asRoot, deployAgain } from '#src/deploy/doctor/words.ts';
 import type { Facts } from '#src/deploy/facts.ts';
 import { shellWord } from '#src/core/shell-word.ts';
 
 /** Whether the homes and the keys in them belong to whom they should, and to nobody else. */
 export function checkPermissions(
   facts: Facts,
-  { homes }: Deployed,
+  deployed: Deployed,
   { files }: Pick<Answers, 'files'>,
 ): MachineFinding[] {
-  return homes.flatMap((home) => homeFindings(facts, home, files.get(home.path) ?? null));
+  return deployed.homes.flatMap((home) => homeFindings(facts, deployed, home, files.get(home.path) ?? null));
 }
 
-function homeFindings(facts: Facts, home: HomeOf, found: readonly FileAnswer[] | null): MachineFinding[] {
-  const check = `permissions of ${home.path}`;
+/** Of a finding, so many paths are named. */
+const NAMED = 3;
+
+function checkOf({ path }: HomeOf): string {
+  return `permissions of ${path}`;
+}
+
+function homeFindings(
+  facts: Facts,
+  deployed: Deployed,
+  home: HomeOf,
+  found: readonly FileAnswer[] | null,
+): MachineFinding[] {
+  const check = checkOf(home);
   if (found === null) {
     const mend = asRoot(facts, 'deploy-federation doctor');
     return [{ check, state: 'warn', found: 'they can’t be looked at', why: 'keys may be open to others', mend }];
@@ -32,7 +44,7 @@ function homeFindings(facts: Facts, home: HomeOf, found: readonly FileAnswer[] |
   const open = found.filter((file) => isSecret(file, home) && isOpen(file));
   // In this order they can be mended: who is to close a file has to own it.
   const problems = [
-    ...(strangers.length > 0 ? [ownerFinding(facts, home, strangers, check)] : []),
+    ...(strangers.length > 0 ? [ownerFinding(facts, deployed, home, strangers)] : []),
     ...(isOpen(self) ? [openHome(facts, home, self, check)] : []),
     ...(open.length > 0 ? [openSecrets(facts, home, open, check)] : []),
   ];
@@ -66,33 +78,28 @@ function openSecrets(facts: Facts, home: HomeOf, open: readonly FileAnswer[], ch
   };
 }
 
-/** In a home that root once wrote into, a daemon can’t write any more. */
-function ownerFinding(facts: Facts, home: HomeOf, strangers: readonly FileAnswer[], check: string): MachineFinding {
-  const owner =
-    home.owner === facts.person.name ? `${home.owner}:${facts.person.group}` : `${home.owner}:${home.owner}`;
-  // A second name of a file may be anywhere: who made it decides what would be given away.
-  const safe = strangers.filter(
-    ({ links, kind }) => kind === 'directory' || (links === 1 && kind.startsWith('regular')),
-  );
-  const named = strangers.slice(0, 3).map(({ path, owner: whose }) => `${path} belongs to ${whose}`);
+/**
+ * In a home that root once wrote into, a daemon can’t write any more. Root gives nothing away there: by the time it acts,
+ * a path may lead elsewhere. Its owner can move aside what is in a folder of theirs, whosever it is.
+ */
+function ownerFinding(
+  facts: Facts,
+  deployed: Deployed,
+  home: HomeOf,
+  strangers: readonly FileAnswer[],
+): MachineFinding {
+  const named = strangers.slice(0, NAMED).map(({ path, owner: whose }) => `${path} belongs to ${whose}`);
   const more = strangers.length > named.length ? ` and ${strangers.length - named.length} more` : '';
+  const outermost = strangers.filter(({ path }) => !strangers.some((other) => path.startsWith(`${other.path}/`)));
+  const moves = outermost
+    .slice(0, NAMED)
+    .map(({ path }) => asOwner(facts, home, `mv ${shellWord(path)} ${shellWord(`${path}.old`)}`));
   return {
-    check,
+    check: checkOf(home),
     state: 'fail',
     found: `${named.join(', ')}${more}`,
     why: `the daemon runs as ${home.owner}, and can’t use what is somebody else’s`,
-    mend: asRoot(facts, `chown -R ${owner} ${shellWord(home.path)}`),
-    ...(safe.length === 0
-      ? {}
-      : {
-          fix: [
-            run(
-              'Give files back to their owner',
-              ['chown', '-h', owner, '--', ...safe.map(({ path }) => path)],
-              'root',
-            ),
-          ],
-        }),
+    mend: [...moves, deployAgain(facts, deployed.wanted)].join(' && '),
   };
 }
 
@@ -105,8 +112,10 @@ function ownerOf({ person }: Facts, { owner }: HomeOf): Owner {
   return owner === person.name ? 'person' : 'hub';
 }
 
-function asOwner(facts: Facts, { owner }: HomeOf, command: string): string {
-  return facts.login.name === owner ? command : asRoot(facts, command);
+/** As its owner, also where root asks: a link in a home of theirs leads root no further than themselves. */
+function asOwner({ login }: Facts, { owner }: HomeOf, command: string): string {
+  if (login.name === owner) return command;
+  return login.root ? `runuser -u ${owner} -- ${command}` : `sudo -u ${owner} ${command}`;
 }
 
 function run(title: string, argv: readonly [string, ...string[]], owner: Owner): Fix {

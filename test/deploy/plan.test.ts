@@ -3,7 +3,9 @@ import { changesNothing, planDeployment } from '#src/deploy/plan.ts';
 import type { Action, Plan } from '#src/deploy/action.ts';
 import type { Facts } from '#src/deploy/facts.ts';
 import type { Given } from '#src/deploy/plan/given.ts';
+import { machineNode } from '#src/deploy/plan/node.ts';
 import type { Wanted } from '#src/deploy/wanted.ts';
+import type { Change } from '../support/facts.ts';
 import { bareMachine, changed, healthyWorker, wantedOf } from '../support/facts.ts';
 
 const GIVEN: Given = {
@@ -121,6 +123,86 @@ describe('a plan', () => {
     expect(changesNothing(again)).toBe(true);
   });
 
+  it.each([
+    ['a master', MASTER, ['federation-hub.socket', 'federation-hub.service', 'openclaw-worker.service']],
+    ['a worker', wantedOf({ light: true }), ['openclaw-worker.service']],
+    ['a worker in user scope', wantedOf({ scope: 'user', light: true }), ['openclaw-worker.service']],
+  ])('of %s starts its daemons anew where another release is to run, and only there', (_, wanted, units) => {
+    const before = bareMachine({}, wanted.scope);
+    const after = carriedOut(before, planDeployment(before, wanted, GIVEN));
+    const next = { ...GIVEN, release: { ...GIVEN.release, name: '0.2.0-123456' } };
+    const restarted = actionsOf(planDeployment(after, wanted, next)).flatMap((action) =>
+      action.do === 'unit' && action.restart ? [action.unit.name] : [],
+    );
+    expect(restarted).toEqual(units);
+    expect(actionsOf(planDeployment(after, wanted, GIVEN)).filter((action) => action.do === 'unit')).toEqual([]);
+  });
+
+  it('lets a person’s units run without a login, where that is not so yet', () => {
+    const lingers = (facts: Facts, scope: 'user' | 'system') =>
+      actionsOf(planDeployment(facts, wantedOf({ scope, light: true }), GIVEN)).filter(
+        ({ do: kind }) => kind === 'linger',
+      );
+    expect(lingers(bareMachine({}, 'user'), 'user')).toEqual([{ do: 'linger', user: 'sam' }]);
+    expect(lingers(bareMachine({ systemd: { linger: true } }, 'user'), 'user')).toEqual([]);
+    expect(lingers(bareMachine(), 'system')).toEqual([]);
+  });
+
+  it.each(['/home/sam/.nvm/versions/node/v24.21.0/bin/node', '/home/kim/bin/node', '/root/bin/node'])(
+    'runs no unit of the system by a Node in somebody’s home: %s',
+    (program) => {
+      const node = { program, version: '24.21.0' };
+      expect(machineNode(bareMachine({ node }))).toBeNull();
+      expect(machineNode(bareMachine({ node }, 'user'))).toEqual(node);
+      const facts = bareMachine({ node, machine: { arch: 'riscv64' } });
+      expect(() => planDeployment(facts, wantedOf({ light: true }), GIVEN)).toThrow('no Node of ours for riscv64');
+    },
+  );
+
+  it('counts the room that OpenClaw takes where it is to be installed', () => {
+    const room = (change: Change<Facts>, light: boolean) => () =>
+      planDeployment(bareMachine({ machine: { freeBytes: 600 << 20 }, ...change }), wantedOf({ light }), GIVEN);
+    expect(room({}, false)).toThrow('600 MiB are free');
+    expect(room({}, true)).not.toThrow();
+    expect(room({ openclaw: { program: '/usr/bin/openclaw', version: '2026.9.6' } }, false)).not.toThrow();
+  });
+
+  it('says to a node host what it may offer', () => {
+    const facts = bareMachine();
+    const settings = (wanted: Wanted) => written(planDeployment(facts, wanted, GIVEN), facts.place.workerSettings);
+    expect(settings(wantedOf({ commands: ['system.which', 'camera.snap'] }))).toContain(
+      'commands:\n    - system.which\n    - camera.snap\n',
+    );
+    expect(settings(wantedOf({ light: true, commands: ['camera.snap'] }))).not.toContain('camera');
+  });
+
+  it.each([
+    ['master', null, 'allowlist'],
+    ['master', 'full', 'full'],
+    ['master', 'off', 'off'],
+    ['worker', null, 'full'],
+    ['worker', 'allowlist', 'allowlist'],
+    ['hybrid', null, 'full'],
+    ['hybrid', 'off', 'off'],
+  ] as const)('lets commands run on a %s where a person said %s: %s', (role, exec, mode) => {
+    const facts = bareMachine();
+    const plan = planDeployment(facts, { ...(role === 'master' ? MASTER : wantedOf({ role })), exec }, GIVEN);
+    expect(written(plan, facts.place.workerSettings)).toContain(`  exec:\n    mode: ${mode}\n`);
+  });
+
+  it.each(['manage-federation', 'deploy-federation'])(
+    'makes the command %s ours where it is another one',
+    (command) => {
+      const before = bareMachine();
+      const path = `${before.place.commands}/${command}`;
+      const after = carriedOut(before, planDeployment(before, wantedOf({ light: true }), GIVEN));
+      const astray = changed(after, { links: [[path, '/usr/lib/elsewhere']] });
+      expect(
+        actionsOf(planDeployment(astray, wantedOf({ light: true }), GIVEN)).filter((action) => 'path' in action),
+      ).toEqual([{ do: 'link', path, target: `${before.place.bin}/${command}`, owner: 'root' }]);
+    },
+  );
+
   it('keeps what a person wrote into the settings, comments too', () => {
     const facts = healthyWorker();
     const path = `${facts.place.workerHome}/settings.yaml`;
@@ -226,6 +308,12 @@ describe('a plan refuses', () => {
     ['a processor without a Node', 'MACHINE_UNSUPPORTED', bareMachine({ machine: { arch: 'riscv64' } }), wantedOf()],
     ['a machine without systemd', 'MACHINE_UNSUPPORTED', bareMachine({ systemd: { system: false } }), wantedOf()],
     ['a full disk', 'DISK_FULL', bareMachine({ machine: { freeBytes: 1 << 20 } }), wantedOf()],
+    [
+      'a home that a daemon runs in which no deployment started',
+      'ALREADY_RUNNING',
+      bareMachine({ worker: healthyWorker().worker! }),
+      wantedOf({ light: true }),
+    ],
     ['another role', 'ROLE_DIFFERS', healthyWorker(), wantedOf({ role: 'hybrid' })],
     [
       'an OpenClaw that is too old',
@@ -307,6 +395,10 @@ function lineOf(action: Action): string {
   if (action.do === 'unit') return `unit ${action.unit.name}${action.restart ? ' (restart)' : ''}`;
   if (action.do === 'run') return `run ${action.title}`;
   return 'path' in action ? `${action.do} ${action.path}` : action.do;
+}
+
+function actionsOf({ steps }: Plan): Action[] {
+  return steps.flatMap(({ actions }) => actions);
 }
 
 function written({ steps }: Plan, path: string): string | undefined {

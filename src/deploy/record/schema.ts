@@ -15,7 +15,7 @@ const argv = z.tuple([word], z.string());
 const userName = z.string().regex(/^[a-z_][a-z0-9_-]{0,31}$/i, 'no user name');
 const port = z.int().min(0).max(65_535);
 const host = z.string().min(1).max(253);
-const unitName = z.string().regex(/^[\w@][\w@.\\-]*\.(?:service|socket|timer|target)$/, 'no unit name');
+const unitName = z.string().regex(/^[\w@][\w@.\\-]*\.(?:service|socket|path|timer|target)$/, 'no unit name');
 
 const ACTIONS = {
   folder: z.object({ do: z.literal('folder'), path, mode, owner }),

@@ -8,6 +8,7 @@ import { main } from '#src/cli/deploy.ts';
 import { parseMaster } from '#src/cli/deploy/master-address.ts';
 import type { OwnHub } from '#src/cli/deploy/own-hub.ts';
 import type { Facts } from '#src/deploy/facts.ts';
+import type { RecordEntry } from '#src/deploy/record/record.ts';
 import { bareMachine, changed, healthyWorker, wantedOf } from '../support/facts.ts';
 import { fakeTools, screen, watchScreen } from './deploy-tools.ts';
 import type { FakeTools } from './deploy-tools.ts';
@@ -524,6 +525,25 @@ describe('uninstall', () => {
     expect(screen.stderr).toContain('deployed as worker; this is taken back, the last first:\n  - write /etc/systemd');
     expect(screen.stderr).toMatch(/error: there is no terminal to ask on; nothing was done\n {2}try: add --yes\n$/);
     expect(tools.log.some((line) => line.startsWith('undo'))).toBe(false);
+  });
+
+  test('says which folders go with all in them, and what stays', async () => {
+    const { place } = healthyWorker();
+    const entryOf = (path: string, before: object): RecordEntry => ({
+      ...{ key: path, step: 'folders', before, wrote: [], state: 'done' },
+      action: { do: 'folder', path, mode: 0o700, owner: 'person' },
+    });
+    const entries = [
+      entryOf(place.openclawState, { was: 'absent', missing: [] }),
+      entryOf(place.workerHome, { was: 'absent', missing: [] }),
+      entryOf(place.prefix, { was: 'folder', mode: 0o755, uid: 0, gid: 0 }),
+    ];
+    await run(['uninstall'], fakeTools({ facts: healthyWorker({ record: { entries } }) }));
+    expect(screen.stderr).toContain(`
+  - leave the folder /opt/openclaw-federation, with its permissions from before
+  - delete the folder /home/sam/.openclaw-worker and all in it
+  - remove the folder /home/sam/.openclaw if it is empty: what OpenClaw has made in it stays
+`);
   });
 
   test('takes back what the record says, and says what is left to do on the master', async () => {

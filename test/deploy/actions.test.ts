@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { chmod, mkdir, readFile, stat, symlink, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, readFile, rm, stat, symlink, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
@@ -102,6 +102,21 @@ test('a folder goes with all that came into it, and with the folders made for it
   expect((await stat(path)).mode & 0o777).toBe(0o700);
   await mkdir(join(path, 'deep'));
   await writeFile(join(path, 'deep/file'), '');
+  await undo();
+  expect(await scratch.snapshot()).toEqual(before);
+});
+
+test('the folder of the person’s OpenClaw goes only where nothing is left in it', async () => {
+  const before = await scratch.snapshot();
+  const path = scratch.context.place.openclawState;
+  const action: Action = { do: 'folder', path, mode: 0o700, owner: 'person' };
+  const undo = await done(action);
+  await mkdir(join(path, 'agents'));
+  await writeFile(join(path, 'agents/memory'), 'months');
+  await undo();
+  expect(await readFile(join(path, 'agents/memory'), 'utf8')).toBe('months');
+  expect(scratch.lines).toEqual([`${path} stays, with what OpenClaw has made in it`]);
+  await rm(join(path, 'agents'), { recursive: true });
   await undo();
   expect(await scratch.snapshot()).toEqual(before);
 });

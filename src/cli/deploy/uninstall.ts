@@ -14,6 +14,7 @@ import { askToGoOn } from '#src/cli/deploy/question.ts';
 import { commandText } from '#src/cli/deploy/resume-text.ts';
 import { widthOf, wrapped } from '#src/cli/deploy/wrap.ts';
 import { FederationError } from '#src/core/errors.ts';
+import { kindOf } from '#src/deploy/actions/kinds.ts';
 import type { Facts } from '#src/deploy/facts.ts';
 import type { DeploymentRecord } from '#src/deploy/record/record.ts';
 import { refuseWithoutRoot } from '#src/deploy/root-deployment.ts';
@@ -72,10 +73,13 @@ async function consent(
   { yes, ...keeping }: Keeping & { readonly yes: boolean },
   signal: AbortSignal,
 ): Promise<void> {
-  const actions = record.entries.map(({ action }) => action).filter((action) => !isKept(action, place, keeping));
+  const entries = record.entries.filter(({ action }) => !isKept(action, place, keeping));
   say(`deployed as ${record.wanted.role}; this is taken back, the last first:`);
   const width = widthOf(process.stderr);
-  for (const action of actions.toReversed()) for (const line of wrapped('  - ', actionText(action), width)) say(line);
+  for (const { action, before } of entries.toReversed()) {
+    const text = kindOf(action).describeUndo?.(action, before, place) ?? actionText(action);
+    for (const line of wrapped('  - ', text, width)) say(line);
+  }
   if (yes) return;
   if (canAsk()) return askToGoOn('take this back?', signal);
   throw new FederationError('CONFIRMATION_NEEDED', 'there is no terminal to ask on; nothing was done', {

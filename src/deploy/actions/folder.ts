@@ -1,12 +1,13 @@
+import { isDeepStrictEqual } from 'node:util';
 import type { Files, FileState } from '#src/adapters/machine/files.ts';
 import type { Person } from '#src/adapters/machine/machine.ts';
-import { isDeepStrictEqual } from 'node:util';
 import { FederationError } from '#src/core/errors.ts';
 import type { Context } from '#src/deploy/actions/context.ts';
 import { filesAs, ownerName, userOf } from '#src/deploy/actions/context.ts';
 import type { ActionKind } from '#src/deploy/actions/kind.ts';
 import type { Owned } from '#src/deploy/actions/original.ts';
 import { folderIn } from '#src/deploy/facts.ts';
+import type { Place } from '#src/deploy/place.ts';
 import { holdsData } from '#src/deploy/place.ts';
 
 export type BeforeFolder =
@@ -22,6 +23,12 @@ export const folder: ActionKind<'folder', BeforeFolder> = {
   },
   isData: holdsData,
   describe: ({ path, mode }) => `make the folder ${path} (${mode.toString(8)})`,
+  describeUndo({ path }, { was }, place) {
+    if (was === 'folder') return `leave the folder ${path}, with its permissions from before`;
+    return isTheirs(path, place)
+      ? `remove the folder ${path} if it is empty: what OpenClaw has made in it stays`
+      : `delete the folder ${path} and all in it`;
+  },
   async before(action, context) {
     const files = await makerFiles(context, action);
     const found = await usableFolder(action, context, files);
@@ -34,14 +41,17 @@ export const folder: ActionKind<'folder', BeforeFolder> = {
     await files.makeFolder(path, null);
     const found = await usableFolder(action, context, files);
     const user = await userOf(context, owner);
-    const isTheirs = found?.uid === uidOf(user);
-    await files.setMode(path, mode, isTheirs ? null : await idsOf(context, user));
+    const isOwn = found?.uid === uidOf(user);
+    await files.setMode(path, mode, isOwn ? null : await idsOf(context, user));
   },
   async undo(action, before, context) {
     const { path } = action;
     const files = await makerFiles(context, action);
     if (before.was === 'absent') {
-      await files.removeFolder(path, before.missing.slice(0, -1).toReversed());
+      const above = before.missing.slice(0, -1).toReversed();
+      if (!isTheirs(path, context.place)) return files.removeFolder(path, above);
+      await files.removeEmpty([path, ...above]);
+      if ((await files.stat(path)) !== null) context.progress(`${path} stays, with what OpenClaw has made in it`);
       return;
     }
     const found = await files.stat(path);
@@ -52,6 +62,11 @@ export const folder: ActionKind<'folder', BeforeFolder> = {
     context.progress(`${path} had another owner before (${uid}:${gid}), and stays whose it is`);
   },
 };
+
+/** Whoever made it: from then on a person's OpenClaw keeps its memory and their work there. */
+function isTheirs(path: string, { openclawState }: Place): boolean {
+  return path === openclawState;
+}
 
 /** What is there; null: nothing. Throws STEP_FAILED unless it is a folder of its owner; the hub's may be made so. */
 async function usableFolder(action: Owned, context: Context, files: Files): Promise<FileState | null> {

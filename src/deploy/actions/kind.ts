@@ -9,6 +9,8 @@ export interface ActionKind<K extends Action['do'], Before = unknown> {
   key(action: ActionOf<K>): string | null;
   /** One line for the plan, in the imperative. No secret is in it. */
   describe(action: ActionOf<K>): string;
+  /** One line for the consent to take it back, where that says more: what is lost by it, and what stays. */
+  describeUndo?(action: ActionOf<K>, before: Before, place: Place): string;
   /** It only looks: it belongs to every run, and changes nothing. */
   readonly isCheck?: true;
   /** Whether the machine is so already; without this, it is brought about each time. */

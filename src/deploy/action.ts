@@ -81,6 +81,8 @@ export type Action =
       readonly do: 'knock';
       readonly hub: HubAddress;
       readonly node: { readonly name: string; readonly role: Role };
+      /** Id of the hub that has admitted the node before; null: none has. */
+      readonly memberOf: string | null;
     }
   /** Waits until an operator can connect to the gateway. */
   | { readonly do: 'gateway-ready'; readonly port: number }

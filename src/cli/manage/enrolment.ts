@@ -95,20 +95,31 @@ export async function createToken(flags: TokenFlags): Promise<number> {
     return 0;
   }
   process.stdout.write(`${created.token}\n`);
-  const hubText = reachableAt(await hub.ask<Status>('GET', '/status'));
+  const status = await hub.ask<Status>('GET', '/status');
   const uses = created.uses === 1 ? 'once' : `${created.uses} times`;
   say(`good ${uses}, expires ${ago(created.expiresAt)}; it is not shown again`);
-  const home = flags.name === undefined ? '~/.openclaw-federation' : `~/${flags.name}`;
-  const name = flags.name === undefined ? '' : ` --name ${flags.name}`;
-  say(`on the other machine, with this line in the file ${home}/join-token:`);
-  say(`  federation-worker --home ${home}${name} --hub ${hubText}`);
+  for (const line of joiningLines(flags, status)) say(line);
   return 0;
 }
 
-/** host:port by which another machine finds the hub; its loopback address where it has no other. */
-function reachableAt({ listening }: Status): string {
+/** What to do with a token, where other machines reach the hub and where only programs of this one do. */
+function joiningLines(flags: TokenFlags, { listening, tailnet }: Status): string[] {
+  const name = flags.name === undefined ? '' : ` --name ${flags.name}`;
   const [, ...places] = listening;
-  return places.find((place) => !/^(?:127\.|\[::1\])/.test(place)) ?? places[0] ?? '';
+  const beyond = places.find((place) => !/^(?:127\.|\[::1\])/.test(place));
+  if (beyond === undefined) {
+    const home = flags.name === undefined ? '~/.openclaw-federation' : `~/${flags.name}`;
+    return [
+      `with this line in the file ${home}/join-token:`,
+      `  federation-worker --home ${home}${name} --hub ${places[0] ?? ''}`,
+    ];
+  }
+  const port = beyond.slice(beyond.lastIndexOf(':'));
+  const hub = tailnet.dnsName === null ? beyond : `${tailnet.dnsName}${port === ':19000' ? '' : port}`;
+  return [
+    'on the other machine, with this line in a file that only you can read:',
+    `  deploy-federation ${flags.role === 'hybrid' ? 'hybrid' : 'worker'} ${hub}${name} --token-file FILE`,
+  ];
 }
 
 function parseLabels(text: string | undefined): Record<string, string> {

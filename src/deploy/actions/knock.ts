@@ -27,8 +27,9 @@ export const knock: ActionKind<'knock'> = {
   isCheck: true,
   describe: ({ hub }) => `look whether the hub at ${hubAddressText(hub)} answers`,
   before: () => Promise.resolve(null),
-  async apply({ hub, node }, { machine, joinToken, signal }) {
-    const { token } = await patiently(() => knockAtHub(machine, hub, joinToken, signal), signal);
+  async apply({ hub, node, memberOf }, { machine, joinToken, signal }) {
+    const { health, token } = await patiently(() => knockAtHub(machine, hub, joinToken, signal), signal);
+    if (memberOf !== null && token === null && health.hubId !== memberOf) throw another(hub);
     if (token !== null) checkToken(token, node);
   },
   undo: () => Promise.resolve(),
@@ -50,6 +51,12 @@ async function patiently<T>(knocking: () => Promise<T>, signal: AbortSignal): Pr
     }
     await pause(ASK_MS, undefined, { signal });
   }
+}
+
+function another(hub: HubAddress): FederationError {
+  return new FederationError('HUB_KEY_MISMATCH', `the hub at ${hubAddressText(hub)} is another one than this node’s`, {
+    hint: 'to move the node there, give it a join token of that hub: --token-file FILE',
+  });
 }
 
 /** The hub would let the node wait for approval instead. */

@@ -53,8 +53,12 @@ export function workerSteps(facts: Facts, wanted: Wanted, given: Given): Step[] 
 
 /** Whether a hub has admitted the worker of this machine before: then it holds the hub's id. */
 export function isMember(facts: Facts): boolean {
-  const hub = fileIn(facts, facts.place.hubPin);
-  return hub !== null && hub.text.trim() !== '';
+  return memberOf(facts) !== null;
+}
+
+/** Id of that hub. */
+export function memberOf(facts: Facts): string | null {
+  return fileIn(facts, facts.place.hubPin)?.text.trim() || null;
 }
 
 function admissionActions(facts: Facts, { role, token }: Wanted, name: string): Action[] {
@@ -76,6 +80,12 @@ export function hubOf(facts: Facts, { master, port }: Wanted): HubAddress {
   const name = fullName(facts, host);
   if (known !== null && known.port === master.port && fullName(facts, known.host) === name) return known;
   return { host: name, port: master.port };
+}
+
+/** Whether another hub is wanted than the one that stands in its settings: a word that leads nowhere would cut it off. */
+export function isElsewhere(facts: Facts, wanted: Wanted): boolean {
+  const known = knownHub(facts);
+  return known === null || hubAddressText(known) !== hubAddressText(hubOf(facts, wanted));
 }
 
 function knownHub(facts: Facts): HubAddress | null {

@@ -66,6 +66,7 @@ const ACTIONS = {
     do: z.literal('knock'),
     hub: z.object({ host, port }),
     node: z.object({ name: z.string(), role: z.enum(ROLES) }),
+    memberOf: z.string().nullable().default(null),
   }),
   'gateway-ready': z.object({ do: z.literal('gateway-ready'), port }),
   'hub-ready': z.object({ do: z.literal('hub-ready') }),

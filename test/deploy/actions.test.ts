@@ -582,7 +582,8 @@ test('what a killed worker has left behind is not how it stands', async () => {
   );
   waiting.catch(() => undefined);
   setTimeout(() => stopping.abort(new Error('enough')), 500);
-  await expect(waiting).rejects.toMatchObject({ name: 'AbortError' });
+  // A pause that is cut off says so itself; a program that is ends with the reason.
+  await expect(waiting).rejects.toThrow(/^(?:enough|The operation was aborted)$/);
 });
 
 /** The home without the copies of what was before, which go when the record goes. */

@@ -6,7 +6,14 @@ import { canAsk } from '#src/cli/confirm.ts';
 import type { DemoFlags } from '#src/cli/deploy/demo.ts';
 import type { DeployFlags } from '#src/cli/deploy/flags.ts';
 import type { DeployTools } from '#src/cli/deploy/tools.ts';
-import { commandList, openclawVersion, portNumber, userName, webAddress } from '#src/cli/deploy/flag-values.ts';
+import {
+  commandList,
+  EXEC_MODES,
+  openclawVersion,
+  portNumber,
+  userName,
+  webAddress,
+} from '#src/cli/deploy/flag-values.ts';
 import type { LocalFlags } from '#src/cli/deploy/local.ts';
 import type { MachineDoctorFlags } from '#src/cli/deploy/doctor.ts';
 import type { UninstallFlags } from '#src/cli/deploy/uninstall.ts';
@@ -121,14 +128,17 @@ function addDeployOptions(command: Command, role: Role): Command {
   if (role === 'master') {
     command.option('--port <n>', 'port of the hub (default: 19000)', portNumber);
     command.option('--light', 'without OpenClaw’s gateway');
+    command.option('--no-light', 'with it, where an earlier run left it out');
   } else {
     command
       .option('--token-file <file>', 'join token that lets this node in without waiting; - is standard input')
       .option('--token <token>', 'the same, in sight of other users and of the shell’s history')
-      .option('--light', 'without OpenClaw: commands, files and models only')
+      .option('--light', 'commands only, no OpenClaw on it')
+      .option('--no-light', 'with OpenClaw, where an earlier run left it out')
       .addOption(new Option('--exec <mode>', 'what may run here (default: full)').choices(EXEC_MODES))
       .option('--commands <a,b>', 'what OpenClaw’s node host offers at most', commandList)
-      .addOption(keepGateway(role));
+      .addOption(keepGateway(role))
+      .addOption(new Option('--no-keep-gateway', 'stop it, where an earlier run left it').hideHelp(role === 'hybrid'));
   }
   return command
     .option('--openclaw-version <version>', 'OpenClaw to install where there is none', openclawVersion)
@@ -143,8 +153,6 @@ function addDeployOptions(command: Command, role: Role): Command {
     .option('--foreground', 'run the daemons as children of this command: for containers, without systemd')
     .option('--home <folder>', 'with --foreground: where all of it is kept');
 }
-
-const EXEC_MODES = ['full', 'allowlist', 'off'];
 
 /** A hybrid always keeps its gateway; that it is known there makes the error a better one. */
 function keepGateway(role: Role): Option {

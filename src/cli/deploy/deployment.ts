@@ -1,7 +1,8 @@
-import { say } from '#src/adapters/terminal.ts';
+import { harmless, say } from '#src/adapters/terminal.ts';
 import { carryOut } from '#src/cli/deploy/carrying-out.ts';
 import { consent } from '#src/cli/deploy/consent.ts';
 import type { DeployFlags } from '#src/cli/deploy/flags.ts';
+import { fileChanges } from '#src/cli/deploy/file-changes.ts';
 import { checkFlags } from '#src/cli/deploy/flags.ts';
 import type { Deployment, DeployTools } from '#src/cli/deploy/tools.ts';
 import { deploymentReport } from '#src/cli/deploy/report.ts';
@@ -17,6 +18,9 @@ import { Interrupted } from '#src/cli/deploy/question.ts';
 import { widthOf } from '#src/cli/deploy/wrap.ts';
 import { FederationError } from '#src/core/errors.ts';
 import type { Role } from '#src/core/node.ts';
+import { scrub } from '#src/core/secrets.ts';
+import type { Plan } from '#src/deploy/action.ts';
+import type { Facts } from '#src/deploy/facts.ts';
 import { planDeployment } from '#src/deploy/plan.ts';
 
 /**
@@ -81,7 +85,7 @@ async function deployOn(deployment: Deployment): Promise<number> {
   const plan = planDeployment(facts, wanted, await tools.given(facts));
   if (flags.dryRun === true) {
     if (flags.json === true) printJson(deploymentReport(deployment, plan));
-    else for (const line of planLines(plan, widthOf(process.stdout))) process.stdout.write(`${line}\n`);
+    else printPlan(plan, facts);
     return 0;
   }
   if (token === null && plan.steps.some(({ actions }) => actions.some((action) => action.do === 'token'))) {
@@ -89,6 +93,12 @@ async function deployOn(deployment: Deployment): Promise<number> {
   }
   await consent(plan, facts, deployment);
   return carryOut(plan, { facts, wanted, hub }, deployment);
+}
+
+/** The diffs hold words of others. */
+function printPlan(plan: Plan, facts: Facts): void {
+  const lines = [...planLines(plan, widthOf(process.stdout)), ...fileChanges(plan, facts)];
+  for (const line of lines) process.stdout.write(`${harmless(scrub(line))}\n`);
 }
 
 function wrongUse(message: string, hint: string): FederationError {

@@ -4,7 +4,10 @@ import { changeText } from '#src/deploy/change.ts';
 import type { Facts } from '#src/deploy/facts.ts';
 import { fileIn } from '#src/deploy/facts.ts';
 
-/** The diffs of all files that a plan changes and that somebody else wrote, or changed since: no secret is in them. */
+/**
+ * The diffs of all files that a plan changes and that somebody else wrote, or changed since, and of settings, whoever
+ * wrote them: no secret is in them.
+ */
 export function fileChanges({ steps }: Plan, facts: Facts): string[] {
   return steps.flatMap(({ actions }) => actions.flatMap((action) => changeLines(action, facts)));
 }
@@ -15,6 +18,7 @@ function changeLines(action: Action, facts: Facts): string[] {
   const text = fileIn(facts, path)?.text ?? null;
   const wrote =
     facts.record?.entries.find((entry) => 'path' in entry.action && entry.action.path === path)?.wrote ?? [];
-  if (text === null || isOursBy(wrote)(text)) return [];
+  const isSettings = [facts.place.workerSettings, facts.place.hubSettings].includes(path);
+  if (text === null || (isOursBy(wrote)(text) && !isSettings)) return [];
   return changeText(action, text).split('\n').slice(0, -1);
 }

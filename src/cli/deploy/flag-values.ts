@@ -1,4 +1,8 @@
 import { InvalidArgumentError } from 'commander';
+import type { ExecMode } from '#src/deploy/wanted.ts';
+
+/** From the widest to the narrowest. */
+export const EXEC_MODES: readonly ExecMode[] = ['full', 'allowlist', 'off'];
 
 /** Each takes what stands behind a flag and throws commander’s InvalidArgumentError for what can’t be meant. */
 type FlagValue<T> = (text: string) => T;

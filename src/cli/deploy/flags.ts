@@ -68,7 +68,7 @@ export function checkFlags(role: Role, flags: DeployFlags): void {
 }
 
 export function isGiven(flags: DeployFlags, flag: Flag): boolean {
-  return flags[flag] !== undefined && !(flag === 'tailscale' && flags.tailscale === true);
+  return flags[flag] !== undefined && flags[flag] !== (flag === 'tailscale');
 }
 
 function together(one: Flag, other: Flag, hint: string): FederationError {

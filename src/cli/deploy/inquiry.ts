@@ -1,9 +1,9 @@
+import { earlierWish } from '#src/cli/deploy/earlier-wish.ts';
 import type { DeployFlags } from '#src/cli/deploy/flags.ts';
 import type { Deployment } from '#src/cli/deploy/tools.ts';
 import { noticed } from '#src/cli/deploy/notice.ts';
 import type { OwnHub } from '#src/cli/deploy/own-hub.ts';
 import { resumeText } from '#src/cli/deploy/resume-text.ts';
-import type { Asked } from '#src/cli/deploy/wanted.ts';
 import { wantedOf } from '#src/cli/deploy/wanted.ts';
 import { FederationError } from '#src/core/errors.ts';
 import type { HubAddress } from '#src/core/hub-address.ts';
@@ -11,7 +11,6 @@ import type { Facts } from '#src/deploy/facts.ts';
 import type { Scope } from '#src/deploy/place.ts';
 import { refuseWithoutRoot } from '#src/deploy/root-deployment.ts';
 import type { Wanted } from '#src/deploy/wanted.ts';
-import { DEFAULTS } from '#src/deploy/wanted.ts';
 
 export interface Inquired {
   readonly facts: Facts;
@@ -44,17 +43,13 @@ export function scopeOf({ system, user }: DeployFlags): Scope | null {
   return user === true ? 'user' : null;
 }
 
-function asked(
-  { place, person }: Facts,
-  deployment: Deployment,
-  hub: OwnHub | null,
-  before: Asked['before'] = DEFAULTS,
-): Wanted {
+function asked(facts: Facts, deployment: Deployment, hub: OwnHub | null): Wanted {
   const { role, token, flags } = deployment;
+  const { place, person } = facts;
   const master = role === 'master' ? null : masterFor(deployment, hub);
   const isMinted = token === null && master !== null && hub?.isAt(master) === true;
   return wantedOf({
-    ...{ role, master, flags, before },
+    ...{ role, master, flags, before: earlierWish(facts, role, flags) },
     ...whose(place, person),
     token: token === null ? (isMinted ? 'minted' : null) : 'given',
   });
@@ -87,8 +82,7 @@ function resumed(facts: Facts, deployment: Deployment, hub: OwnHub | null): Inqu
   }
   // What another machine says was wanted may be made up: it must name no file of this one, no place to go to, and be
   // let in by nothing that was not said here.
-  if (flags.ssh !== undefined)
-    return { facts, wanted: asked(facts, deployment, hub, { ...DEFAULTS, light: before.light }) };
+  if (flags.ssh !== undefined) return { facts, wanted: asked(facts, deployment, hub) };
   const wanted = wantedOf({
     ...{ role, flags, before },
     master: role === 'master' ? null : (master ?? before.master),

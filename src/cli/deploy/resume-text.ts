@@ -50,8 +50,8 @@ function wishWords(flags: { readonly [K in keyof DeployFlags]: DeployFlags[K] | 
   };
   return [
     ...Object.entries(values).flatMap(([flag, value]) => (value === undefined ? [] : [flag, shellWord(String(value))])),
-    ...(light === true ? ['--light'] : []),
-    ...(keepGateway === true ? ['--keep-gateway'] : []),
+    ...(light === undefined ? [] : [light ? '--light' : '--no-light']),
+    ...(keepGateway === undefined ? [] : [keepGateway ? '--keep-gateway' : '--no-keep-gateway']),
     ...(tailscale === false ? ['--no-tailscale'] : []),
   ];
 }

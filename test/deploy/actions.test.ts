@@ -394,7 +394,9 @@ test('Tailscale’s own build is checked, installed, and leaves nothing', async 
     await writeFile(scratch.path('root/var/lib/tailscale/tailscaled.state'), '{}');
     await kind.undo(action, standing, context, () => true);
     expect(await scratch.snapshot()).toEqual(before);
-    expect(await scratch.programs.calls()).toContain('systemctl disable --now tailscaled.service');
+    expect(await scratch.programs.calls()).toEqual(
+      expect.arrayContaining(['tailscale logout', 'systemctl disable --now tailscaled.service']),
+    );
 
     for (const name of ['b.tgz', 'c.tgz']) {
       await expect(kind.apply({ do: 'tailscale', url: url(name) }, context)).rejects.toMatchObject({

@@ -207,6 +207,46 @@ look_for_node() {
   esac
 }
 
+# $1: path of a Node. Its version is said, and it is run for that, only where nobody but root could put another program
+# into its place: what root alone can write are it, the folders on the way there, and the links with those of theirs.
+ask_node() {
+  only_roots "$1" && say node_version "$(timeout 5 "$1" -v 2>/dev/null | head -n 1)"
+}
+
+only_roots() {
+  walked='' rest=$1 links=0
+  is_roots / || return
+  while [ -n "$rest" ]; do
+    entry=$walked/${rest%%/*}
+    case $rest in */*) rest=${rest#*/} ;; *) rest='' ;; esac
+    case $entry in
+      */ | */.) continue ;;
+      */..)
+        walked=${walked%/*}
+        continue
+        ;;
+    esac
+    if [ -L "$entry" ]; then
+      [ "$(stat -c %u -- "$entry")" = 0 ] && [ "$links" -lt 40 ] || return
+      links=$((links + 1))
+      target=$(readlink -- "$entry")
+      case $target in /*) walked='' ;; esac
+      rest=$target/$rest
+    else
+      is_roots "$entry" || return
+      walked=$entry
+    fi
+  done
+}
+
+is_roots() {
+  case $(stat -c '%u %A' -- "$1" 2>/dev/null) in
+    '0 '?????w* | '0 '????????w*) return 1 ;;
+    '0 '*) ;;
+    *) return 1 ;;
+  esac
+}
+
 # Its package.json tells the version a hundred times faster than the program; a wrapper by somebody has none.
 look_for_openclaw() {
   is_program "$1/openclaw" || return
@@ -256,7 +296,7 @@ answers() {
     shift
     case $question in
       machine | login | ports | tailscale) "ask_$question" ;;
-      person | file | daemon | folder | link | free)
+      person | file | daemon | folder | link | free | node)
         "ask_$question" "$1"
         shift
         ;;

@@ -66,7 +66,7 @@ export async function gatherFacts(machine: Machine, { scope, runAs }: Asked, sig
     place,
     systemd: { ...known.systemd, linger },
     tailscale: tailscaleOf(answers),
-    ...programsOf(answers, programsQuestion(place, shell), person, place),
+    ...(await programsOf(answers, programsQuestion(place, shell), { machine, scope: place.scope, signal })),
     gateway: gatewayOf(answers, { place, record, files, units, ports }),
     files,
     folders: new Map(foldersOf(place).map((path) => [path, folderAt(answers, path)])),

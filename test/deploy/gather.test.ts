@@ -1,9 +1,10 @@
 import { createServer } from 'node:net';
 import { once } from 'node:events';
 import type { AddressInfo } from 'node:net';
-import { mkdir, readdir, readFile, symlink } from 'node:fs/promises';
+import { mkdir, readdir, readFile, rm, symlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { thisMachine } from '#src/adapters/machine/local.ts';
 import type { Facts } from '#src/deploy/facts.ts';
 import type { Asked } from '#src/deploy/gather.ts';
 import { gatherFacts } from '#src/deploy/gather.ts';
@@ -111,7 +112,11 @@ describe('the scope', () => {
     machine.environment['SUDO_USER'] = 'sam';
     const settings = await machine.file('.openclaw/openclaw.json', '{}', 0o600);
     const facts = await gather();
-    expect(machine.ranAs).toEqual(['login', 'root', { name: 'sam', uid: 1000, group: 'sam', home: machine.home }]);
+    expect(machine.ranAs.slice(0, 3)).toEqual([
+      'login',
+      'root',
+      { name: 'sam', uid: 1000, group: 'sam', home: machine.home },
+    ]);
     expect(facts.place).toMatchObject({ scope: 'system', openclawState: join(machine.home, '.openclaw') });
     expect(facts.files.get(settings)).toMatchObject({ text: '{}', mode: 0o600 });
   });
@@ -356,14 +361,40 @@ describe('programs', () => {
     expect(facts.node?.version).toBe('24.90.0');
   });
 
-  it('a unit of the system gets a Node that is in nobody’s home, where there is one', async () => {
+  it('a unit of the system gets a Node that root alone can change, where there is one', async () => {
     await use({ login: 'root' });
     machine.environment['SUDO_USER'] = 'sam';
     const shared = join(machine.home, '../shared');
-    await machine.file('.profile', `PATH=$HOME/a:${shared}:$PATH`);
+    const linked = join(machine.home, '../linked');
+    await machine.file('.profile', `PATH=$HOME/a:${linked}:${shared}:$PATH`);
     await nodeAt(join(machine.home, 'a'), 'v24.90.0');
+    await nodeAt(join(machine.home, 'b'), 'v24.95.0');
     await nodeAt(shared, 'v24.80.0');
+    await mkdir(linked);
+    await symlink(join(machine.home, 'b/node'), join(linked, 'node'));
+    // Above every temp folder is one that all may write.
+    expect((await gather()).node?.version ?? '').not.toMatch(/^24\.[89][05]/);
+    await machine.program(
+      'stat',
+      `case "$2 $4" in
+  '%u %A ${machine.home}'*) echo '1000 drwxr-xr-x' ;;
+  '%u %A '*) echo '0 drwxr-xr-x' ;;
+  '%u '*) echo 0 ;;
+  *) exec /usr/bin/stat "$@" ;;
+esac`,
+    );
     expect((await gather()).node).toEqual({ program: join(shared, 'node'), version: '24.80.0' });
+  });
+
+  it('a Node is root’s by all that is on the way to it', async () => {
+    const linked = await machine.file('linked/node', '');
+    await rm(linked);
+    await symlink('/usr/bin/true', linked);
+    expect(await versionSaid(linked)).toBe(false);
+    expect(await versionSaid('/usr/bin/true')).toBe(true);
+    expect(await versionSaid('//usr/./lib/../bin/true')).toBe(true);
+    expect(await versionSaid(`${machine.home}/../../../usr/bin/true`)).toBe(false);
+    expect(await versionSaid('/usr/bin/nowhere/node')).toBe(false);
   });
 
   it('OpenClaw is found by its link, and its version by its package', async () => {
@@ -407,6 +438,14 @@ it('the script holds nothing that only one shell knows', async () => {
   const script = await readFile(join(import.meta.dirname, '../../templates/facts.sh'), 'utf8');
   expect(script).not.toMatch(/\blocal \b|\[\[|\$'|<<<|&>|\bfunction\b/);
 });
+
+/** Whether the script runs it as a Node that nobody but root can change. */
+async function versionSaid(path: string): Promise<boolean> {
+  const script = await readFile(join(import.meta.dirname, '../../templates/facts.sh'), 'utf8');
+  const argv = ['sh', '-s', '--', 'node', path] as const;
+  const { stdout } = await thisMachine().run({ argv, as: 'login', input: script, signal: AbortSignal.timeout(20_000) });
+  return Buffer.from(stdout.split('\n').slice(1, -2).join(''), 'base64').toString().includes('node_version');
+}
 
 async function nodeAt(folder: string, version: string): Promise<void> {
   await machine.file(join(folder, 'node'), `#!/bin/sh\necho ${version}\n`, 0o755);

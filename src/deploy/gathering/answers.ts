@@ -8,7 +8,7 @@ export type Question =
   | readonly ['machine' | 'login' | 'ports' | 'tailscale']
   /** Name of a user; empty: who deploys. */
   | readonly ['person', name: string]
-  | readonly ['file' | 'daemon' | 'folder' | 'link' | 'free', path: string]
+  | readonly ['file' | 'daemon' | 'folder' | 'link' | 'free' | 'node', path: string]
   | readonly ['unit', scope: 'system' | 'user', name: string, more: 'command' | '']
   | readonly ['programs', shell: string, openclawPrefix: string];
 

@@ -43,6 +43,7 @@ test('these are all settings, with their environment names and what they are wit
       "hub.broadcastTimeoutSeconds OPENCLAW_FEDERATION_HUB_BROADCAST_TIMEOUT_SECONDS 60",
       "gateway.url OPENCLAW_FEDERATION_GATEWAY_URL -",
       "gateway.tokenFile OPENCLAW_FEDERATION_GATEWAY_TOKEN_FILE -",
+      "gateway.uid OPENCLAW_FEDERATION_GATEWAY_UID -",
       "tailscale.socket OPENCLAW_FEDERATION_TAILSCALE_SOCKET -",
       "worker.hub OPENCLAW_FEDERATION_WORKER_HUB -",
       "worker.exec.mode OPENCLAW_FEDERATION_WORKER_EXEC_MODE "full"",

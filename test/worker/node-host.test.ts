@@ -150,7 +150,10 @@ test('one that the gateway knows needs no code', async () => {
 test('as soon as it says that it is connected, the gateway is asked until it says so too', async () => {
   said = 'disconnected';
   const seen: NodeHostStatus[] = [];
-  const supervision = supervise({ pace: { ...QUICK, askMs: 600_000 }, onChange: (status) => seen.push(status) });
+  const supervision = supervise({
+    pace: { ...QUICK, askMs: 600_000, startMs: 600_000, zombieMs: 600_000 },
+    onChange: (status) => seen.push(status),
+  });
   await until('the gateway was asked', () => supervision.state().gateway === 'disconnected' && seen.length > 2);
   said = 'connected';
   await until('it is connected', () => supervision.state().gateway === 'connected');

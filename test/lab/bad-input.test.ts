@@ -84,7 +84,7 @@ describeLab('what can’t be deployed', 'tailnet', () => {
     await unchanged(m3, () =>
       expectRefusals([
         [worker('a;touch /pwned'), 2, /names no machine/],
-        [worker('$(touch /pwned)'), 2, /names no machine/],
+        [worker('x$(touch /pwned)'), 2, /names no machine/],
         [worker('vps:99999'), 2, /port/],
         [worker('--oops'), 2, /unknown option/],
         [worker(), 2, /which master\?/],
@@ -99,7 +99,7 @@ describeLab('what can’t be deployed', 'tailnet', () => {
         [['master', 'vps', ...LIGHT], 2, /too many arguments/],
         [['hybrid', 'vps', '--keep-gateway', '--yes'], 2, /--keep-gateway is for a worker/],
         [['worker', 'vps', '--tailscale-base-url', 'file:///etc', '--yes'], 2, /not an http or https address/],
-        [['worker', 'vps', '--openclaw-version', '$(id)', '--yes'], 2, /not a version/],
+        [['worker', 'vps', '--openclaw-version', 'x$(id)', '--yes'], 2, /not a version/],
       ]),
     );
   });
@@ -265,42 +265,41 @@ describeLab('what can’t be deployed', 'tailnet', () => {
       [() => asPat('mkdir -m 700 "$1"; ln -s /etc/shadow "$1/settings.yaml"'), /can’t read .*Permission denied/],
       [() => m3.succeed(['install', '-d', '-o', 'claw', '-m', '700', WORKER_HOME]), /belongs to claw, not to pat/],
     ];
-    for (const [make, problem] of traps) {
-      await make();
-      await unchanged(m3, async () => {
+    const look = () => m3.succeed(['find', WORKER_HOME, '-printf', '%p %y %m %u %l\\n']);
+    await unchanged(m3, async () => {
+      for (const [make, problem] of traps) {
+        await make();
+        const before = await look();
         expectRefusal(await forPat(), 1, problem);
         // What was done before it was noticed is taken back.
-        expect((await m3.run(['deploy-federation', 'uninstall', '--yes'])).code).toBe(0);
-      });
-      await m3.succeed(['rm', '-r', WORKER_HOME]);
-    }
+        expectDone(await m3.run(['deploy-federation', 'uninstall', '--yes']));
+        expect(await look()).toBe(before);
+        await m3.succeed(['rm', '-r', WORKER_HOME]);
+      }
+    });
   });
 
   it('is a machine whose settings can’t be understood', async () => {
     const bomb = `a: &a [x, x]\nb: &b [*a, *a]\nname: *b\n`;
-    for (const text of [
-      bomb,
-      '- 1\n',
-      'worker: 5\n',
-      'nonsense: 1\n',
-
-      '\u0000\u0001',
-      'a: [',
-    ]) {
-      await m3.write(`${WORKER_HOME}/settings.yaml`, text);
-      await m3.succeed(['chown', '-R', 'pat:pat', WORKER_HOME]);
-      await unchanged(m3, async () => expectRefusal(await forPat(), 2, /settings in .* can’t be used: /));
-    }
-    await m3.write(`${WORKER_HOME}/settings.yaml`, 'x'.repeat(2_000_000));
-    await unchanged(m3, async () => expectRefusal(await forPat(), 2, /is larger than 1 MiB/));
-    await m3.succeed(['rm', '-r', WORKER_HOME]);
-    await m3.write('/home/claw/.openclaw/openclaw.json', '// JSON5\n{ gateway: { port: 18800, }, }\n', {
-      owner: 'claw',
+    const large = 'x'.repeat(2_000_000);
+    const texts = [bomb, '- 1\n', 'worker: 5\n', 'nonsense: 1\n', '\u0000\u0001', 'a: [', large];
+    await unchanged(m3, async () => {
+      for (const text of texts) {
+        await m3.write(`${WORKER_HOME}/settings.yaml`, text);
+        await m3.succeed(['chown', '-R', 'pat:pat', WORKER_HOME]);
+        expectRefusal(await forPat(), 2, text === large ? /is larger than 1 MiB/ : /settings in .* can’t be used: /);
+        expect(await m3.read(`${WORKER_HOME}/settings.yaml`)).toBe(text);
+      }
+      await m3.succeed(['rm', '-r', WORKER_HOME]);
     });
-    await unchanged(m3, async () =>
-      expectRefusal(await deploy(['master', '--no-tailscale', '--yes']), 2, /openclaw\.json can’t be merged with/),
-    );
-    await m3.succeed(['rm', '-r', '/home/claw/.openclaw']);
+    const openclaw = '/home/claw/.openclaw/openclaw.json';
+    await unchanged(m3, async () => {
+      await m3.succeed(['install', '-d', '-o', 'claw', '-g', 'claw', '-m', '700', '/home/claw/.openclaw']);
+      await m3.write(openclaw, '// JSON5\n{ gateway: { port: 18800, }, }\n', { owner: 'claw' });
+      expectRefusal(await deploy(['master', '--no-tailscale', '--yes']), 2, /openclaw\.json can’t be merged with/);
+      expect(await m3.read(openclaw)).toContain('JSON5');
+      await m3.succeed(['rm', '-r', '/home/claw/.openclaw']);
+    });
   });
 
   it('is a machine that a tailnet does not let in; what was done before is taken back', async () => {

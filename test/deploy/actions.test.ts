@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { chmod, mkdir, readFile, rm, stat, symlink, writeFile } from 'node:fs/promises';
+import { appendFile, chmod, mkdir, readdir, readFile, rm, stat, symlink, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
@@ -212,6 +212,21 @@ test('in a file that was changed after us only our keys are taken back, but for 
     "
   `);
   expect(scratch.lines).toHaveLength(1);
+});
+
+test('a file that was closed for a secret is as open as before, also where it was changed meanwhile', async () => {
+  const path = scratch.path('openclaw.json');
+  await writeFile(path, '{ "a": 1 }\n', { mode: 0o644 });
+  for (const change of ['', '\n']) {
+    const undo = await done(merge(path, { token: 's3cret' }, ['token']));
+    expect((await stat(path)).mode & 0o777).toBe(0o600);
+    await appendFile(path, change);
+    await undo();
+    expect((await stat(path)).mode & 0o777).toBe(0o644);
+  }
+  const { backups } = scratch.context.place;
+  const [copy] = await readdir(backups);
+  expect([(await stat(backups)).mode & 0o777, (await stat(join(backups, copy!))).mode & 0o777]).toEqual([0o700, 0o600]);
 });
 
 test.each([

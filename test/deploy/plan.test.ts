@@ -279,6 +279,16 @@ describe('a plan', () => {
     expect(plan.notes.join()).toContain('gateway.bind: lan');
   });
 
+  it('closes to others the settings that a token is put into, and leaves those that have one as they are', () => {
+    const modeOf = (text: string) => {
+      const facts = bareMachine({ gateway: { settings: { text, mode: 0o644, owner: 'sam' } } });
+      const actions = planDeployment(facts, MASTER, GIVEN).steps.flatMap((step) => step.actions);
+      return actions.find((action) => action.do === 'merge')?.mode;
+    };
+    expect(modeOf('{}')).toBe(0o600);
+    expect(modeOf(JSON.stringify({ gateway: { auth: { token: 't'.repeat(40) } } }))).toBe(0o644);
+  });
+
   it('writes the hub by its full name in the tailnet, which stays when its address changes', () => {
     for (const host of ['100.64.0.1', 'vps', 'VPS.tail.example']) {
       const facts = bareMachine();

@@ -56,11 +56,16 @@ export const merge: ActionKind<'merge', BeforeFile> = {
     const known = { ...values, ...Object.fromEntries(secrets.map((key) => [key, undefined])) };
     const text = unmergedText({ now, original, values: known });
     if (text === null) return restoreOriginal(context, { path, owner }, before);
-    const state = await files.stat(path);
-    await files.write({ path, content: text, mode: state?.mode ?? action.mode, owner: null });
+    const mode = modeAfter(action.mode, (await files.stat(path))?.mode ?? action.mode, before);
+    await files.write({ path, content: text, mode, owner: null });
     context.progress(`${path} was changed after it was deployed: only the keys that were set in it are taken back`);
   },
 };
+
+/** As it was before us, unless a person has made it another since. */
+function modeAfter(ours: number, now: number, { original }: BeforeFile): number {
+  return original.was === 'file' && now === ours ? original.mode : now;
+}
 
 function forgotten(secrets: readonly string[]): Record<string, null> {
   return Object.fromEntries(secrets.map((key) => [key, null]));

@@ -40,7 +40,7 @@ export async function keepOriginal(context: Context, { path, owner }: Owned): Pr
   const content = state.kind === 'file' ? await files.read(path) : null;
   if (content === null) throw inTheWay(path);
   const { mode, uid, gid } = state;
-  return { original: { was: 'file', backup: await keepCopy(context, path, content, mode), mode, uid, gid }, missing };
+  return { original: { was: 'file', backup: await keepCopy(context, path, content), mode, uid, gid }, missing };
 }
 
 function inTheWay(path: string): FederationError {
@@ -49,11 +49,11 @@ function inTheWay(path: string): FederationError {
   });
 }
 
-async function keepCopy(context: Context, path: string, content: Buffer, mode: number): Promise<string> {
+async function keepCopy(context: Context, path: string, content: Buffer): Promise<string> {
   const { backups } = context.place;
   const backup = join(backups, createHash('sha256').update(path).digest('hex').slice(0, 16));
   const keeper = await filesAs(context, keeperOf(context.place));
-  await keeper.write({ path: backup, content, mode, owner: null, folderMode: 0o700 });
+  await keeper.write({ path: backup, content, mode: 0o600, owner: null, folderMode: 0o700 });
   return backup;
 }
 

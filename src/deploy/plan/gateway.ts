@@ -25,6 +25,9 @@ const DEFAULTS: Readonly<Record<string, unknown>> = {
 /** What has to be so: every node that our hub carries to the gateway looks local to it. */
 const REQUIRED: Readonly<Record<string, unknown>> = { 'gateway.nodes.pairing.autoApproveLocal': false };
 
+const TOKEN = 'gateway.auth.token';
+const PRIVATE = 0o600;
+
 export interface GatewayPlan {
   readonly steps: readonly Step[];
   readonly token: string;
@@ -40,7 +43,7 @@ export function gatewayPlan(facts: Facts, given: Given): GatewayPlan {
   const path = place.openclawSettings;
   const settings = read(path, gateway.settings?.text ?? '{}');
   const token = tokenOf(settings, given);
-  const values = missing(settings, { 'gateway.auth.token': token });
+  const values = missing(settings, { [TOKEN]: token });
   const actions: Action[] = needed(facts, [
     {
       do: 'folder',
@@ -51,10 +54,10 @@ export function gatewayPlan(facts: Facts, given: Given): GatewayPlan {
     {
       do: 'merge',
       path,
-      mode: gateway.settings?.mode ?? 0o600,
+      mode: mergedMode(gateway.settings?.mode ?? PRIVATE, values),
       owner: 'person',
       values,
-      secrets: ['gateway.auth.token'],
+      secrets: [TOKEN],
     },
   ]);
   const isChanged = actions.some((action) => action.do === 'merge');
@@ -70,6 +73,11 @@ export function gatewayPlan(facts: Facts, given: Given): GatewayPlan {
       },
     ],
   };
+}
+
+/** Whoever reads the token is the gateway's operator: a file that others might read is closed when it gets one. */
+function mergedMode(mode: number, values: Readonly<Record<string, unknown>>): number {
+  return Object.hasOwn(values, TOKEN) ? mode & PRIVATE : mode;
 }
 
 function read(path: string, text: string): unknown {

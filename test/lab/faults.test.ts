@@ -192,7 +192,7 @@ describeLab('a deployment where something goes wrong', 'tailnet', () => {
     });
 
     it('an auth key that is wrong, or was used before, is refused', IN_ORDER, async () => {
-      const right = ['--login-server', lab.tailnet.loginServer];
+      const right = ['--login-server', lab.tailnet.loginServer, '--tailscale-base-url', lab.tailscaleBaseUrl];
       await m3.machine.write('/home/claw/other-key', 'hskey-auth-aaaaaaaaaaaa-bbbbbbbbbbbbbbbbbbbbbbbb', OF_CLAW);
       const wrong = await m3.run(...m3.resume, ...right, '--auth-key-file', 'other-key');
       expectError(wrong, REFUSED);
@@ -203,7 +203,7 @@ describeLab('a deployment where something goes wrong', 'tailnet', () => {
     });
 
     it('a hub that can’t be reached is told before the programs are sent', IN_ORDER, async () => {
-      await loseHub(m3.machine);
+      await loseHub(lab, m3.machine);
       expectError(
         await m3.run(...m3.resume, '--auth-key-file', 'key'),
         /^error: nothing answers at vps\.tail\.lab:19000.*\n  try: /m,
@@ -217,7 +217,7 @@ describeLab('a deployment where something goes wrong', 'tailnet', () => {
       IN_ORDER,
       async () => {
         const begin = m3.beginOf(stepOf(m3, 'worker-home'));
-        const finished = await m3.stopWhen(begin, m3.resume, () => loseHub(m3.machine));
+        const finished = await m3.stopWhen(begin, m3.resume, () => loseHub(lab, m3.machine));
         expectError(finished, /^error: its link to vps\.tail\.lab:19000: connecting.*, after 60 s\n  try: /m);
         await findHub(m3.machine);
         // It may have been let in, and not have heard of it.
@@ -305,11 +305,11 @@ describeLab('a deployment where something goes wrong', 'tailnet', () => {
   describe('by ssh, from the master', () => {
     const target = 'claw@m2.lan';
     const machineFlags = ['--ssh', target, '--yes'];
-    const resume = [DEPLOY, 'worker', '--resume', ...machineFlags];
     const deploy = (at: string) => [
       ...[DEPLOY, 'worker', '--ssh', at, '--light', '--name', 'w2', ...tailnetFlags(lab)],
       ...['--auth-key-file', 'worker-key', '--yes'],
     ];
+    const resume = () => [...deploy(target), '--resume'];
 
     async function stopWhen(words: string, argv: readonly string[], stop: () => unknown): Promise<Finished> {
       const command = await watch(lab, master, argv, AS_CLAW);
@@ -328,27 +328,27 @@ describeLab('a deployment where something goes wrong', 'tailnet', () => {
 
     it('a connection that is lost, and a sudo that is taken away, end it with that', IN_ORDER, async () => {
       const lost = await stopWhen('        sent 15 of', deploy(target), () =>
-        master.succeed(['pkill', '-KILL', '-u', 'claw', '-x', 'ssh']),
+        m2.machine.succeed(['pkill', '-KILL', '-u', 'claw', '-x', 'sshd']),
       );
       expectError(lost, /^error: claw@m2\.lan (?:was lost on the way|can’t be reached by ssh)\n  try: /m);
       const sudoers = join(m2.machine.root, 'etc/sudoers.d/claw');
-      const refused = await stopWhen('        sent 15 of', resume, () => renameSync(sudoers, `${sudoers}.off`));
+      const refused = await stopWhen('        sent 15 of', resume(), () => renameSync(sudoers, `${sudoers}.off`));
       renameSync(`${sudoers}.off`, sudoers);
       expectError(refused, /^error: sudo on claw@m2\.lan refuses claw.*\n  try: /m);
     });
 
     it('a machine that deploys, and one that is deployed, may lose its power', IN_ORDER, async () => {
-      await stopWhen(`done    ${titleOf(m2, 'program')}`, resume, () => master.crash());
+      await stopWhen(`done    ${titleOf(m2, 'program')}`, resume(), () => master.crash());
       await master.start();
       const asked = () => master.run(['manage-federation', 'status'], AS_CLAW);
       await eventually('the hub answers again', async () => (await asked()).code === 0, 60_000);
-      const lost = await stopWhen(`done    ${titleOf(m2, 'worker-home')}`, resume, () => m2.machine.crash());
+      const lost = await stopWhen(`done    ${titleOf(m2, 'worker-home')}`, resume(), () => m2.machine.crash());
       expectError(lost, /^error: claw@m2\.lan .*\n  try: /m);
       await m2.machine.start();
     });
 
     it('a machine is deployed from there in the end, and taken back', IN_ORDER, async () => {
-      await master.succeed(resume, AS_CLAW);
+      await master.succeed(resume(), AS_CLAW);
       await m2.expectDeployed();
       const { stderr } = await master.run([DEPLOY, 'uninstall', ...machineFlags], AS_CLAW);
       expect(stderr).toContain('\nnothing of the federation is left here\n');
@@ -404,9 +404,11 @@ async function listen(machine: Machine, port: number): Promise<void> {
   await eventually(`port ${port} is taken`, isTaken);
 }
 
-/** Packets to the hub are lost from now on. */
-async function loseHub(machine: Machine): Promise<void> {
-  const rules = 'table inet fault { chain out { type filter hook output priority 0; ip daddr 100.64.0.1 drop; }; }';
+/** Packets to the hub are lost from now on, whichever of its addresses they go to. */
+async function loseHub({ tailnet }: Lab, machine: Machine): Promise<void> {
+  const hub = (await tailnet.nodes()).find(({ name }) => name === 'vps');
+  const drops = hub?.addresses.map((ip) => `${ip.includes(':') ? 'ip6' : 'ip'} daddr ${ip} drop;`) ?? [];
+  const rules = `table inet fault { chain out { type filter hook output priority 0; ${drops.join(' ')} }; }`;
   await machine.succeed(['nft', '-f', '-'], { input: rules });
 }
 

@@ -15,17 +15,25 @@ export async function lockHome(home: Home, kind: string): Promise<() => Promise<
     for (const again of [false, true]) {
       if (await linked(own, path)) return () => rm(path, { force: true });
       const holder = await holderOf(path);
-      if (holder !== null || again) {
-        throw new FederationError('ALREADY_RUNNING', `process ${holder ?? '?'} is the ${kind} of ${home.path}`, {
-          hint: 'stop it first, or give this one another --home',
-        });
-      }
+      if (holder !== null || again) throw held(home, kind, holder);
       await rm(path, { force: true });
     }
     throw new Error('unreachable');
   } finally {
     await rm(own, { force: true });
   }
+}
+
+/** Throws ALREADY_RUNNING where a process of this kind has the home now. */
+export async function checkHomeFree(home: Home, kind: string): Promise<void> {
+  const holder = await holderOf(home.file(`${kind}.lock`));
+  if (holder !== null) throw held(home, kind, holder);
+}
+
+function held(home: Home, kind: string, holder: number | null): FederationError {
+  return new FederationError('ALREADY_RUNNING', `process ${holder ?? '?'} is the ${kind} of ${home.path}`, {
+    hint: 'stop it first, or give this one another --home',
+  });
 }
 
 /** A link is made whole or not at all, whoever else tries. */

@@ -2,6 +2,7 @@ import { hostname } from 'node:os';
 import { setTimeout as pause } from 'node:timers/promises';
 import type { Home } from '#src/adapters/home.ts';
 import { openHome } from '#src/adapters/home.ts';
+import { checkHomeFree } from '#src/adapters/home-lock.ts';
 import type { HubClient } from '#src/adapters/hub.ts';
 import { findHub } from '#src/adapters/hub.ts';
 import { FederationError } from '#src/core/errors.ts';
@@ -16,7 +17,7 @@ import { localGateway } from '#src/deploy/local/gateway.ts';
 import { memberOnline } from '#src/deploy/local/members.ts';
 import type { WorkerStanding } from '#src/deploy/worker-standing.ts';
 import { workerStandingOf } from '#src/deploy/worker-standing.ts';
-import type { NodeView, TokenCreated } from '#src/protocol/hub-api.ts';
+import type { NodeView, Status, TokenCreated } from '#src/protocol/hub-api.ts';
 
 export interface ForegroundOptions {
   readonly role: Role;
@@ -46,7 +47,7 @@ export interface Foreground {
   stop(): Promise<void>;
 }
 
-/** Takes a folder up where it was. Throws SETTINGS_INVALID, HOME_UNUSABLE, START_FAILED; then nothing is left running. */
+/** Takes a folder up where it was. Throws ALREADY_RUNNING, SETTINGS_INVALID, HOME_UNUSABLE, START_FAILED; then nothing of it is left running. */
 export async function startForeground(options: ForegroundOptions): Promise<Foreground> {
   const failure = Promise.withResolvers<never>();
   failure.promise.catch(() => undefined);
@@ -80,6 +81,7 @@ interface Running extends ForegroundOptions {
 async function startNode(running: Running): Promise<void> {
   const { directory, role, hub, name, exec, commands, openclaw, light, token } = running;
   const home = await openHome(directory);
+  await checkHomeFree(home, 'worker');
   const settings = await openHomeSettings(home);
   settings.set('role', role);
   // A container has another host name each time; the node keeps its first one.
@@ -108,6 +110,7 @@ const HUB_MS = 30_000;
 async function startMaster(running: Running): Promise<void> {
   const { directory, port, tailnet, openclaw, progress, signal, ends, onFailed } = running;
   const home = await openHome(directory);
+  await checkNoHub(directory);
   const settings = await openHomeSettings(home);
   settings.set('role', 'master');
   settings.set('hub.port', port);
@@ -142,6 +145,24 @@ async function startMaster(running: Running): Promise<void> {
   });
   progress(`the hub runs (${hubText(hub)})`);
   await startOwnWorker(hub, running);
+}
+
+/** Its answer to us would be taken for that of our own. A record alone is none: it stays behind where one was killed. */
+async function checkNoHub(directory: string): Promise<void> {
+  const pid = await answeringHub(directory);
+  if (pid === null) return;
+  throw new FederationError('ALREADY_RUNNING', `process ${pid} is the hub of ${directory}`, {
+    hint: 'stop it first, or give this one another --home',
+  });
+}
+
+async function answeringHub(directory: string): Promise<number | null> {
+  try {
+    return (await (await findHub(directory)).ask<Status>('GET', '/status')).pid;
+  } catch (error) {
+    if (error instanceof FederationError && error.code === 'HUB_UNREACHABLE') return null;
+    throw error;
+  }
 }
 
 /** The master's own worker daemon: there is one kind of node everywhere. Nothing runs on it unless its settings say so. */

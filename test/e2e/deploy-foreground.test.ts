@@ -67,6 +67,29 @@ describe('deploy-federation --foreground', () => {
     await end(master);
   });
 
+  it('says what runs there already instead of starting once more, and leaves it as it is', async () => {
+    const { master } = await startMaster();
+    const worker = start('worker', 'pi', '127.0.0.1:1', '--name', 'pi');
+    await says(worker, 'no hub answers');
+    const settings = await readFile(place.file('pi/settings.yaml'), 'utf8');
+    const masterAgain = start('master', 'vps', '--port', '1');
+    const workerAgain = start('worker', 'pi', '127.0.0.1:2', '--name', 'other');
+    for (const [again, kind] of [
+      [masterAgain, 'hub'],
+      [workerAgain, 'worker'],
+    ] as const) {
+      expect((await again.ended).exitCode).toBe(1);
+      expect(again.said()).toMatch(
+        new RegExp(
+          `^error: process \\d+ is the ${kind} of .*\n  try: stop it first, or give this one another --home\n$`,
+        ),
+      );
+    }
+    expect(await readFile(place.file('pi/settings.yaml'), 'utf8')).toBe(settings);
+    await end(worker);
+    await end(master);
+  });
+
   it('keeps what a person wrote into the settings', async () => {
     await mkdir(place.file('pi'));
     await writeFile(place.file('pi/settings.yaml'), '# mine\nlog:\n  level: debug # more\n');

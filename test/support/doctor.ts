@@ -65,8 +65,8 @@ export function healthyAnswers(facts: Facts, change: Change<Answers> = {}): Answ
 /** A home and its key as they should be. */
 export function homeFiles(path: string, owner: string): readonly FileAnswer[] {
   return [
-    { path, mode: 0o700, owner, links: 3, kind: 'directory' },
-    { path: join(path, 'node.key'), mode: 0o600, owner, links: 1, kind: 'regular file' },
-    { path: join(path, 'settings.yaml'), mode: 0o600, owner, links: 1, kind: 'regular file' },
+    { path, mode: 0o700, owner, kind: 'directory' },
+    { path: join(path, 'node.key'), mode: 0o600, owner, kind: 'regular file' },
+    { path: join(path, 'settings.yaml'), mode: 0o600, owner, kind: 'regular file' },
   ];
 }

@@ -7,8 +7,6 @@ export interface FileAnswer {
   /** Permission bits. */
   readonly mode: number;
   readonly owner: string;
-  /** How many names it has. */
-  readonly links: number;
   /** As stat(1) says it: `directory`, `regular file` … */
   readonly kind: string;
 }
@@ -23,7 +21,7 @@ export async function askFiles(
   // One that root owns by mistake can’t be looked into by the person.
   const as: Command['as'] = login.root || login.sudo ? 'root' : person;
   const ran = await look(machine, {
-    argv: ['find', home, '-maxdepth', '2', '-exec', 'stat', '-c', '%a %U %h %F\t%n', '{}', '+'],
+    argv: ['find', home, '-maxdepth', '2', '-exec', 'stat', '-c', '%a %U %F\t%n', '{}', '+'],
     as,
     signal,
   });
@@ -33,9 +31,9 @@ export async function askFiles(
 /** What has a line feed in its name is none of ours, and does not fit a line. */
 export function fileAnswers(text: string): FileAnswer[] {
   return text.split('\n').flatMap((line) => {
-    const match = /^([0-7]{1,5}) (\S+) (\d+) ([^\t]+)\t(\/.*)$/.exec(line);
+    const match = /^([0-7]{1,5}) (\S+) ([^\t]+)\t(\/.*)$/.exec(line);
     if (match === null) return [];
-    const [, mode = '', owner = '', links = '', kind = '', path = ''] = match;
-    return [{ path, mode: Number.parseInt(mode, 8), owner, links: Number(links), kind }];
+    const [, mode = '', owner = '', kind = '', path = ''] = match;
+    return [{ path, mode: Number.parseInt(mode, 8), owner, kind }];
   });
 }

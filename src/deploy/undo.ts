@@ -32,9 +32,7 @@ export async function undoDeployment(
   const failures: string[] = [];
   let entries = record.entries;
   await remember(context, { ...record, state: 'removing' });
-  const order = undoOrder(
-    entries.filter(({ key, action }) => key !== RECORD_KEY && !isKept(action, context.place, keeping)),
-  );
+  const order = undoOrder(takenBack(record, context.place, keeping));
   const steps = stepNews(order, onStep);
   for (const entry of order) {
     context.signal.throwIfAborted();
@@ -75,8 +73,28 @@ async function remember(context: Context, record: DeploymentRecord): Promise<voi
   }
 }
 
+function takenBack({ entries }: DeploymentRecord, place: Place, keeping: Keeping): RecordEntry[] {
+  return entries.filter(({ key, action }) => key !== RECORD_KEY && !isKept(action, place, keeping));
+}
+
+/** The ids that `onStep` hears of, in the order in which they end. */
+export function undoSteps(record: DeploymentRecord, place: Place, keeping: Keeping): string[] {
+  const entries = takenBack(record, place, keeping);
+  const lastFirst = new Set(undoOrder(entries).toReversed().map(stepOf));
+  const isAll = entries.length === record.entries.filter(({ key }) => key !== RECORD_KEY).length;
+  return [...[...lastFirst].toReversed(), ...(isAll ? [RECORD_KEY] : [])];
+}
+
+/** When systemd reads its units once more, at the end. */
+export const RELOAD_STEP = 'reload';
+
+/** What belongs to many steps ends none of them. */
+function stepOf({ action, step }: RecordEntry): string {
+  return action.do === 'reload' ? RELOAD_STEP : step;
+}
+
 /** systemd reads its units once more when their files are gone. */
-function undoOrder(entries: readonly RecordEntry[]): readonly RecordEntry[] {
+export function undoOrder(entries: readonly RecordEntry[]): readonly RecordEntry[] {
   const isReload = ({ action }: RecordEntry): boolean => action.do === 'reload';
   const lastFirst = entries.toReversed();
   return [...lastFirst.filter((entry) => !isReload(entry)), ...lastFirst.filter(isReload)];
@@ -94,16 +112,17 @@ function undoEntry({ action, before, wrote }: RecordEntry, context: Context): Pr
 
 /** A step is taken back when its last entry is. */
 function stepNews(order: readonly RecordEntry[], onStep: Undoing['onStep']) {
-  const left = Map.groupBy(order, ({ step }) => step);
+  const left = Map.groupBy(order, stepOf);
   const begun = new Set<string>();
   const failed = new Set<string>();
   return {
-    begin({ step }: RecordEntry): void {
+    begin(entry: RecordEntry): void {
+      const step = stepOf(entry);
       if (!begun.has(step)) onStep(step, 'begun');
       begun.add(step);
     },
     end(entry: RecordEntry, succeeded: boolean): void {
-      const { step } = entry;
+      const step = stepOf(entry);
       if (!succeeded) failed.add(step);
       const rest = (left.get(step) ?? []).filter((each) => each !== entry);
       left.set(step, rest);

@@ -354,6 +354,7 @@ describe('deploying', () => {
   test('a Ctrl-C ends it with 130 and how to go on', async () => {
     const tools = fakeTools({ facts: bareMachine(), interrupted: 'program' });
     expect(await run([...argv, tokenFile, '--yes'], tools)).toBe(130);
+    expect(screen.stderr).toContain('\n        stopping; once more ends it at once\nFAILED  ');
     expect(screen.stderr).toContain('not done: the worker runs\n');
     expect(screen.stderr).toContain(`deploy-federation worker --resume --token-file ${tokenFile} --yes`);
   });
@@ -522,7 +523,9 @@ describe('uninstall', () => {
   test('needs a yes', async () => {
     const tools = fakeTools({ facts: healthyWorker() });
     expect(await run(['uninstall'], tools)).toBe(2);
-    expect(screen.stderr).toContain('deployed as worker; this is taken back, the last first:\n  - write /etc/systemd');
+    expect(screen.stderr).toContain(
+      'deployed as worker; this is taken back, the last first:\n  - restore /etc/systemd',
+    );
     expect(screen.stderr).toMatch(/error: there is no terminal to ask on; nothing was done\n {2}try: add --yes\n$/);
     expect(tools.log.some((line) => line.startsWith('undo'))).toBe(false);
   });
@@ -541,7 +544,7 @@ describe('uninstall', () => {
     await run(['uninstall'], fakeTools({ facts: healthyWorker({ record: { entries } }) }));
     expect(screen.stderr).toContain(`
   - leave the folder /opt/openclaw-federation, with its permissions from before
-  - delete the folder /home/sam/.openclaw-worker and all in it
+  - delete the folder /home/sam/.openclaw-worker and all in it: the node’s key, its settings and jobs (--keep-data keeps them)
   - remove the folder /home/sam/.openclaw if it is empty: what OpenClaw has made in it stays
 `);
   });

@@ -107,15 +107,7 @@ test('a plan that is applied and taken back leaves a home byte for byte as it wa
   expect((await readRecord(scratch.context))?.state).toBe('deployed');
   const undone = await undo();
   expect(undone.steps).toEqual(
-    [
-      'worker begun',
-      'command begun',
-      'command done',
-      'settings begun',
-      'settings done',
-      'home begun',
-      'home done',
-    ].concat(['worker done', 'record begun', 'record done']),
+    ['worker', 'command', 'settings', 'home', 'reload', 'record'].flatMap((id) => [`${id} begun`, `${id} done`]),
   );
   expect(await scratch.snapshot()).toEqual(before);
 });

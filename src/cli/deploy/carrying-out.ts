@@ -8,7 +8,7 @@ import type { Inquired } from '#src/cli/deploy/inquiry.ts';
 import { look } from '#src/cli/deploy/inquiry.ts';
 import type { OwnHub } from '#src/cli/deploy/own-hub.ts';
 import { printJson } from '#src/cli/print.ts';
-import { showProgress } from '#src/cli/deploy/progress.ts';
+import { showProgress, STOPPING } from '#src/cli/deploy/progress.ts';
 import { resumeText } from '#src/cli/deploy/resume-text.ts';
 import { errorBody, exitCodeOf, FederationError } from '#src/core/errors.ts';
 import type { Plan } from '#src/deploy/action.ts';
@@ -27,6 +27,8 @@ export async function carryOut(plan: Plan, { facts, wanted, hub }: Agreed, deplo
     plan.steps.filter(({ actions }) => actions.length > 0),
     flags.json === true,
   );
+  const onAbort = (): void => progress.line(STOPPING);
+  deployment.signal.addEventListener('abort', onAbort, { once: true });
   const mint: Context['mint'] = (asked) => hub?.mint(asked) ?? Promise.reject(new Error('no hub here makes a token'));
   try {
     await tools.apply(plan, contextOf(deployment, facts, { joinToken: token, mint, progress: progress.line }), {
@@ -40,6 +42,8 @@ export async function carryOut(plan: Plan, { facts, wanted, hub }: Agreed, deplo
   } catch (error) {
     await progress.close();
     return stoppedAt(error, plan, states, deployment);
+  } finally {
+    deployment.signal.removeEventListener('abort', onAbort);
   }
   // It is done: a Ctrl-C from here on only keeps it from being told.
   const found = await look({ ...deployment, signal: AbortSignal.timeout(LOOK_MS) }, wanted.runAs);

@@ -25,6 +25,9 @@ export function showProgress(steps: readonly ProgressStep[], silent: boolean): P
   return process.stderr.isTTY ? listed(steps) : lined(steps);
 }
 
+/** What is being done is not cut off in the middle, and may take a while to end. */
+export const STOPPING = 'stopping; once more ends it at once';
+
 const nothing = (): void => undefined;
 
 function lined(steps: readonly ProgressStep[]): Progress {

@@ -7,19 +7,18 @@ import { onMachine } from '#src/cli/deploy/deployment.ts';
 import { scopeOf } from '#src/cli/deploy/inquiry.ts';
 import { masterText } from '#src/cli/deploy/master-address.ts';
 import { noticed } from '#src/cli/deploy/notice.ts';
-import { actionText } from '#src/cli/deploy/plan-text.ts';
+import { undoText } from '#src/cli/deploy/undo-text.ts';
 import type { ProgressStep } from '#src/cli/deploy/progress.ts';
-import { showProgress } from '#src/cli/deploy/progress.ts';
+import { showProgress, STOPPING } from '#src/cli/deploy/progress.ts';
 import { askToGoOn } from '#src/cli/deploy/question.ts';
 import { commandText } from '#src/cli/deploy/resume-text.ts';
 import { widthOf, wrapped } from '#src/cli/deploy/wrap.ts';
 import { FederationError } from '#src/core/errors.ts';
-import { kindOf } from '#src/deploy/actions/kinds.ts';
 import type { Facts } from '#src/deploy/facts.ts';
 import type { DeploymentRecord } from '#src/deploy/record/record.ts';
 import { refuseWithoutRoot } from '#src/deploy/root-deployment.ts';
 import type { Keeping } from '#src/deploy/undo.ts';
-import { isKept } from '#src/deploy/undo.ts';
+import { isKept, RELOAD_STEP, undoOrder, undoSteps } from '#src/deploy/undo.ts';
 
 export interface UninstallFlags extends Pick<DeployFlags, 'ssh' | 'system' | 'user' | 'runAs' | 'yes'> {
   /** Leaves the homes of hub and worker: keys, members, jobs. */
@@ -41,7 +40,9 @@ export function uninstall(flags: UninstallFlags, tools: DeployTools): Promise<nu
     const keepTailscale = facts.login.address !== null && facts.tailscale.addresses.includes(facts.login.address);
     const keeping = { keepData, keepTailscale };
     await consent(record, facts, { ...keeping, yes: flags.yes === true }, signal);
-    const progress = showProgress(stepsOf(record), false);
+    const progress = showProgress(progressSteps(record, facts, keeping), false);
+    const onAbort = (): void => progress.line(STOPPING);
+    signal.addEventListener('abort', onAbort, { once: true });
     try {
       const context = contextOf({ machine, signal }, facts, { progress: progress.line });
       await tools.undo(record, context, { ...keeping, onStep: progress.step });
@@ -51,6 +52,7 @@ export function uninstall(flags: UninstallFlags, tools: DeployTools): Promise<nu
       say(`stopped; to go on: ${commandText(command, flags)}`);
       return 130;
     } finally {
+      signal.removeEventListener('abort', onAbort);
       await progress.close();
     }
     sayAfter(record, facts, keepData);
@@ -61,10 +63,11 @@ export function uninstall(flags: UninstallFlags, tools: DeployTools): Promise<nu
   });
 }
 
-/** Each step once, in the order in which its last change is taken back. */
-function stepsOf({ entries }: DeploymentRecord): ProgressStep[] {
-  const ids = new Set(entries.toReversed().map(({ step }) => step));
-  return [...ids].map((id) => ({ id, title: `taken back: ${id.replaceAll('-', ' ')}` }));
+function progressSteps(record: DeploymentRecord, { place }: Facts, keeping: Keeping): ProgressStep[] {
+  return undoSteps(record, place, keeping).map((id) => ({
+    id,
+    title: id === RELOAD_STEP ? 'systemd has read its units' : `taken back: ${id.replaceAll('-', ' ')}`,
+  }));
 }
 
 async function consent(
@@ -76,9 +79,8 @@ async function consent(
   const entries = record.entries.filter(({ action }) => !isKept(action, place, keeping));
   say(`deployed as ${record.wanted.role}; this is taken back, the last first:`);
   const width = widthOf(process.stderr);
-  for (const { action, before } of entries.toReversed()) {
-    const text = kindOf(action).describeUndo?.(action, before, place) ?? actionText(action);
-    for (const line of wrapped('  - ', text, width)) say(line);
+  for (const entry of undoOrder(entries)) {
+    for (const line of wrapped('  - ', undoText(entry, place), width)) say(line);
   }
   if (yes) return;
   if (canAsk()) return askToGoOn('take this back?', signal);

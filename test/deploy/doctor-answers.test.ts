@@ -157,9 +157,9 @@ it('reads owner, mode and names of what is in a home, two levels deep', async ()
 });
 
 it('takes no part of a file’s name for another file', () => {
-  expect(
-    fileAnswers('600 sam regular file\t/home/sam/a\n600 root regular file\tnot/absolute\nnoise\n'),
-  ).toHaveLength(1);
+  expect(fileAnswers('600 sam regular file\t/home/sam/a\n600 root regular file\tnot/absolute\nnoise\n')).toHaveLength(
+    1,
+  );
 });
 
 it('finds the free bytes of a folder’s file system', async () => {

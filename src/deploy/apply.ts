@@ -42,15 +42,11 @@ export async function applyPlan(plan: Plan, context: Context, { wanted, onStep }
 }
 
 function explain(error: unknown, step: Step, signal: AbortSignal): FederationError {
-  const goOn = 'the same with --resume';
-  if (signal.aborted) {
-    const message = `stopped before this was so: ${step.title}`;
-    return new FederationError('STEP_FAILED', message, { hint: `to go on: ${goOn}`, cause: error });
-  }
+  if (signal.aborted)
+    return new FederationError('STEP_FAILED', `stopped before this was so: ${step.title}`, { cause: error });
   // Anything else is a bug.
   if (!(error instanceof FederationError)) throw error;
-  const hint = error.hint === undefined ? `mend that, then ${goOn}` : `${error.hint}; then ${goOn}`;
-  return new FederationError(error.code, error.message, { hint, cause: error });
+  return error;
 }
 
 interface Log {

@@ -325,18 +325,25 @@ describe('deploying', () => {
       not done: the worker’s home is /home/sam/.openclaw-worker
       not done: the worker may join
       not done: the worker runs
-      to go on from there: deploy-federation worker --resume --token-file FILE --system --yes
       error: the disk is full
-        try: make room
+        try: make room; then: deploy-federation worker --resume --token-file FILE --system --yes
       "
     `);
+  });
+
+  test('a step that fails on a terminal is in the list already, and how to go on is said once', async () => {
+    watchScreen(80);
+    const tools = fakeTools({ facts: bareMachine(), failing: 'worker-home' });
+    expect(await run([...argv, tokenFile, '--yes'], tools)).toBe(1);
+    expect(screen.stderr).not.toContain('done: ');
+    expect(screen.stderr.match(/--resume/g)).toEqual(['--resume']);
   });
 
   test('a step that fails before anything was changed leaves nothing to go on with', async () => {
     const tools = fakeTools({ facts: bareMachine(), failing: 'reach' });
     expect(await run([...argv, tokenFile, '--yes'], tools)).toBe(1);
     expect(screen.stderr).toContain('FAILED  the hub at vps.tail.example answers\n');
-    expect(screen.stderr).not.toContain('to go on from there');
+    expect(screen.stderr).toMatch(/\n {2}try: make room\n$/);
   });
 
   test('a step that fails is in the JSON too', async () => {

@@ -253,8 +253,8 @@ test('a step that fails says what was done, what was not, and how to go on', asy
   expect(failed).toBeInstanceOf(FederationError);
   expect(failed).toMatchObject({
     code: 'START_FAILED',
-    message: 'openclaw-worker.service does not start',
-    hint: expect.stringMatching(/it needs a setting · and left with 2; then the same with --resume$/) as string,
+    message: 'openclaw-worker.service does not start: and left with 2',
+    hint: expect.stringMatching(/journalctl .*-u openclaw-worker\.service -n 20$/) as string,
   });
   expect(steps.at(-1)).toBe('worker failed');
   expect((await readRecord(scratch.context))?.state).toBe('applying');

@@ -84,7 +84,10 @@ describeLab('a deployment where something goes wrong', 'tailnet', () => {
         original = readFileSync(program, 'utf8');
         writeFileSync(program, '#!/bin/sh\necho no such luck >&2\nexec false\n');
       });
-      expectError(broken, /^error: openclaw-worker\.service does not start\n  try: .*its last words: .*no such luck/m);
+      expectError(
+        broken,
+        /^error: openclaw-worker\.service does not start: no such luck\n  try: .*journalctl -u openclaw-worker/m,
+      );
       writeFileSync(program, original);
       await m2.succeed(...m2.resume);
       await m2.expectDeployed();
@@ -362,7 +365,7 @@ async function expectTruth(worker: LightWorker, { stderr }: Finished): Promise<v
   const titles = (word: string) => worker.steps.filter(({ title }) => stderr.includes(`\n${word}: ${title}\n`));
   const [done, left] = [titles('done'), titles('not done')];
   expect([...done, ...left]).toEqual(worker.steps);
-  expect(stderr).toMatch(/\nto go on from there: sudo deploy-federation worker --resume --token-file token --yes\n/);
+  expect(stderr).toMatch(/\n  try: .*: sudo deploy-federation worker --resume --token-file token --yes\n/);
   expect(linesOf(stderr, 'error:')).toEqual([`error: stopped before this was so: ${left[0]?.title}`]);
   expect(await soAmong(worker, done)).toEqual(done);
   // Of the hub nothing stays on the machine that could be looked at.

@@ -56,22 +56,34 @@ const LOOK_MS = 60_000;
 
 /** Says what was done, what was not, and how to go on. A failure is thrown on, or becomes a part of the JSON. */
 function stoppedAt(error: unknown, plan: Plan, states: ReadonlyMap<string, StepState>, deployment: Deployment): number {
-  const { role, flags, signal } = deployment;
+  const { flags, signal } = deployment;
   if (!(error instanceof FederationError)) throw error;
-  const body = errorBody(error);
+  const isBegun = plan.steps.some((step) => changes(step) && states.has(step.id));
+  const explained = isBegun ? withWayOn(error, deployment) : error;
+  const body = errorBody(explained);
   if (flags.json === true) {
     printJson({ ...deploymentReport(deployment, plan, { states }), error: body });
     return signal.aborted ? INTERRUPTED : exitCodeOf(body.code);
   }
+  // On a terminal the list of all steps stands above.
+  if (!process.stderr.isTTY) sayHowFar(plan, states);
+  if (!signal.aborted) throw explained;
+  reportError(explained);
+  return INTERRUPTED;
+}
+
+function withWayOn(error: FederationError, { role, flags, master, signal }: Deployment): FederationError {
+  const resume = resumeText(role, flags, master);
+  const first = error.hint ?? 'mend that';
+  const hint = signal.aborted ? `to go on: ${resume}` : `${first}; then: ${resume}`;
+  return new FederationError(error.code, error.message, { hint, cause: error });
+}
+
+function sayHowFar({ steps }: Plan, states: ReadonlyMap<string, StepState>): void {
   const titles = (state: StepState | undefined): string[] =>
-    plan.steps.filter(({ id, actions }) => actions.length > 0 && states.get(id) === state).map(({ title }) => title);
+    steps.filter(({ id, actions }) => actions.length > 0 && states.get(id) === state).map(({ title }) => title);
   for (const title of titles('done')) say(`done: ${title}`);
   for (const title of [...titles('failed'), ...titles(undefined)]) say(`not done: ${title}`);
-  const isBegun = plan.steps.some((step) => changes(step) && states.has(step.id));
-  if (isBegun) say(`to go on from there: ${resumeText(role, flags, deployment.master)}`);
-  if (!signal.aborted) throw error;
-  reportError(error);
-  return INTERRUPTED;
 }
 
 const INTERRUPTED = 130;

@@ -2,6 +2,7 @@ import { FederationError } from '#src/core/errors.ts';
 import type { UnitName } from '#src/deploy/action.ts';
 import type { Context } from '#src/deploy/actions/context.ts';
 import { journalOf, systemctl } from '#src/deploy/actions/systemctl.ts';
+import type { Scope } from '#src/deploy/place.ts';
 
 /** One failure may be chance, where something else was not there yet. */
 const RESTARTS = 2;
@@ -12,7 +13,7 @@ export async function keepsFailing(context: Context, { name, scope }: UnitName):
   return Number(stdout) >= RESTARTS;
 }
 
-/** START_FAILED with the last words of the unit, which are shown too; `otherwise` where it said nothing. */
+/** START_FAILED with the unit's own last error, or what it said last; all of its last words are shown too. */
 export async function notStarted(
   context: Context,
   { name, scope }: UnitName,
@@ -20,8 +21,18 @@ export async function notStarted(
 ): Promise<FederationError> {
   const journal = await journalOf(context, scope, name);
   for (const line of journal) context.progress(line);
-  const last = journal.length > 0 ? journal.join(' · ') : otherwise;
-  return new FederationError('START_FAILED', `${name} does not start`, {
-    hint: `journalctl ${scope === 'user' ? '--user ' : ''}-u ${name}; its last words: ${last}`,
+  const own = journal.filter((line) => !line.startsWith(`${name}: `) && !SYSTEMD.test(line));
+  const last = own.findLast((line) => line.startsWith('error:')) ?? own.at(-1) ?? otherwise;
+  return new FederationError('START_FAILED', `${name} does not start: ${last.replace(/^error: /, '')}`, {
+    hint: `${journalctl(context, scope)} -u ${name} -n 20`,
   });
+}
+
+/** How systemd begins what it says of a unit itself, beside the unit's name. */
+const SYSTEMD = /^(?:Start(?:ing|ed)|Stopp(?:ing|ed)|Failed to start) /;
+
+function journalctl({ machine }: Context, scope: Scope): string {
+  if (scope === 'user') return 'journalctl --user';
+  const isRoot = machine.isLocal && process.getuid?.() === 0 && process.env['SUDO_USER'] === undefined;
+  return isRoot ? 'journalctl' : 'sudo journalctl';
 }

@@ -66,7 +66,13 @@ export async function smallFederation(): Promise<SmallFederation> {
   });
   const tap = await startTap(port);
 
-  const gateway = connectGateway({ url: gatewayProcess.url, token: () => token, trusts: () => true, log: log.child('gateway'), signal });
+  const gateway = connectGateway({
+    url: gatewayProcess.url,
+    token: () => token,
+    trusts: () => true,
+    log: log.child('gateway'),
+    signal,
+  });
   const setMember = (changed: Partial<Member>): void => {
     member = { ...member, ...changed };
   };

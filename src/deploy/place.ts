@@ -1,4 +1,4 @@
-import { join } from 'node:path/posix';
+import { dirname, join } from 'node:path/posix';
 import type { Person } from '#src/adapters/machine/machine.ts';
 import { SETTINGS_FILE } from '#src/adapters/settings-file.ts';
 
@@ -79,6 +79,11 @@ export function placeOf(scope: Scope, person: Person): Place {
     openclawState,
     openclawSettings: join(openclawState, 'openclaw.json'),
   };
+}
+
+/** Where it is remembered what the person deployed without root. */
+export function ownDeployment({ workerHome }: Pick<Place, 'workerHome'>): string {
+  return join(dirname(workerHome), '.local/share', PACKAGE, 'deployment');
 }
 
 /** Whether a path is in the home of the hub or of the worker. */

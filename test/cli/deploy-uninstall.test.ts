@@ -3,7 +3,7 @@ import { main } from '#src/cli/deploy.ts';
 import type { Action } from '#src/deploy/action.ts';
 import type { RecordEntry } from '#src/deploy/record/record.ts';
 import { undoSteps } from '#src/deploy/undo.ts';
-import { healthyMaster } from '../support/facts.ts';
+import { bareMachine, healthyMaster } from '../support/facts.ts';
 import { fakeTools, screen, watchScreen } from './deploy-tools.ts';
 
 beforeEach(() => watchScreen());
@@ -64,4 +64,16 @@ test('the steps of taking back are in the order in which they end', () => {
   expect(undoSteps(record!, place, { keepData: true, keepTailscale: false })).toEqual([
     ...['gateway', 'hub', 'program', 'tailnet', 'reload'],
   ]);
+});
+
+test('root is told of what a person has deployed without root', async () => {
+  const own = '/home/sam/.local/share/openclaw-federation/deployment';
+  const facts = bareMachine({ folders: [[own, { mode: 0o700, owner: 'sam' }]] });
+  for (const command of ['doctor', 'uninstall']) {
+    screen.stderr = '';
+    expect(await main([command], async () => fakeTools({ facts }))).toBe(2);
+    expect(screen.stderr).toBe(
+      `error: root deployed nothing here; sam did, for themselves\n  try: as sam: deploy-federation ${command} --user\n`,
+    );
+  }
 });

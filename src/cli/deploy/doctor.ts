@@ -5,7 +5,7 @@ import { onMachine } from '#src/cli/deploy/deployment.ts';
 import { printFindings } from '#src/cli/finding.ts';
 import { scopeOf } from '#src/cli/deploy/inquiry.ts';
 import { noticed } from '#src/cli/deploy/notice.ts';
-import { refuseWithoutRoot } from '#src/deploy/root-deployment.ts';
+import { refuseAsRoot, refuseWithoutRoot } from '#src/deploy/root-deployment.ts';
 
 export interface MachineDoctorFlags extends Pick<DeployFlags, 'ssh' | 'system' | 'user' | 'runAs' | 'json'> {
   /** Mends what can be mended without losing data or widening access. */
@@ -20,6 +20,7 @@ export function machineDoctor(flags: MachineDoctorFlags, tools: DeployTools): Pr
       const asked = { scope: scopeOf(flags), runAs: flags.runAs ?? null };
       const facts = await tools.gather(machine, asked, signal);
       refuseWithoutRoot(facts, 'deploy-federation doctor');
+      refuseAsRoot(facts, 'deploy-federation doctor');
       return { facts, findings: await tools.examine(machine, facts, signal) };
     };
     const seen = () => noticed(`looking at ${machine.name}`, look(), silent);

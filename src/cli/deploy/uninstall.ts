@@ -16,7 +16,7 @@ import { widthOf, wrapped } from '#src/cli/deploy/wrap.ts';
 import { FederationError } from '#src/core/errors.ts';
 import type { Facts } from '#src/deploy/facts.ts';
 import type { DeploymentRecord } from '#src/deploy/record/record.ts';
-import { refuseWithoutRoot } from '#src/deploy/root-deployment.ts';
+import { refuseAsRoot, refuseWithoutRoot } from '#src/deploy/root-deployment.ts';
 import type { Keeping } from '#src/deploy/undo.ts';
 import { isKept, RELOAD_STEP, undoOrder, undoSteps } from '#src/deploy/undo.ts';
 
@@ -31,6 +31,7 @@ export function uninstall(flags: UninstallFlags, tools: DeployTools): Promise<nu
     const asked = { scope: scopeOf(flags), runAs: flags.runAs ?? null };
     const facts = await noticed(`looking at ${machine.name}`, tools.gather(machine, asked, signal));
     refuseWithoutRoot(facts, 'deploy-federation uninstall');
+    refuseAsRoot(facts, 'deploy-federation uninstall');
     if (facts.record === null) {
       say('nothing is deployed here');
       return 0;

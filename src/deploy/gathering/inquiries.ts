@@ -6,7 +6,7 @@ import type { Inquiry, Question } from '#src/deploy/gathering/answers.ts';
 import type { Login } from '#src/deploy/gathering/machine.ts';
 import { unitQuestions, UNITS } from '#src/deploy/gathering/units.ts';
 import type { Place } from '#src/deploy/place.ts';
-import { COMMANDS, SYSTEM_PREFIX } from '#src/deploy/place.ts';
+import { COMMANDS, ownDeployment, SYSTEM_PREFIX } from '#src/deploy/place.ts';
 
 /** Files that a plan may write or has to know. */
 export function filesOf(place: Place): string[] {
@@ -25,7 +25,8 @@ export function filesOf(place: Place): string[] {
 export function foldersOf(place: Place): string[] {
   const { prefix, openclaw, record, backups, commands, units, hubHome, workerHome, openclawState } = place;
   const folders = [prefix, openclaw, dirname(record), backups, commands, units, hubHome, workerHome, openclawState];
-  return prefix === SYSTEM_PREFIX ? folders : [...folders, SYSTEM_PREFIX];
+  // That of the other scope tells whose deployment there is.
+  return [...folders, prefix === SYSTEM_PREFIX ? ownDeployment(place) : SYSTEM_PREFIX];
 }
 
 export function linksOf({ current, commands }: Place): string[] {

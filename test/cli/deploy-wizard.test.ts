@@ -77,6 +77,16 @@ test('the wizard asks nothing more of a master', async () => {
   expect(asked).toEqual(['What shall this machine become?']);
 });
 
+test('the wizard says what the machine does not allow before it asks for the rest', async () => {
+  const facts = bareMachine({ tailscale: { installed: null, state: null } }, 'user');
+  const { questions, asked } = person(['worker']);
+  await expect(wizard(fakeTools({ facts }), () => questions)).rejects.toMatchObject({
+    message: 'Tailscale is not installed',
+    hint: 'deploy with sudo; or do without a tailnet: --no-tailscale',
+  });
+  expect(asked).toEqual(['What shall this machine become?']);
+});
+
 test('who leaves the wizard has changed nothing', async () => {
   const tools = fakeTools({ facts: bareMachine() });
   expect(await wizard(tools, () => person([null]).questions)).toBe(130);

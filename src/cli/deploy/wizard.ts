@@ -1,13 +1,17 @@
+import { earlierWish } from '#src/cli/deploy/earlier-wish.ts';
 import { ask, askHidden } from '#src/cli/deploy/question.ts';
 import type { DeployFlags } from '#src/cli/deploy/flags.ts';
 import type { DeployTools } from '#src/cli/deploy/tools.ts';
 import { deploy, onMachine } from '#src/cli/deploy/deployment.ts';
 import { parseMaster } from '#src/cli/deploy/master-address.ts';
 import { noticed } from '#src/cli/deploy/notice.ts';
+import { wantedOf } from '#src/cli/deploy/wanted.ts';
 import { FederationError } from '#src/core/errors.ts';
 import { parseJoinToken } from '#src/core/join-token.ts';
 import type { Role } from '#src/core/node.ts';
 import type { Facts } from '#src/deploy/facts.ts';
+import { planDeployment } from '#src/deploy/plan.ts';
+import { HUB_PORT } from '#src/deploy/wanted.ts';
 
 /** What a wizard asks a person: a test answers in their place. Each throws Interrupted where they leave. */
 export interface Questions {
@@ -26,7 +30,7 @@ export async function wizard(tools: DeployTools, questionsOf = terminalQuestions
       `looking at ${machine.name}`,
       tools.gather(machine, { scope: null, runAs: null }, signal),
     );
-    answers = await askAll(questions, facts);
+    answers = await askAll(questions, facts, checkedBy(tools, facts));
     return 0;
   });
   if (answers === null) return code;
@@ -41,8 +45,24 @@ interface Answers {
   readonly flags: DeployFlags;
 }
 
-async function askAll(questions: Questions, facts: Facts): Promise<Answers> {
+/** Throws what the facts forbid whatever is answered later: nobody wants to hear it after four questions and a token. */
+function checkedBy(tools: DeployTools, facts: Facts): (role: Role) => Promise<void> {
+  return async (role) => {
+    const { scope } = facts.place;
+    const runAs = scope === 'system' ? facts.person.name : null;
+    const master = role === 'master' ? null : SOMEWHERE;
+    const before = earlierWish(facts, role, {});
+    const wanted = wantedOf({ role, master, scope, runAs, token: null, flags: { light: true }, before });
+    planDeployment(facts, wanted, await tools.given(facts));
+  };
+}
+
+/** Stands for the master that is asked for later: a name that nothing has (RFC 2606). */
+const SOMEWHERE = { host: 'master.invalid', port: HUB_PORT };
+
+async function askAll(questions: Questions, facts: Facts, check: (role: Role) => Promise<void>): Promise<Answers> {
   const role = await questions.choose<Role>('What shall this machine become?', ROLES);
+  await check(role);
   if (role === 'master') return { role, master: undefined, token: null, flags: {} };
   const master = await askMaster(questions, facts);
   const token = await questions.writeHidden('Join token (empty: wait for approval)', problemOfToken);

@@ -61,7 +61,9 @@ export async function onMachine(
     second: () => process.exit(INTERRUPTED),
   });
   try {
-    const machine = await noticed(`connecting to ${ssh}`, tools.reach(ssh ?? null, signal), json === true);
+    // Where ssh may ask for a password, a word of ours would stand in the middle of its question.
+    const silent = json === true || process.stdin.isTTY;
+    const machine = await noticed(`connecting to ${ssh}`, tools.reach(ssh ?? null, signal), silent);
     try {
       return await work(machine, signal);
     } finally {

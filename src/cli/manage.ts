@@ -38,7 +38,7 @@ type Ends = (work: Promise<number>) => Promise<void>;
 /** Each command loads its own module, so that none waits for what only another one needs. */
 function commands(dashed: readonly string[] | null, ends: Ends): Command {
   const program = new Command('manage-federation')
-    .description('See and steer a federation: run it on the master, as the user that the hub runs as.')
+    .description('See and steer a federation: run it on the master, as the person who deployed it.')
     .version(VERSION)
     .option('--home <folder>', 'home of the master (default: ~/.openclaw-federation)')
     .option('--json', 'answer as JSON on standard output')

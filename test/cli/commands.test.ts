@@ -21,7 +21,10 @@ beforeEach(() => {
   vi.spyOn(process.stdout, 'write').mockImplementation((text) => ((stdout += String(text)), true));
   vi.spyOn(process.stderr, 'write').mockImplementation((text) => ((stderr += String(text)), true));
 });
-afterEach(() => void vi.restoreAllMocks());
+afterEach(() => {
+  vi.restoreAllMocks();
+  vi.unstubAllEnvs();
+});
 
 test.each<[readonly string[], RegExp]>([
   [[], /no command given/],
@@ -77,6 +80,27 @@ test('a hub that is not there is started by what made its home', async () => {
   await mkdir(join(home, 'local', 'w1'), { recursive: true });
   await manage(['--home', join(home, 'local', 'master'), 'list']);
   expect(stderr).toContain(`  try: start it (deploy-federation local --dir ${join(home, 'local')})`);
+});
+
+test('on a worker one is sent to its master, unless another home is named', async () => {
+  await mkdir(join(home, '.openclaw-worker'));
+  await writeFile(join(home, '.openclaw-worker', 'settings.yaml'), 'worker:\n  hub: vps.tail.example:19000\n');
+  vi.stubEnv('HOME', home);
+  vi.stubEnv('OPENCLAW_FEDERATION_HOME', '');
+  expect(await manage(['list'])).toBe(1);
+  expect(stderr).toMatchInlineSnapshot(`
+    "error: no hub runs here: this machine is a worker of vps.tail.example
+      try: run it on vps.tail.example
+    "
+  `);
+  stderr = '';
+  await manage(['--home', join(home, 'alone'), 'list']);
+  expect(stderr).toContain('no hub answers for');
+  // Its own node makes no master a worker of itself.
+  await writeFile(join(home, '.openclaw-worker', 'settings.yaml'), 'role: master\nworker:\n  hub: 127.0.0.1:19000\n');
+  stderr = '';
+  await manage(['list']);
+  expect(stderr).toContain('no hub answers for');
 });
 
 test('the list of commands shows what to type, and the help of a command what all of them take', async () => {

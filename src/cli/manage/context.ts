@@ -1,6 +1,13 @@
+import { readFileSync } from 'node:fs';
+import { homedir } from 'node:os';
+import { join } from 'node:path';
+import { parseDocument } from 'yaml';
 import { homePath } from '#src/adapters/home.ts';
 import type { HubApi } from '#src/adapters/hub.ts';
 import { findHub, isMachineHubMeant, machineHub } from '#src/adapters/hub.ts';
+import { SETTINGS_FILE } from '#src/adapters/settings-file.ts';
+import { FederationError } from '#src/core/errors.ts';
+import { parseHubAddress } from '#src/core/hub-address.ts';
 
 /** Flags that every command of manage-federation takes. */
 export interface GlobalFlags {
@@ -11,11 +18,43 @@ export interface GlobalFlags {
 
 /** The hub of the home that is named; where none is, that of the user's own home or of the machine. */
 export async function hubOf(flags: GlobalFlags): Promise<HubApi> {
-  return isOnMachine(flags) ? machineHub() : findHub(homePath(flags.home));
+  if (isOnMachine(flags)) return machineHub();
+  try {
+    return await findHub(homePath(flags.home));
+  } catch (error) {
+    throw onWorker(error, flags);
+  }
+}
+
+/** Who types it on a worker wants the master, and is not to start a hub. */
+function onWorker(error: unknown, flags: GlobalFlags): unknown {
+  const hub = isHomeNamed(flags) ? null : masterOfWorkerHere();
+  if (hub === null || !(error instanceof FederationError) || error.code !== 'HUB_UNREACHABLE') return error;
+  return new FederationError(error.code, `no hub runs here: this machine is a worker of ${hub}`, {
+    hint: `run it on ${hub}`,
+    cause: error,
+  });
+}
+
+/** Host of the hub that the settings of this user's deployed worker name; null where there is none. */
+function masterOfWorkerHere(): string | null {
+  try {
+    const text = readFileSync(join(homedir(), '.openclaw-worker', SETTINGS_FILE), 'utf8');
+    const settings = parseDocument(text);
+    const hub: unknown = settings.getIn(['worker', 'hub']);
+    return typeof hub === 'string' && settings.getIn(['role']) !== 'master'
+      ? (parseHubAddress(hub)?.host ?? null)
+      : null;
+  } catch {
+    return null;
+  }
 }
 
 /** Whether that is the machine's, of whose home a user sees nothing. */
-export function isOnMachine({ home }: GlobalFlags): boolean {
-  const named = home ?? process.env['OPENCLAW_FEDERATION_HOME'];
-  return (named === undefined || named === '') && isMachineHubMeant(homePath(undefined));
+export function isOnMachine(flags: GlobalFlags): boolean {
+  return !isHomeNamed(flags) && isMachineHubMeant(homePath(undefined));
+}
+
+function isHomeNamed({ home }: GlobalFlags): boolean {
+  return (home ?? process.env['OPENCLAW_FEDERATION_HOME'] ?? '') !== '';
 }

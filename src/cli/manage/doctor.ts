@@ -118,7 +118,7 @@ async function nodeFindings(hub: HubApi): Promise<Finding[]> {
           state: 'warn',
           found: node.state,
           why: 'nothing can be run there',
-          mend: 'on that machine: check that federation-worker runs and reaches the hub',
+          mend: `on ${node.name}: sudo deploy-federation doctor`,
         };
       }
       if (['none', 'connected'].includes(node.openclaw.nodeHost)) return { check, state: 'ok', found: 'online' };
@@ -127,7 +127,7 @@ async function nodeFindings(hub: HubApi): Promise<Finding[]> {
         state: 'warn',
         found: `online, its node host is ${node.openclaw.nodeHost}`,
         why: 'the agent can’t use OpenClaw’s own commands there',
-        mend: `wait a minute, then look at the log of federation-worker on ${node.name}`,
+        mend: `wait a minute, then on ${node.name}: sudo journalctl -u openclaw-worker -n 20`,
       };
     });
 }

@@ -145,9 +145,13 @@ async function openRules(policies: AsyncIterable<PolicyText>, log: Log) {
     if (everybody!.ok) wide = everybody!.policy;
     if (asItIs!.ok) narrow = asItIs!.policy;
     problem = asItIs!.ok ? null : asItIs!.problems.join('; ');
+    const before = state;
     state = text.state === 'absent' ? 'none' : problem === null ? 'loaded' : 'broken';
     if (state === 'broken') log.warn('the approval rules can’t be used; those from before stay', { problem });
-    else log.info('the approval rules were read', { state, mode: narrow.mode, rules: narrow.rules.length });
+    // That there are none is worth no line where there have never been any.
+    else if (state === 'loaded' || before !== 'none') {
+      log.info('the approval rules were read', { state, mode: narrow.mode, rules: narrow.rules.length });
+    }
     changes.emit('policy');
   }
 

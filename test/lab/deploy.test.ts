@@ -369,6 +369,9 @@ describeLab('a federation of four machines: master, worker, hybrid and light wor
     await timed('worker with OpenClaw usable after a power cut', () =>
       operator.untilUsable('home-server', m2, 'connected'),
     );
+    await timed('its node host usable through the gateway after that', () =>
+      eventually('the node host answers', () => operator.which('home-server'), 120_000),
+    );
     expect(await runs(m2, 'sleep 301')).toBe(false);
     expect(await summaryOf('sleep 301')).toEqual({ unknown: 1 });
   });

@@ -30,7 +30,7 @@ export interface Operator {
   untilUsable(name: string, machine: Machine, nodeHost?: 'none' | 'connected'): Promise<NodeView>;
   /** Waits until the hub has its gateway and the node of its own machine. */
   untilUp(name: string): Promise<void>;
-  /** `system.which sh`, asked of the gateway as OpenClaw's own command does. */
+  /** `system.which sh`, asked of the gateway by OpenClaw's own command; null where it gets no answer. */
   which(name: string): Promise<unknown>;
 }
 
@@ -106,7 +106,8 @@ export function operatorOn(master: Machine): Operator {
     async which(name) {
       const { deviceId } = (await node(name)).openclaw;
       const invoke = ['openclaw', 'nodes', 'invoke', '--json', '--node', deviceId ?? '', '--command', 'system.which'];
-      return JSON.parse(await master.succeed([...invoke, '--params', '{"bins":["sh"]}'], ASK)) as unknown;
+      const { code, stdout } = await master.run([...invoke, '--params', '{"bins":["sh"]}'], ASK);
+      return code === 0 ? (JSON.parse(stdout) as unknown) : null;
     },
   };
 }

@@ -52,6 +52,8 @@ export default defineConfig({
           testTimeout: 240_000,
           hookTimeout: 240_000,
           maxWorkers: 1,
+          // Whole machines that boot, crash and download beside each other: what fails twice is broken.
+          retry: 1,
         },
       },
     ],

@@ -10,10 +10,12 @@ test.each([
   expect(parseHubAddress(text)).toEqual({ host, port });
 });
 
-test.each([
-  ['', 'vps', 'vps:', ':19000', 'vps:0', 'vps:65536', 'vps:+1', 'vps:1e3', 'vps:1:2', 'fd7a:115c::1', 'a b:1'],
-  ['[vps]:1', '[::1', '[100.64.0.1]:1', '[]:1', '-vps:1', 'vps..example:1', '1.2.3:1', '256.1.1.1:1', 'http://vps:1'],
-].flat())('%j is not', (text) => {
+test.each(
+  [
+    ['', 'vps', 'vps:', ':19000', 'vps:0', 'vps:65536', 'vps:+1', 'vps:1e3', 'vps:1:2', 'fd7a:115c::1', 'a b:1'],
+    ['[vps]:1', '[::1', '[100.64.0.1]:1', '[]:1', '-vps:1', 'vps..example:1', '1.2.3:1', '256.1.1.1:1', 'http://vps:1'],
+  ].flat(),
+)('%j is not', (text) => {
   expect(parseHubAddress(text)).toBeNull();
 });
 

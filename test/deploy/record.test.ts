@@ -1,7 +1,7 @@
-import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { readFile } from 'node:fs/promises';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import type { DeploymentRecord } from '#src/deploy/record/record.ts';
-import { readRecord } from '#src/deploy/record/file.ts';
+import { parseRecord } from '#src/deploy/record/file.ts';
 import { DEFAULTS, execMode } from '#src/deploy/wanted.ts';
 import type { ScratchMachine } from '../support/scratch-machine.ts';
 import { scratchMachine } from '../support/scratch-machine.ts';
@@ -24,12 +24,14 @@ beforeEach(async () => {
 
 afterEach(() => scratch.dispose());
 
-async function reading(record: unknown): Promise<DeploymentRecord | null> {
-  const { place } = scratch.context;
-  await mkdir(place.backups, { recursive: true });
-  await writeFile(place.record, JSON.stringify(record), { mode: 0o600 });
-  return readRecord(scratch.context);
+async function reading(record: unknown): Promise<DeploymentRecord> {
+  const { place, ...context } = scratch.context;
+  return parseRecord({ ...context, place: { ...place, scope: 'system' } }, JSON.stringify(record));
 }
+
+test('what a person says was done by root is not taken back by it', () => {
+  expect(() => parseRecord(scratch.context, JSON.stringify(first))).toThrow(/root alone/);
+});
 
 test('a record of the first version is read whole', async () => {
   const { foreground: _, ...wanted } = first.wanted;
@@ -40,8 +42,8 @@ test('a record of the first version is read whole', async () => {
 test('a wish that a record does not know yet is as by default', async () => {
   const { role, master, scope } = first.wanted;
   const found = await reading({ ...first, wanted: { role, master, scope } });
-  expect(found?.wanted).toEqual({ role, master, scope, runAs: null, token: null, ...DEFAULTS });
-  expect(execMode(found!.wanted)).toBe('allowlist');
+  expect(found.wanted).toEqual({ role, master, scope, runAs: null, token: null, ...DEFAULTS });
+  expect(execMode(found.wanted)).toBe('allowlist');
   first.wanted.tailscale = { use: false };
   expect((await reading(first))?.wanted.tailscale).toEqual({ ...DEFAULTS.tailscale, use: false });
 });

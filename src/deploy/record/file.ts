@@ -3,6 +3,7 @@ import { z } from 'zod';
 import type { Machine, Person } from '#src/adapters/machine/machine.ts';
 import { filesOf } from '#src/adapters/machine/files.ts';
 import { FederationError } from '#src/core/errors.ts';
+import type { Action } from '#src/deploy/action.ts';
 import type { Place } from '#src/deploy/place.ts';
 import type { DeploymentRecord } from '#src/deploy/record/record.ts';
 import { recordSchema, unknownChanges } from '#src/deploy/record/schema.ts';
@@ -31,15 +32,39 @@ export async function readRecord(at: RecordPlace): Promise<DeploymentRecord | nu
   return parseRecord(at, (await files.read(path))?.toString('utf8') ?? '');
 }
 
-function parseRecord(at: RecordPlace, text: string): DeploymentRecord {
+/** What a record says. Throws STORE_DAMAGED as readRecord does. */
+export function parseRecord(at: RecordPlace, text: string): DeploymentRecord {
   try {
     const record: unknown = JSON.parse(text);
     const [stranger] = unknownChanges(record);
     if (stranger !== undefined) throw tooNew(at, stranger);
-    return recordSchema.parse(record);
+    const parsed = recordSchema.parse(record);
+    if (at.place.scope === 'user' && parsed.entries.some(({ action }) => isRoots(action, at.person))) {
+      throw damaged(at, 'it names what root alone may change');
+    }
+    return parsed;
   } catch (cause) {
     if (cause instanceof FederationError) throw cause;
     throw damaged(at, cause instanceof z.ZodError ? problemOf(cause) : 'it is no JSON', cause);
+  }
+}
+
+/** A person writes their own record: by sudo it must not become a list of orders to root. */
+function isRoots(action: Action, person: Person): boolean {
+  if ('owner' in action && action.owner === 'root') return true;
+  switch (action.do) {
+    case 'user':
+    case 'tailscale':
+    case 'tailnet':
+      return true;
+    case 'reload':
+      return action.scope === 'system';
+    case 'unit':
+      return action.unit.scope === 'system';
+    case 'linger':
+      return action.user !== person.name;
+    default:
+      return false;
   }
 }
 

@@ -9,7 +9,7 @@ export interface Sides {
 
 export interface Figure {
   readonly name: string;
-  readonly unit: 'ms' | 'MB' | 'MB/s';
+  readonly unit: 's' | 'ms' | 'MB' | 'MB/s';
   /** What is measured, and against what. */
   readonly what: string;
   readonly warmUps: number;

@@ -32,6 +32,8 @@ export interface Lab {
   readonly tailscaleBaseUrl: string;
   /** The version that is there. */
   readonly tailscaleVersion: string;
+  /** URL of its tarball. */
+  readonly tailscaleTarball: string;
   /** Throws where the lab was opened without. */
   readonly tailnet: Tailnet;
   machine(name: string): Machine;
@@ -75,6 +77,10 @@ async function open(run: Run, { machines: count, tailnet: wanted = true }: LabOp
     get tailscaleVersion() {
       if (tarball === null) throw new Error(NO_TAILNET);
       return tarball.version;
+    },
+    get tailscaleTarball() {
+      if (tarball === null) throw new Error(NO_TAILNET);
+      return `${DEPOT}/stable/${tarball.file}`;
     },
     get tailnet() {
       if (tailnet === null) throw new Error(NO_TAILNET);

@@ -28,6 +28,8 @@ export interface Operator {
   exec(name: string, argv: readonly string[]): Promise<ExecEnd>;
   /** Waits until the machine answers to a command as that node, since its last start, and its node host as said. */
   untilUsable(name: string, machine: Machine, nodeHost?: 'none' | 'connected'): Promise<NodeView>;
+  /** Waits until the hub tells that the node is not online. */
+  untilLost(name: string): Promise<void>;
   /** Waits until the hub has its gateway and the node of its own machine. */
   untilUp(name: string): Promise<void>;
   /** `system.which sh`, asked of the gateway by OpenClaw's own command; null where it gets no answer. */
@@ -35,6 +37,7 @@ export interface Operator {
 }
 
 const USABLE_MS = 120_000;
+const LOST_MS = 60_000;
 const ASK = { user: 'claw' } as const;
 const BOOT_ID = '/proc/sys/kernel/random/boot_id';
 
@@ -91,6 +94,9 @@ export function operatorOn(master: Machine): Operator {
         },
         USABLE_MS,
       );
+    },
+    async untilLost(name) {
+      await eventually(`${name} is lost`, async () => (await node(name)).state !== 'online', LOST_MS);
     },
     async untilUp(name) {
       await eventually(

@@ -13,7 +13,7 @@ const NAME = 'openclaw-federation';
 
 /** What the package is built by, besides what it holds. */
 const BUILD = ['src', '.ci', 'package.json', 'package-lock.json', '.npmrc', 'tsconfig.json', 'tsconfig.build.json'];
-const Contents = z.object({ files: z.array(z.string()) });
+const Manifest = z.object({ files: z.array(z.string()), bin: z.record(z.string(), z.string()) });
 
 /**
  * The prefix of a global installation of the packed package: that which OPENCLAW_FEDERATION_PACKAGE names, else one
@@ -30,9 +30,8 @@ export async function makeProduct(): Promise<string> {
     await rename(await pack(sources, folder), target);
     await succeed(['cp', '-al', join(modules, 'node_modules'), target]);
     await mkdir(join(folder, 'bin'));
-    const commands = (await readdir(join(target, 'bin'))).filter((name) => name.includes('federation'));
-    for (const command of commands.filter((name) => !name.includes('.'))) {
-      await symlink(`../lib/node_modules/${NAME}/bin/${command}`, join(folder, 'bin', command));
+    for (const [command, path] of Object.entries((await readManifest()).bin)) {
+      await symlink(`../lib/node_modules/${NAME}/${path}`, join(folder, 'bin', command));
     }
   });
 }
@@ -45,8 +44,12 @@ export async function installProduct({ root }: Machine): Promise<void> {
 
 /** All that the package is made of, or by. */
 async function findSources(): Promise<string[]> {
-  const { files } = Contents.parse(JSON.parse(await readFile(join(ROOT, 'package.json'), 'utf8')));
+  const { files } = await readManifest();
   return [...BUILD, ...files.filter((name) => name !== 'dist')];
+}
+
+async function readManifest(): Promise<z.infer<typeof Manifest>> {
+  return Manifest.parse(JSON.parse(await readFile(join(ROOT, 'package.json'), 'utf8')));
 }
 
 /** What the package depends on, at the versions of the lockfile. */

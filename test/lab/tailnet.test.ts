@@ -5,8 +5,6 @@ import type { Lab } from './lab.ts';
 import { openLab } from './lab.ts';
 import type { Machine } from './machine.ts';
 
-const ARCHITECTURE = process.arch === 'arm64' ? 'arm64' : 'amd64';
-
 describeLab('a tailnet of the lab', 'tailnet', () => {
   let lab: Lab;
   let master: Machine;
@@ -21,9 +19,7 @@ describeLab('a tailnet of the lab', 'tailnet', () => {
   afterAll(() => lab.close());
 
   async function install(machine: Machine): Promise<void> {
-    const name = `tailscale_${lab.tailscaleVersion}_${ARCHITECTURE}`;
-    const url = `${lab.tailscaleBaseUrl}/${name}.tgz`;
-    await machine.succeed(['sh', '-euc', INSTALL, 'sh', url, name]);
+    await machine.succeed(['sh', '-euc', INSTALL, 'sh', lab.tailscaleTarball]);
   }
 
   /** Whether the key let it in. */
@@ -88,10 +84,11 @@ describeLab('a tailnet of the lab', 'tailnet', () => {
 /** $1 is the URL of the tarball, $2 the folder in it. */
 const INSTALL = `
   cd /root
+  name=$(basename "$1" .tgz)
   curl -sSfO "$1"
-  printf '%s  %s.tgz\\n' "$(curl -sSf "$1.sha256")" "$2" | sha256sum --check --quiet
-  tar -xzf "$2.tgz"
-  cd "$2"
+  printf '%s  %s.tgz\\n' "$(curl -sSf "$1.sha256")" "$name" | sha256sum --check --quiet
+  tar -xzf "$name.tgz"
+  cd "$name"
   install -t /usr/bin tailscale
   install -t /usr/sbin tailscaled
   install -m 644 -t /etc/systemd/system systemd/tailscaled.service

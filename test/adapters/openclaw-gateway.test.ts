@@ -36,10 +36,6 @@ async function connected(): Promise<void> {
   await until('it is connected', () => gateway.status().state === 'connected');
 }
 
-function announce(event: string): void {
-  fake.sockets.at(-1)?.send(JSON.stringify({ type: 'event', event, payload: {} }));
-}
-
 test('it connects as an operator of protocol 4 with no more scopes than it needs', async () => {
   await connected();
   expect(JSON.parse(fake.frames[0] ?? '')).toMatchObject({
@@ -70,12 +66,19 @@ test('a change at the gateway is seen when the gateway announces it', async () =
   let changes = 0;
   const forget = gateway.onChange(() => void changes++);
   listed = [{ nodeId: DEVICE, connected: true, commands: ['system.which'], approvalState: 'approved', caps: [] }];
-  announce('presence');
+  fake.announce('presence');
   await until('the node is seen', () => gateway.nodes().has(DEVICE));
   expect(gateway.nodes().get(DEVICE)).toEqual({
     connected: true,
     commands: ['system.which'],
     approvalState: 'approved',
+    displayName: null,
+    platform: null,
+    version: null,
+    remoteIp: null,
+    paired: false,
+    pendingRequestId: null,
+    lastSeenAt: null,
   });
   expect(changes).toBe(1);
   forget();
@@ -131,23 +134,6 @@ test('a code that would give more than a node’s access is not passed on', asyn
   await expect(gateway.mintSetupCode(19_002)).rejects.toMatchObject({ code: 'OPENCLAW_REFUSED' });
 });
 
-test('a device is gone when the gateway says so, or when it was gone already', async () => {
-  await connected();
-  fake.answers.set('device.pair.remove', () => ({ ok: true, payload: { deviceId: DEVICE } }));
-  await expect(gateway.removeDevice(DEVICE)).resolves.toBeUndefined();
-
-  fake.answers.set('device.pair.remove', () => ({ ok: false, error: { code: 'INVALID_REQUEST', message: 'unknown' } }));
-  fake.answers.set('device.pair.list', () => ({ ok: true, payload: { pending: [], paired: [] } }));
-  await expect(gateway.removeDevice(DEVICE)).resolves.toBeUndefined();
-});
-
-test('a device that the gateway keeps is not gone', async () => {
-  await connected();
-  fake.answers.set('device.pair.remove', () => ({ ok: false, error: { code: 'INVALID_REQUEST', message: 'denied' } }));
-  fake.answers.set('device.pair.list', () => ({ ok: true, payload: { pending: [], paired: [{ deviceId: DEVICE }] } }));
-  await expect(gateway.removeDevice(DEVICE)).rejects.toMatchObject({ code: 'OPENCLAW_REFUSED' });
-});
-
 test.each<[string, string | Buffer]>([
   ['no JSON', 'hello'],
   ['a frame of no known type', '{"type":"cancel"}'],
@@ -160,7 +146,7 @@ test.each<[string, string | Buffer]>([
   const socket = fake.sockets[0]!;
   socket.send(frame, { binary: typeof frame !== 'string' });
   listed = [{ nodeId: DEVICE }];
-  announce('node.pair.resolved');
+  fake.announce('node.pair.resolved');
   await until('it goes on', () => gateway.nodes().has(DEVICE));
   expect(fake.sockets).toHaveLength(1);
 });
@@ -168,7 +154,7 @@ test.each<[string, string | Buffer]>([
 test('a list of nodes that is none is said and asked for again', async () => {
   await connected();
   fake.answers.set('node.list', () => ({ ok: true, payload: { nodes: 'many' } }));
-  announce('presence');
+  fake.announce('presence');
   await until('it shows', () => gateway.status().problem?.includes('strange answer to node.list') === true);
   fake.answers.set('node.list', () => ({ ok: true, payload: { nodes: [] } }));
   await connected();

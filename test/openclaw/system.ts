@@ -7,7 +7,9 @@ import { expect } from 'vitest';
 import { z } from 'zod';
 import { openConnection } from '#src/adapters/openclaw/gateway-connection.ts';
 import type { GatewayConnection } from '#src/adapters/openclaw/gateway-connection.ts';
-import { deviceListSchema, invokeResultSchema, nodeListSchema } from '#src/adapters/openclaw/gateway-messages.ts';
+import { invokeResultSchema } from '#src/adapters/openclaw/gateway-messages.ts';
+import { nodeListSchema } from '#src/adapters/openclaw/gateway-node.ts';
+import { deviceListSchema } from '#src/adapters/openclaw/gateway-request.ts';
 import type { HubRecord } from '#src/core/hub-record.ts';
 import type { NodeHostState, NodeView } from '#src/protocol/hub-api.ts';
 import type { Finished, Place, Running } from '../e2e/place.ts';
@@ -32,7 +34,7 @@ export interface System {
   /** Waits until `list` has the node's node host in that state. */
   untilNodeHost(name: string, state: NodeHostState, withinMs?: number): Promise<NodeView>;
   /** The gateway's own `node.list`. */
-  nodeList(): Promise<z.infer<typeof nodeListSchema>['nodes']>;
+  nodeList(): Promise<z.infer<typeof nodeListSchema>['nodes']['rows']>;
   /** Devices that the gateway knows. */
   devices(): Promise<string[]>;
   removeDevice(deviceId: string): Promise<void>;
@@ -120,7 +122,7 @@ export async function startSystem(workers: number): Promise<System> {
         },
         withinMs,
       ),
-    nodeList: () => asOperator(async (gateway) => (await gateway.request('node.list', {}, nodeListSchema)).nodes),
+    nodeList: () => asOperator(async (gateway) => (await gateway.request('node.list', {}, nodeListSchema)).nodes.rows),
     devices: () =>
       asOperator(async (gateway) => {
         const { paired } = await gateway.request('device.pair.list', {}, deviceListSchema);

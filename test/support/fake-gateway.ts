@@ -19,8 +19,10 @@ export interface FakeGateway {
   readonly sockets: readonly WebSocket[];
   /** Every frame so far, as text. */
   readonly frames: readonly string[];
-  /** What it says to each method; `hello-ok` to connect where nothing else is set. */
+  /** What it says to each method: at first `hello-ok` to connect, and empty lists. */
   readonly answers: Map<string, (params: Readonly<Record<string, unknown>>) => object>;
+  /** Tells everybody who is connected of an event. */
+  announce(event: string): void;
   close(): Promise<void>;
 }
 
@@ -31,8 +33,11 @@ export async function fakeGateway(port = 0): Promise<FakeGateway> {
   const requests: IncomingMessage[] = [];
   const sockets: WebSocket[] = [];
   const frames: string[] = [];
-  const answers: FakeGateway['answers'] = new Map([
+  const answers = new Map<string, (params: Readonly<Record<string, unknown>>) => object>([
     ['connect', () => ({ ok: true, payload: { type: 'hello-ok', server: { version: '2026.9.6' } } })],
+    ['node.list', () => ({ ok: true, payload: { nodes: [] } })],
+    ['device.pair.list', () => ({ ok: true, payload: { pending: [], paired: [] } })],
+    ['node.pair.list', () => ({ ok: true, payload: { pending: [], paired: [] } })],
   ]);
   acceptor.on('connection', (socket, request) => {
     requests.push(request);
@@ -58,6 +63,9 @@ export async function fakeGateway(port = 0): Promise<FakeGateway> {
     sockets,
     frames,
     answers,
+    announce(event) {
+      for (const socket of sockets) socket.send(JSON.stringify({ type: 'event', event, payload: {} }));
+    },
     async close() {
       for (const socket of sockets) socket.terminate();
       acceptor.close();

@@ -22,24 +22,11 @@ export const frameSchema = z.union([response, event]);
 
 export const helloSchema = z.object({ server: z.object({ version: z.string() }).optional() });
 
-export const nodeListSchema = z.object({
-  nodes: z.array(
-    z.object({
-      nodeId: z.string(),
-      connected: z.boolean().default(false),
-      commands: z.array(z.string()).default([]),
-      approvalState: z.string().default('unknown'),
-    }),
-  ),
-});
-
 /** `access` is what a device that brings the code gets; it defaults to everything, so it is checked. */
 export const setupCodeSchema = z.object({
   setupCode: z.string().min(1),
   expiresAtMs: z.number(),
   access: z.literal('node'),
 });
-
-export const deviceListSchema = z.object({ paired: z.array(z.object({ deviceId: z.string() })) });
 
 export const invokeResultSchema = z.object({ payload: z.unknown() });

@@ -5,19 +5,12 @@ import type { Log } from '#src/adapters/log.ts';
 import { FederationError } from '#src/core/errors.ts';
 import { openConnection } from '#src/adapters/openclaw/gateway-connection.ts';
 import type { GatewayConnection } from '#src/adapters/openclaw/gateway-connection.ts';
-import {
-  deviceListSchema,
-  invokeResultSchema,
-  nodeListSchema,
-  setupCodeSchema,
-} from '#src/adapters/openclaw/gateway-messages.ts';
-
-/** A node host as the gateway's `node.list` has it. */
-export interface GatewayNode {
-  readonly connected: boolean;
-  readonly commands: readonly string[];
-  readonly approvalState: string;
-}
+import type { Look } from '#src/adapters/openclaw/gateway-look.ts';
+import { NOTHING, isSameLook, lookAt } from '#src/adapters/openclaw/gateway-look.ts';
+import { invokeResultSchema, setupCodeSchema } from '#src/adapters/openclaw/gateway-messages.ts';
+import type { GatewayNode } from '#src/adapters/openclaw/gateway-node.ts';
+import { approve, reject, removeDevice } from '#src/adapters/openclaw/gateway-pairing.ts';
+import type { DeviceRequest, GatewayRequest, SurfaceRequest } from '#src/adapters/openclaw/gateway-request.ts';
 
 export interface GatewayStatus {
   readonly state: 'connected' | 'disconnected';
@@ -40,12 +33,30 @@ export interface Gateway {
   status(): GatewayStatus;
   /** By device id; empty while the gateway is not connected. */
   nodes(): ReadonlyMap<string, GatewayNode>;
-  /** Calls after every change of status or nodes, until the returned function is called. */
+  /** What waits for a decision, as of the last look, the oldest first; empty while the gateway is not connected. */
+  requests(): readonly GatewayRequest[];
+  /**
+   * Calls after every change of status, nodes or requests, until the returned function is called. That a node was
+   * seen again is no change.
+   */
   onChange(listener: () => void): () => void;
   /** A code that admits one node host, once, which reaches the gateway by this loopback port of its machine. */
   mintSetupCode(carrierPort: number): Promise<MintedCode>;
-  /** Resolves when the gateway confirmed that the device is gone, also when it was gone already. */
+  /**
+   * Pairs the device that was seen; resolves when the gateway confirmed it, also where somebody else did it already.
+   * Throws OPENCLAW_REFUSED where the request has changed since or is gone. The node learns of it when it asks
+   * again, which OpenClaw's node host does not do by itself.
+   */
+  approveDevice(seen: DeviceRequest): Promise<void>;
+  /** Approves the commands that were seen, in the same way; they can be called at once. */
+  approveSurface(seen: SurfaceRequest): Promise<void>;
+  /** Resolves when the request is gone; throws OPENCLAW_REFUSED where somebody else approved it. */
+  rejectDevice(seen: DeviceRequest): Promise<void>;
+  rejectSurface(seen: SurfaceRequest): Promise<void>;
+  /** Resolves when the gateway lists neither the device nor its surface, also when they were gone already. */
   removeDevice(deviceId: string): Promise<void>;
+  /** Gives a node with an approved surface another display name. */
+  renameNode(deviceId: string, name: string): Promise<void>;
   /** Runs a command of a node host and returns its payload. */
   invoke(deviceId: string, command: string, params: object, timeoutMs: number): Promise<unknown>;
   close(): Promise<void>;
@@ -64,7 +75,6 @@ export interface GatewayOptions {
 const REFRESH_MS = 3000;
 const RETRY_MIN_MS = 500;
 const RETRY_MAX_MS = 5000;
-const NO_NODES: ReadonlyMap<string, GatewayNode> = new Map();
 
 /** Keeps an operator's connection to the gateway until `signal` or `close`. */
 export function connectGateway({ url, token, trusts, log, signal }: GatewayOptions): Gateway {
@@ -72,7 +82,7 @@ export function connectGateway({ url, token, trusts, log, signal }: GatewayOptio
   const stopped = AbortSignal.any([signal, stopping.signal]);
   const listeners = new Set<() => void>();
   let connection: GatewayConnection | null = null;
-  let nodes = NO_NODES;
+  let seen = NOTHING;
   let status: GatewayStatus = { state: 'disconnected', url, version: null, problem: 'not tried yet' };
   let wake = (): void => undefined;
 
@@ -91,10 +101,10 @@ export function connectGateway({ url, token, trusts, log, signal }: GatewayOptio
       await pause(retryDelay(failures), undefined, { signal: stopped, ref: false }).catch(() => undefined);
     }
     status = { ...status, state: 'disconnected', problem: 'the hub is stopping' };
-    nodes = NO_NODES;
+    seen = NOTHING;
   }
 
-  /** Asks for the nodes until the connection ends; returns why it did. */
+  /** Looks at the nodes and requests until the connection ends; returns why it did. */
   async function serve(opened: GatewayConnection): Promise<string> {
     let reason: string | null = null;
     const ended = opened.closed.then((text) => {
@@ -104,7 +114,7 @@ export function connectGateway({ url, token, trusts, log, signal }: GatewayOptio
       while (reason === null) {
         const woken = Promise.withResolvers<void>();
         wake = woken.resolve;
-        adopt(opened, await opened.request('node.list', {}, nodeListSchema));
+        adopt(opened, await lookAt(opened));
         const waiting = new AbortController();
         const { signal: waited } = waiting;
         const tick = pause(REFRESH_MS, undefined, { signal: waited, ref: false }).catch(() => undefined);
@@ -118,20 +128,21 @@ export function connectGateway({ url, token, trusts, log, signal }: GatewayOptio
     }
   }
 
-  function adopt(opened: GatewayConnection, { nodes: rows }: z.infer<typeof nodeListSchema>): void {
-    const before = JSON.stringify([status, ...nodes]);
+  function adopt(opened: GatewayConnection, look: Look): void {
+    const isNews = connection === null || !isSameLook(seen, look);
     if (connection === null) log.info('connected to the OpenClaw gateway', { url, version: opened.version });
+    if (look.unread > seen.unread) log.warn('the gateway lists what can not be read', { entries: look.unread });
     connection = opened;
     status = { state: 'connected', url, version: opened.version, problem: null };
-    nodes = new Map(rows.map(({ nodeId, ...row }) => [nodeId, row]));
-    if (JSON.stringify([status, ...nodes]) !== before) notify();
+    seen = look;
+    if (isNews) notify();
   }
 
   function change(problem: string): void {
     if (status.problem === problem) return;
     log.warn('not connected to the OpenClaw gateway', { url, problem });
     status = { ...status, state: 'disconnected', problem };
-    nodes = NO_NODES;
+    seen = NOTHING;
     notify();
   }
 
@@ -150,9 +161,19 @@ export function connectGateway({ url, token, trusts, log, signal }: GatewayOptio
     });
   }
 
+  /** Afterwards, and after a refusal too, what the gateway lists is looked at at once. */
+  async function decide(deed: (gateway: GatewayConnection) => Promise<unknown>): Promise<void> {
+    try {
+      await deed(connected());
+    } finally {
+      wake();
+    }
+  }
+
   return {
     status: () => status,
-    nodes: () => nodes,
+    nodes: () => seen.nodes,
+    requests: () => seen.requests,
     onChange(listener) {
       listeners.add(listener);
       return () => void listeners.delete(listener);
@@ -164,17 +185,13 @@ export function connectGateway({ url, token, trusts, log, signal }: GatewayOptio
       const minted = await connected().request('device.pair.setupCode', params, setupCodeSchema);
       return { setupCode: minted.setupCode, expiresAt: minted.expiresAtMs };
     },
-    async removeDevice(deviceId) {
-      const gateway = connected();
-      try {
-        await gateway.request('device.pair.remove', { deviceId }, z.unknown());
-      } catch (error) {
-        // The refusal of an unknown device has no code of its own: look whether it is gone.
-        const { paired } = await gateway.request('device.pair.list', {}, deviceListSchema);
-        if (paired.some((device) => device.deviceId === deviceId)) throw error;
-      }
-      wake();
-    },
+    approveDevice: (request) => decide((asked) => approve(asked, request)),
+    approveSurface: (request) => decide((asked) => approve(asked, request)),
+    rejectDevice: (request) => decide((asked) => reject(asked, request)),
+    rejectSurface: (request) => decide((asked) => reject(asked, request)),
+    removeDevice: (deviceId) => decide((asked) => removeDevice(asked, deviceId)),
+    renameNode: (nodeId, displayName) =>
+      decide((asked) => asked.request('node.rename', { nodeId, displayName }, z.unknown())),
     async invoke(deviceId, command, params, timeoutMs) {
       const request = { nodeId: deviceId, command, params, timeoutMs, idempotencyKey: randomUUID() };
       const answer = await connected().request('node.invoke', request, invokeResultSchema, timeoutMs + 5000);

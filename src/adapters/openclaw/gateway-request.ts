@@ -1,0 +1,154 @@
+import { z } from 'zod';
+import type { Readable } from '#src/adapters/openclaw/gateway-bounds.ts';
+import { address, claim, id, moment, names, readable } from '#src/adapters/openclaw/gateway-bounds.ts';
+
+interface Asked {
+  readonly requestId: string;
+  readonly deviceId: string;
+  /** Hostile text, as all that a device says of itself. */
+  readonly displayName: string | null;
+  readonly platform: string | null;
+  readonly deviceFamily: string | null;
+  /** Of the peer; null for loopback. */
+  readonly remoteIp: string | null;
+  readonly caps: readonly string[];
+  /** Whether the gateway has let in the device, or a surface of it, before. */
+  readonly isRepair: boolean;
+  /** Milliseconds since the epoch. */
+  readonly askedAt: number;
+}
+
+/** A device that asks to be paired, in the role node alone and with no scope: of others the gateway decides alone. */
+export interface DeviceRequest extends Asked {
+  readonly kind: 'device';
+  readonly publicKey: string;
+  readonly version: null;
+  /** Not known before its surface. */
+  readonly commands: null;
+  /** Milliseconds since the epoch: five minutes after its last attempt, by the gateway's clock. */
+  readonly expiresAt: number;
+}
+
+/** The commands that a paired node offers. It waits until it is decided. */
+export interface SurfaceRequest extends Asked {
+  readonly kind: 'surface';
+  readonly version: string | null;
+  readonly commands: readonly string[];
+  readonly expiresAt: null;
+}
+
+export type GatewayRequest = DeviceRequest | SurfaceRequest;
+
+/** DEVICE_PAIRING_PENDING_TTL_MS of OpenClaw 2026.9.6. */
+const DEVICE_MS = 300_000;
+
+const roles = z.array(z.string()).default([]);
+
+const deviceSchema = z.object({
+  requestId: id,
+  deviceId: id,
+  publicKey: id,
+  displayName: claim,
+  platform: claim,
+  deviceFamily: claim,
+  remoteIp: address,
+  role: z.string().nullable().default(null),
+  roles,
+  scopes: roles,
+  isRepair: z.boolean().default(false),
+  ts: moment,
+  refreshedAtMs: moment.optional(),
+});
+type DeviceRow = z.infer<typeof deviceSchema>;
+
+const surfaceSchema = z.object({
+  requestId: id,
+  nodeId: id,
+  displayName: claim,
+  platform: claim,
+  deviceFamily: claim,
+  version: claim,
+  remoteIp: address,
+  caps: names,
+  commands: names,
+  ts: moment,
+});
+
+/** `device.pair.list`. Of the paired every one is needed, to say for sure that one is gone. */
+export const deviceListSchema = z.object({
+  pending: readable(deviceSchema),
+  paired: z.array(
+    z.object({ deviceId: z.string(), role: z.string().optional(), roles, approvedAtMs: moment.catch(0) }),
+  ),
+});
+export type DeviceList = z.infer<typeof deviceListSchema>;
+
+/** `node.pair.list`: the surfaces. */
+export const surfaceListSchema = z.object({
+  pending: readable(surfaceSchema),
+  paired: z.array(z.object({ nodeId: z.string(), commands: z.array(z.string()).catch([]) })),
+});
+export type SurfaceList = z.infer<typeof surfaceListSchema>;
+
+/** What waits for a decision, the oldest first. */
+export function requestsOf(devices: DeviceList, surfaces: SurfaceList): Readable<GatewayRequest> {
+  const rows = [...deviceRequests(devices), ...surfaceRequests(surfaces)];
+  rows.sort((one, other) => one.askedAt - other.askedAt || (one.requestId < other.requestId ? -1 : 1));
+  return { rows, unread: devices.pending.unread + surfaces.pending.unread };
+}
+
+export function deviceRequests({ pending }: DeviceList): DeviceRequest[] {
+  return pending.rows.filter(isNodeAlone).map((row) => ({
+    kind: 'device',
+    requestId: row.requestId,
+    deviceId: row.deviceId,
+    publicKey: row.publicKey,
+    displayName: row.displayName,
+    platform: row.platform,
+    deviceFamily: row.deviceFamily,
+    version: null,
+    remoteIp: row.remoteIp,
+    commands: null,
+    caps: [],
+    isRepair: row.isRepair,
+    askedAt: row.ts,
+    expiresAt: (row.refreshedAtMs ?? row.ts) + DEVICE_MS,
+  }));
+}
+
+function isNodeAlone({ role, roles: all, scopes }: DeviceRow): boolean {
+  return role === 'node' && all.every((one) => one === 'node') && scopes.length === 0;
+}
+
+export function surfaceRequests({ pending, paired }: SurfaceList): SurfaceRequest[] {
+  const approved = new Set(paired.map(({ nodeId }) => nodeId));
+  return pending.rows.map(({ nodeId, ts, ...said }) => ({
+    kind: 'surface',
+    deviceId: nodeId,
+    ...said,
+    isRepair: approved.has(nodeId),
+    askedAt: ts,
+    expiresAt: null,
+  }));
+}
+
+/**
+ * Whether `now` is what was seen and judged, asks for no more, and still says the same of itself: under the same id
+ * a request can take another name or come from elsewhere.
+ */
+export function isAsSeen(seen: GatewayRequest, now: GatewayRequest): boolean {
+  return claimsOf(seen) === claimsOf(now) && isWithin(now.commands, seen.commands) && isWithin(now.caps, seen.caps);
+}
+
+function claimsOf(request: GatewayRequest): string {
+  const { kind, requestId, deviceId, displayName, platform, deviceFamily, version, remoteIp } = request;
+  const publicKey = request.kind === 'device' ? request.publicKey : null;
+  return JSON.stringify([
+    [kind, requestId, deviceId, publicKey],
+    [displayName, platform, deviceFamily, version, remoteIp],
+  ]);
+}
+
+function isWithin(asked: readonly string[] | null, ceiling: readonly string[] | null): boolean {
+  return asked === null || asked.every((one) => ceiling?.includes(one) === true);
+}

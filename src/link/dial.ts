@@ -16,7 +16,8 @@ export interface DialOptions {
   readonly hub: HubAddress;
   /** Resolves the hub's name, at each attempt; Node's own way where it is not given. */
   readonly lookup?: LookupFunction;
-  readonly key: KeyPair;
+  /** Asked for at each attempt: a node may get another one. */
+  key(): KeyPair;
   /** Id of the hub that must be met; null takes the first and reports its id. */
   pin(): string | null;
   facts(): NodeFacts;
@@ -29,6 +30,8 @@ export interface DialOptions {
   onWelcome(welcome: Welcome, hubId: string, address: string): Promise<void>;
   onStream(stream: ServerHttp2Stream, headers: IncomingHttpHeaders): void;
   onEvent(event: DialEvent): void;
+  /** The hub has proved itself, and knows this node by another key now. Where that one is `key` then, it is tried at once. */
+  onKeyRotated?(): Promise<void>;
   readonly versions?: readonly number[];
   readonly backOff?: BackOff;
   readonly handshakeMs?: number;
@@ -39,7 +42,8 @@ export type DialEvent =
   | { readonly type: 'connecting' }
   | { readonly type: 'waiting'; readonly held: string | null; readonly hubId: string }
   | { readonly type: 'welcome'; readonly welcome: Welcome; readonly hubId: string }
-  | { readonly type: 'refused'; readonly error: FederationError }
+  /** `proven`: by the hub itself, and not by whatever else answers at its address. */
+  | { readonly type: 'refused'; readonly error: FederationError; readonly proven: boolean }
   | { readonly type: 'lost'; readonly error: FederationError; readonly retryInMs: number };
 
 /** Keeps a link to the hub until the signal is aborted; resolves then. No failure of the hub or the network ends it. */
@@ -48,14 +52,20 @@ export async function keepLink(options: DialOptions): Promise<void> {
   let failures = 0;
   while (!signal.aborted) {
     options.onEvent({ type: 'connecting' });
-    const ending = await holdLink(options);
+    const key = options.key();
+    const ending = await holdLink(options, key);
     if (signal.aborted) return;
+    if (ending.proven && ending.error.code === 'KEY_ROTATED') await options.onKeyRotated?.();
+    if (options.key().id !== key.id) {
+      failures = 0;
+      continue;
+    }
     if (ending.reached !== 'nothing') failures = 0;
     const retryInMs = mustBePatient(ending)
       ? patientDelayMs(backOff, Math.random())
       : retryDelayMs(backOff, failures, Math.random());
     failures += 1;
-    if (ending.refused) options.onEvent({ type: 'refused', error: ending.error });
+    if (ending.refused) options.onEvent({ type: 'refused', error: ending.error, proven: ending.proven });
     else options.onEvent({ type: 'lost', error: ending.error, retryInMs });
     await sleep(retryInMs, undefined, { signal }).catch(() => undefined);
   }

@@ -4,6 +4,7 @@ import { Refusal, answerChallenge, refusal } from '#src/link/challenge.ts';
 import type { DialOptions } from '#src/link/dial.ts';
 import { KEEP_ALIVE_MS, watchSilence } from '#src/link/heartbeat.ts';
 import { hubAddressText } from '#src/core/hub-address.ts';
+import type { KeyPair } from '#src/link/key.ts';
 import { knock } from '#src/link/knock.ts';
 import type { Lines } from '#src/link/lines.ts';
 import { lines } from '#src/link/lines.ts';
@@ -17,20 +18,28 @@ export interface Ending {
   readonly error: FederationError;
   readonly reached: 'nothing' | 'waiting' | 'welcome';
   readonly refused: boolean;
+  /** Whether the hub had proved its key by then. */
+  readonly proven: boolean;
+}
+
+/** How far a connection has come. */
+interface Attempt {
+  reached: Ending['reached'];
+  proven: boolean;
 }
 
 /** One connection, from the first packet to its end. It never rejects. */
-export async function holdLink(options: DialOptions): Promise<Ending> {
-  const attempt: { reached: Ending['reached'] } = { reached: 'nothing' };
+export async function holdLink(options: DialOptions, key: KeyPair): Promise<Ending> {
+  const attempt: Attempt = { reached: 'nothing', proven: false };
   let socket: Socket | null = null;
   const { handshakeMs = HANDSHAKE_MS, signal } = options;
   try {
     socket = await knock(options.hub, options.lookup, AbortSignal.any([signal, AbortSignal.timeout(handshakeMs)]));
-    return { error: await serve(options, socket, attempt), reached: attempt.reached, refused: false };
+    return { error: await serve(options, key, socket, attempt), refused: false, ...attempt };
   } catch (error) {
     socket?.destroy();
-    if (error instanceof Refusal) return { error: error.error, reached: attempt.reached, refused: true };
-    return { error: asFederationError(error), reached: attempt.reached, refused: false };
+    if (error instanceof Refusal) return { error: error.error, refused: true, ...attempt };
+    return { error: asFederationError(error), refused: false, ...attempt };
   }
 }
 
@@ -40,18 +49,14 @@ function asFederationError(error: unknown): FederationError {
 }
 
 /** From the upgraded socket to the link's end; resolves to its cause. */
-async function serve(
-  options: DialOptions,
-  socket: Socket,
-  attempt: { reached: Ending['reached'] },
-): Promise<FederationError> {
+async function serve(options: DialOptions, key: KeyPair, socket: Socket, attempt: Attempt): Promise<FederationError> {
   const { signal } = options;
   const stop = () => socket.destroy(new FederationError('LINK_LOST', 'the worker daemon stops'));
   signal.addEventListener('abort', stop, { once: true });
   if (signal.aborted) stop();
   try {
     const channel = lines(socket);
-    const { welcome, hubId } = await enter(options, socket, channel, attempt);
+    const { welcome, hubId } = await enter(options, key, socket, channel, attempt);
     channel.release();
     attempt.reached = 'welcome';
     await options.onWelcome(welcome, hubId, socket.remoteAddress ?? '');
@@ -63,19 +68,20 @@ async function serve(
   }
 }
 
-async function enter(options: DialOptions, socket: Socket, channel: Lines, attempt: { reached: Ending['reached'] }) {
+async function enter(options: DialOptions, key: KeyPair, socket: Socket, channel: Lines, attempt: Attempt) {
   const deadline = setTimeout(() => {
     socket.destroy(new FederationError('HANDSHAKE_FAILED', 'the handshake took too long'));
   }, options.handshakeMs ?? HANDSHAKE_MS);
   try {
     const hubId = await answerChallenge(channel, {
-      key: options.key,
+      key,
       versions: options.versions ?? PROTOCOL_VERSIONS,
       host: hubAddressText(options.hub),
       pin: options.pin(),
       facts: options.facts(),
       secret: options.secret(),
     });
+    attempt.proven = true;
     for (;;) {
       const judgement = await channel.next(judgementSchema);
       if (judgement.type === 'welcome') return { welcome: judgement, hubId };

@@ -4,11 +4,10 @@ import type { AddressInfo, Socket } from 'node:net';
 import { beforeEach, expect, onTestFinished, test } from 'vitest';
 import { FederationError } from '#src/core/errors.ts';
 import type { Admission } from '#src/link/accept.ts';
-import type { DialOptions } from '#src/link/dial.ts';
 import type { KeyPair } from '#src/link/key.ts';
 import { verifySignature } from '#src/link/key.ts';
 import { transcriptText } from '#src/protocol/handshake.ts';
-import type { RawPeer, TestNode } from '../support/link.ts';
+import type { RawPeer, TestNode, TestNodeOptions } from '../support/link.ts';
 import {
   CREDENTIAL,
   SECRET,
@@ -23,7 +22,7 @@ import {
 
 beforeEach(() => onTestFinished(expectNoSockets));
 
-function nodeFor(hub: { port: number; key: KeyPair }, options: Partial<DialOptions> = {}): TestNode {
+function nodeFor(hub: { port: number; key: KeyPair }, options: TestNodeOptions = {}): TestNode {
   const node = startNode(hub, options);
   onTestFinished(() => node.stop());
   return node;

@@ -5,9 +5,8 @@ import { text } from 'node:stream/consumers';
 import { beforeEach, expect, onTestFinished, test } from 'vitest';
 import { FederationError } from '#src/core/errors.ts';
 import type { AcceptOptions, Link } from '#src/link/accept.ts';
-import type { DialOptions } from '#src/link/dial.ts';
 import { STREAM_WINDOW_BYTES } from '#src/link/session.ts';
-import type { TestHub, TestNode } from '../support/link.ts';
+import type { TestHub, TestNode, TestNodeOptions } from '../support/link.ts';
 import { expectNoSockets, newKey, startHub, startNode, until } from '../support/link.ts';
 
 beforeEach(() => onTestFinished(expectNoSockets));
@@ -18,7 +17,7 @@ interface Pair {
   readonly link: Link;
 }
 
-async function linked(dial: Partial<DialOptions> = {}, accept: Partial<AcceptOptions> = {}): Promise<Pair> {
+async function linked(dial: TestNodeOptions = {}, accept: Partial<AcceptOptions> = {}): Promise<Pair> {
   const hub = await startHub(accept);
   onTestFinished(() => hub.close());
   const node = startNode(hub, dial);

@@ -4,9 +4,11 @@ import { facts, newKey } from '../support/link.ts';
 /** A node of its own process, for what only a process can suffer. Arguments: port and id of the hub. */
 const [port, hubId] = process.argv.slice(2);
 
+const key = newKey();
+
 await keepLink({
   hub: { host: '127.0.0.1', port: Number(port) },
-  key: newKey(),
+  key: () => key,
   pin: () => hubId ?? null,
   facts: () => facts(),
   secret: () => null,

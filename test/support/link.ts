@@ -21,7 +21,8 @@ export function newKey(): KeyPair {
 }
 
 export function facts(name = 'w1'): NodeFacts {
-  return { name, role: 'worker', version: '1.0.0', platform: 'linux', arch: 'x64', offers: ['exec'] };
+  const own = { version: '1.0.0', platform: 'linux', arch: 'x64', openclaw: null };
+  return { name, role: 'worker', ...own, offers: ['exec'], commands: [] };
 }
 
 /** Resolves when `condition` holds; rejects, naming what never was, after `withinMs`. */
@@ -104,15 +105,18 @@ export interface TestNode {
   stop(): Promise<void>;
 }
 
+export interface TestNodeOptions extends Partial<Omit<DialOptions, 'key'>> {
+  readonly key?: KeyPair;
+}
+
 /** A node that answers every stream with `ok`, unless told otherwise. */
 export function startNode(
   hub: { readonly port: number; readonly key: KeyPair },
-  options: Partial<DialOptions> = {},
+  { key = newKey(), ...options }: TestNodeOptions = {},
 ): TestNode {
   const stopping = new AbortController();
   const events: DialEvent[] = [];
   const streams: ServerHttp2Stream[] = [];
-  const key = options.key ?? newKey();
   const kept = keepLink({
     hub: { host: '127.0.0.1', port: hub.port },
     pin: () => hub.key.id,
@@ -121,7 +125,7 @@ export function startNode(
     onWelcome: () => Promise.resolve(),
     backOff: QUICK,
     ...options,
-    key,
+    key: () => key,
     signal: stopping.signal,
     onStream(stream, headers) {
       streams.push(stream);

@@ -21,11 +21,21 @@ const server = createServer({ noDelay: true }, (socket) => {
 });
 server.listen(0, '127.0.0.1', () => process.stdout.write(`${(server.address() as AddressInfo).port}\n`));
 
+const key = keyPair(createPrivateKey());
 const linked = keepLink({
   hub: { host: '127.0.0.1', port: port ?? 0 },
-  key: keyPair(createPrivateKey()),
+  key: () => key,
   pin: () => null,
-  facts: () => ({ name: 'w1', role: 'worker', version: '0', platform: 'linux', arch: 'x64', offers: [] }),
+  facts: () => ({
+    name: 'w1',
+    role: 'worker',
+    version: '0',
+    platform: 'linux',
+    arch: 'x64',
+    offers: [],
+    openclaw: null,
+    commands: [],
+  }),
   secret: () => null,
   onWelcome: () => Promise.resolve(),
   onStream(stream) {

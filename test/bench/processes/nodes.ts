@@ -36,11 +36,21 @@ async function joinAll(): Promise<void> {
 
 function join(name: string, hubId: string, secret: string, linked: () => void): Promise<void> {
   let unused: string | null = secret;
+  const key = keyPair(createPrivateKey());
   return keepLink({
     hub: { host: '127.0.0.1', port },
-    key: keyPair(createPrivateKey()),
+    key: () => key,
     pin: () => hubId,
-    facts: () => ({ name, role: 'worker', version: '0', platform: 'linux', arch: 'x64', offers: ['exec'] }),
+    facts: () => ({
+      name,
+      role: 'worker',
+      version: '0',
+      platform: 'linux',
+      arch: 'x64',
+      offers: ['exec'],
+      openclaw: null,
+      commands: [],
+    }),
     secret: () => unused,
     onWelcome: async () => {
       unused = null;

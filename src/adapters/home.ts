@@ -9,8 +9,13 @@ export interface Home {
   file(name: string): string;
   /** The text of a file, or null where there is none. */
   read(name: string): Promise<string | null>;
-  /** Replaces a file whole: a reader sees the old text or the new one, and a power cut leaves one of them. */
+  /**
+   * Replaces a file whole: a reader sees the old text or the new one, and a power cut leaves one of them. Durable when it
+   * resolves.
+   */
   write(name: string, text: string): Promise<void>;
+  /** A file takes another's place, whole and durably too. */
+  rename(from: string, to: string): Promise<void>;
   remove(name: string): Promise<void>;
   /** A secret that is made once. Two processes that make it at the same time end with the same one. */
   secret(name: string, make: () => string): Promise<string>;
@@ -32,6 +37,7 @@ export async function openHome(path: string): Promise<Home> {
     file,
     read: (name) => usable(readIfThere(file(name))),
     write: (name, text) => usable(replaceFile(file(name), text)),
+    rename: (from, to) => usable(renameFile(file(from), file(to))),
     remove: (name) => usable(rm(file(name), { force: true })),
     secret: (name, make) => usable(onceMade(file(name), make)),
   };
@@ -83,7 +89,18 @@ async function replaceFile(path: string, text: string): Promise<void> {
   } finally {
     await handle.close();
   }
-  await rename(fresh, path);
+  await renameFile(fresh, path);
+}
+
+/** A name is durable only once its folder is. */
+async function renameFile(from: string, to: string): Promise<void> {
+  await rename(from, to);
+  const folder = await open(dirname(to));
+  try {
+    await folder.sync();
+  } finally {
+    await folder.close();
+  }
 }
 
 async function onceMade(path: string, make: () => string): Promise<string> {

@@ -22,10 +22,19 @@ export interface Executor {
   /** Ends everything that runs. Resolves when all of it is dead and in the journal, and the hub had time to hear of it. */
   endAll(reason: 'revoked' | 'cancelled'): Promise<void>;
   readonly running: number;
+  /** Lets nothing new begin, and says why, until it is called with null. */
+  hold(reason: string | null): void;
+}
+
+export interface ExecutorNode {
+  /** It changes with the node's key. */
+  id(): string;
+  readonly name: string;
+  readonly role: Role;
 }
 
 export interface ExecutorOptions {
-  readonly node: { readonly id: string; readonly name: string; readonly role: Role };
+  readonly node: ExecutorNode;
   /** Asked anew for each invocation. */
   readonly settings: () => { readonly exec: ExecSettings; readonly hubLossMs: number; readonly killAfterMs: number };
   readonly journal: Journal;
@@ -45,6 +54,7 @@ export function createExecutor({ node, settings, journal, processes, log }: Exec
   const running = new Map<string, Running>();
   /** Answers that are on their way to the hub. */
   const open = new Set<ServerHttp2Stream>();
+  let held: string | null = null;
 
   function run(stream: ServerHttp2Stream): void {
     let current: RunningInvocation | null = null;
@@ -76,7 +86,7 @@ export function createExecutor({ node, settings, journal, processes, log }: Exec
 
   function admit(invocation: Invocation, stream: ServerHttp2Stream, input: Input): RunningInvocation | null {
     const { exec, hubLossMs, killAfterMs } = settings();
-    const refusal = judge(invocation, exec) ?? repeat(state(invocation.id));
+    const refusal = judge(invocation, exec) ?? repeat(state(invocation.id)) ?? whileHeld();
     if (refusal !== null) {
       input.attach(null);
       answerExit(stream, refusal);
@@ -125,6 +135,10 @@ export function createExecutor({ node, settings, journal, processes, log }: Exec
     stream.once('close', () => open.delete(stream));
   }
 
+  function whileHeld(): WorkerExit | null {
+    return held === null ? null : { kind: 'refused', outcome: 'unreachable', reason: held };
+  }
+
   function judge({ asker, command }: Invocation, exec: ExecSettings): WorkerExit | null {
     const consented = consent(asker, node.role);
     const verdict =
@@ -169,6 +183,7 @@ export function createExecutor({ node, settings, journal, processes, log }: Exec
     get running() {
       return running.size;
     },
+    hold: (reason) => void (held = reason),
   };
 }
 

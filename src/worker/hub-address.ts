@@ -10,6 +10,8 @@ export interface HubSession {
    */
   readonly address: string;
   readonly credential: string;
+  /** Number of that link. */
+  readonly link: number;
 }
 
 /** Where the settings have the hub. Throws SETTINGS_INVALID. */

@@ -5,7 +5,9 @@ import { FederationError } from '#src/core/errors.ts';
 import type { HubAddress } from '#src/core/hub-address.ts';
 import { hubAddressText } from '#src/core/hub-address.ts';
 import { errorSchema, ownNodeHostSchema, setupCodeSchema } from '#src/protocol/hub-api.ts';
+import { keyChangedSchema } from '#src/protocol/node-key.ts';
 import type { HubSession } from '#src/worker/hub-address.ts';
+import type { KeyDesk } from '#src/worker/key-rotation.ts';
 import type { NodeHostDesk } from '#src/worker/node-host.ts';
 
 /** A question to the hub must not outlast the interest in its answer. */
@@ -17,7 +19,11 @@ const MAX_ANSWER_BYTES = 1 << 20;
  * The node's own requests to the hub, with the credential that its link gave it.
  * Throws HUB_UNREACHABLE without a link or an answer, and what the hub refuses with otherwise.
  */
-export function hubClient(hub: HubAddress, session: () => HubSession | null, signal: AbortSignal): NodeHostDesk {
+export function hubClient(
+  hub: HubAddress,
+  session: () => HubSession | null,
+  signal: AbortSignal,
+): NodeHostDesk & KeyDesk {
   async function ask(path: string, body?: object): Promise<unknown> {
     const now = session();
     if (now === null) throw new FederationError('HUB_UNREACHABLE', 'there is no link to the hub');
@@ -25,7 +31,8 @@ export function hubClient(hub: HubAddress, session: () => HubSession | null, sig
     if (status === 200) return value;
     const refusal = errorSchema.safeParse(value);
     if (!refusal.success) throw new FederationError('HUB_UNREACHABLE', `the hub answered ${status}`);
-    throw new FederationError(refusal.data.code, refusal.data.message);
+    const { code, message, hint } = refusal.data;
+    throw new FederationError(code, message, hint === undefined ? {} : { hint });
   }
 
   async function send(path: string, { address, credential }: HubSession, body: object | undefined) {
@@ -55,7 +62,18 @@ export function hubClient(hub: HubAddress, session: () => HubSession | null, sig
     requestSetupCode: async (carrierPort) =>
       setupCodeSchema.parse(await ask('node-host/setup-code', { carrierPort })).setupCode,
     ownNodeHost: async () => ownNodeHostSchema.parse(await ask('node-host')).nodeHost,
+    async changeKey(publicKey, signature) {
+      keyChangedSchema.parse(await ask('node/key', { publicKey, signature }).catch(orTooOld));
+    },
   };
+}
+
+function orTooOld(error: unknown): never {
+  if (!(error instanceof FederationError) || error.code !== 'NOT_FOUND') throw error;
+  throw new FederationError('VERSION_UNSUPPORTED', 'the hub is of an earlier version, which changes no keys', {
+    hint: 'upgrade openclaw-federation on the master',
+    cause: error,
+  });
 }
 
 /** The status, and the body where it is JSON. */

@@ -27,7 +27,7 @@ export interface InvocationOptions {
   readonly invocation: Invocation;
   readonly stream: ServerHttp2Stream;
   readonly input: Input;
-  readonly node: { readonly id: string; readonly name: string };
+  readonly node: { id(): string; readonly name: string };
   readonly hubLossMs: number;
   readonly killAfterMs: number;
   readonly processes: Processes;
@@ -75,7 +75,7 @@ export function createInvocation(options: InvocationOptions): RunningInvocation 
   /** Resolves with the time that the process took, when its output is delivered too. */
   async function accompany(started: Child, startedAt: number): Promise<number> {
     child = started;
-    answerStarted(stream, { node: node.id, name: node.name, pid: started.pid, killAfterMs });
+    answerStarted(stream, { node: node.id(), name: node.name, pid: started.pid, killAfterMs });
     output = relayOutput({ stream, stdout: started.stdout, stderr: started.stderr });
     input.attach(started.stdin);
     if (lost) output.discard();

@@ -4,11 +4,13 @@ import { Command } from 'commander';
 import { bootId } from '#src/adapters/boot-id.ts';
 import { runCommandLine } from '#src/adapters/command-line.ts';
 import type { Home } from '#src/adapters/home.ts';
+import { fileNews } from '#src/adapters/file-news.ts';
 import { homePath, openHome } from '#src/adapters/home.ts';
 import { lockHome } from '#src/adapters/home-lock.ts';
 import type { Log } from '#src/adapters/log.ts';
 import { createLog } from '#src/adapters/log.ts';
 import { nodeHostProgram } from '#src/adapters/openclaw/node-host.ts';
+import { openclawVersion } from '#src/adapters/openclaw/version.ts';
 import { createProcesses } from '#src/adapters/process/processes.ts';
 import { loadSettings } from '#src/adapters/settings-file.ts';
 import { stopSignal } from '#src/adapters/signals.ts';
@@ -18,26 +20,26 @@ import { createTailscale } from '#src/adapters/tailscale/tailscale.ts';
 import { reportError } from '#src/adapters/terminal.ts';
 import { VERSION } from '#src/adapters/version.ts';
 import { FederationError } from '#src/core/errors.ts';
+import { KEY_ROTATION_REQUEST_FILE } from '#src/core/key-rotation.ts';
 import { checkNodeName, nodeNameFrom } from '#src/core/node.ts';
-import type { NodeFacts, Role } from '#src/core/node.ts';
 import type { Settings } from '#src/core/settings.ts';
 import { keepLink } from '#src/link/dial.ts';
-import { createPrivateKey, keyPair } from '#src/link/key.ts';
 import { createWorkerApi } from '#src/worker/api.ts';
-import { startCarrier } from '#src/worker/carrier.ts';
-import type { Executor } from '#src/worker/exec.ts';
+import type { Executor, ExecutorNode } from '#src/worker/exec.ts';
 import { createExecutor } from '#src/worker/exec.ts';
-import type { HubAddress } from '#src/core/hub-address.ts';
 import type { HubSession } from '#src/worker/hub-address.ts';
+import { factsOf } from '#src/worker/facts.ts';
 import { hubOf } from '#src/worker/hub-address.ts';
 import { hubClient } from '#src/worker/hub-client.ts';
+import { startKeyRotation } from '#src/worker/key-rotation.ts';
 import { openMembershipMemory } from '#src/worker/membership.ts';
-import { startNodeHost } from '#src/worker/node-host.ts';
-import type { WorkerReport } from '#src/worker/report.ts';
+import { openNodeKeys } from '#src/worker/node-keys.ts';
 import { openReport } from '#src/worker/report.ts';
+import { superviseNodeHost } from '#src/worker/supervised-node-host.ts';
 
 /** A worker daemon that runs in this process. */
 export interface Worker {
+  /** It changes with the node's key. */
   readonly id: string;
   readonly name: string;
   /** Ends what runs, the node host and the link; again, it does nothing. */
@@ -66,41 +68,70 @@ export async function startWorker(home: Home, settings: Settings, log: Log): Pro
     const name = settings.name === undefined ? nodeNameFrom(hostname()) : checkNodeName(settings.name);
     // Two daemons would take each other's processes for orphans.
     cleanups.push(await lockHome(home, 'worker'));
-    const key = keyPair(await home.secret('node.key', createPrivateKey));
+    const keys = await openNodeKeys(home);
     const memory = await openMembershipMemory(home);
-    const executor = await openExecutor(home, settings, { id: key.id, name, role: settings.role }, log, cleanups);
+    const node: ExecutorNode = { id: () => keys.current().id, name, role: settings.role };
+    const executor = await openExecutor(home, settings, node, log, cleanups);
     const report = await openReport(
       home,
-      { id: key.id, name, hub: worker.hub ?? '', nodeHost: nodeHost.enabled ? 'waiting' : 'off' },
+      { id: node.id(), name, hub: worker.hub ?? '', nodeHost: nodeHost.enabled ? 'waiting' : 'off' },
       log.child('link'),
     );
     cleanups.push(() => report.close());
 
     let session: HubSession | null = null;
+    const desk = hubClient(hub, () => session, signal);
     if (nodeHost.enabled) {
+      const program = nodeHostProgram({
+        openclaw: nodeHost.openclaw,
+        stateDirectory: home.file('openclaw'),
+        displayName: name,
+        commands: nodeHost.commands,
+        log: log.child('node-host'),
+      });
+      const { carrierPort } = nodeHost;
+      const onChange = report.nodeHost;
       cleanups.push(
-        await superviseNodeHost({ home, settings, name, hub, session: () => session, report, log, signal }),
+        await superviseNodeHost({ program, carrierPort, hub, desk, session: () => session, onChange, log, signal }),
       );
     }
+    const rotation = await startKeyRotation({
+      home,
+      keys,
+      executor,
+      desk,
+      hubId: () => memory.pin(),
+      session: () => session,
+      news: fileNews(home.path, KEY_ROTATION_REQUEST_FILE),
+      onChanged: () => report.rekeyed(node.id()),
+      log: log.child('key'),
+      signal,
+    });
+    cleanups.push(() => rotation.done);
+    const openclaw = nodeHost.enabled ? await openclawVersion(nodeHost.openclaw) : null;
+    const facts = factsOf(name, settings, { own: VERSION, openclaw });
     const logFault = (error: unknown): void => log.error('something failed', { problem: String(error) });
     const linked = keepLink({
       hub,
       lookup: tailnetLookup({ tailscale: createTailscale(settings.tailscale) }),
-      key,
+      key: keys.current,
       pin: () => memory.pin(),
-      facts: () => factsOf(name, settings),
+      facts: () => facts,
       secret: () => memory.secret(),
       async onWelcome(welcome, hubId, address) {
         await memory.welcomed(welcome, hubId);
-        session = { address, credential: welcome.credential };
+        session = { address, credential: welcome.credential, link: welcome.link };
       },
       onStream: createWorkerApi({ executor, knownEpoch: () => memory.epoch() }),
       onEvent(event) {
         report.event(event);
-        if (event.type !== 'refused') return;
+        rotation.event(event);
+        // What something else than the hub says at its address is no order.
+        if (event.type !== 'refused' || !event.proven) return;
         if (event.error.code === 'REVOKED') void executor.endAll('revoked');
         if (event.error.code.startsWith('TOKEN_')) memory.tokenRefused().catch(logFault);
       },
+      onKeyRotated: rotation.rotated,
       signal,
     });
     cleanups.push(async () => {
@@ -108,20 +139,15 @@ export async function startWorker(home: Home, settings: Settings, log: Log): Pro
       stopping.abort();
       await linked;
     });
-    log.info('the worker daemon runs', { name, node: key.id, hub: worker.hub ?? null, version: VERSION });
-    return { id: key.id, name, close };
+    log.info('the worker daemon runs', { name, node: node.id(), hub: worker.hub ?? null, version: VERSION });
+    return {
+      get id() {
+        return node.id();
+      },
+      name,
+      close,
+    };
   }
-}
-
-function factsOf(name: string, { role, worker, nodeHost }: Settings): NodeFacts {
-  return {
-    name,
-    role,
-    version: VERSION,
-    platform: process.platform,
-    arch: process.arch,
-    offers: [...(worker.exec.mode === 'off' ? [] : ['exec']), ...(nodeHost.enabled ? ['node-host'] : [])],
-  };
 }
 
 type Cleanups = (() => Promise<unknown>)[];
@@ -130,7 +156,7 @@ type Cleanups = (() => Promise<unknown>)[];
 async function openExecutor(
   home: Home,
   { worker }: Settings,
-  node: { id: string; name: string; role: Role },
+  node: ExecutorNode,
   log: Log,
   cleanups: Cleanups,
 ): Promise<Executor> {
@@ -155,55 +181,6 @@ async function openExecutor(
     processes,
     log: log.child('exec'),
   });
-}
-
-interface Supervised {
-  readonly home: Home;
-  readonly settings: Settings;
-  readonly name: string;
-  readonly hub: HubAddress;
-  readonly session: () => HubSession | null;
-  readonly report: WorkerReport;
-  readonly log: Log;
-  readonly signal: AbortSignal;
-}
-
-/** Runs OpenClaw's node host beside the link. Resolves, when its way to the gateway is open, with what ends both. */
-async function superviseNodeHost({
-  home,
-  settings: { nodeHost },
-  name,
-  hub,
-  session,
-  report,
-  log,
-  signal,
-}: Supervised): Promise<() => Promise<void>> {
-  const carrier = await startCarrier({
-    port: nodeHost.carrierPort,
-    hub,
-    session,
-    log: log.child('carrier'),
-    signal,
-  });
-  const { done } = startNodeHost({
-    program: nodeHostProgram({
-      openclaw: nodeHost.openclaw,
-      stateDirectory: home.file('openclaw'),
-      displayName: name,
-      commands: nodeHost.commands,
-      log: log.child('node-host'),
-    }),
-    desk: hubClient(hub, session, signal),
-    carrierPort: carrier.port,
-    onChange: (status) => report.nodeHost(status),
-    log: log.child('node-host'),
-    signal,
-  });
-  return async () => {
-    await done;
-    await carrier.close();
-  };
 }
 
 /** `federation-worker`: runs until it is told to stop. Returns the exit code. */

@@ -12,6 +12,8 @@ import type { NodeHostStatus } from '#src/worker/node-host.ts';
 export interface WorkerReport {
   event(event: DialEvent): void;
   nodeHost(status: NodeHostStatus): void;
+  /** The node has another key, and so another id. */
+  rekeyed(id: string): void;
   close(): Promise<void>;
 }
 
@@ -66,6 +68,7 @@ export async function openReport(
       const connected = gateway === 'connected' ? 'connected' : 'running';
       change({ nodeHost: phase === 'running' ? connected : 'waiting', nodeHostProblem: problem ?? lastEnd });
     },
+    rekeyed: (id) => change({ id, fingerprint: fingerprint(id) }),
     async close() {
       await written;
       await home.remove(WORKER_RECORD_FILE);

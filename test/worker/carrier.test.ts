@@ -30,7 +30,7 @@ afterEach(async () => {
 
 function options(port: number) {
   const at = { host: 'hub.example', port: hub.port };
-  const session = () => (credential === null ? null : { address: '127.0.0.1', credential });
+  const session = () => (credential === null ? null : { address: '127.0.0.1', credential, link: 1 });
   return { port, hub: at, session, log: SILENT_LOG, signal: stopping.signal };
 }
 

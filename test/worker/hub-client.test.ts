@@ -28,7 +28,7 @@ beforeEach(async () => {
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
   stopping = new AbortController();
-  session = { address: '127.0.0.1', credential: 'good' };
+  session = { address: '127.0.0.1', credential: 'good', link: 1 };
   desk = hubClient({ host: 'hub.invalid', port: portOf(server) }, () => session, stopping.signal);
 });
 

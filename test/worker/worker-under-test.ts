@@ -50,7 +50,7 @@ export async function startWorker(setup: WorkerSetup = {}): Promise<WorkerUnderT
   const journal =
     setup.journal ?? (await openJournal({ directory: folder, maxBytes: 1 << 20, retainMs: 60_000, bootId: 'boot' }));
   const processes = createProcesses({ log });
-  const node = { id: 'f'.repeat(64), name: 'w1', role };
+  const node = { id: () => 'f'.repeat(64), name: 'w1', role };
   const executor = createExecutor({
     node,
     settings: () => ({ exec, hubLossMs, killAfterMs }),

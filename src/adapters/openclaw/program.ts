@@ -42,7 +42,8 @@ export async function runOpenClaw({ openclaw, args, environment, onLine }: RunOp
   return { pid, exited: ended.promise, stop: (killAfterMs) => stop(child, pid, ended.promise, killAfterMs) };
 }
 
-function findProgram(openclaw: string, path: string): string {
+/** Absolute path of a program that is a name on `path`, or a path itself. Throws OPENCLAW_MISSING. */
+export function findProgram(openclaw: string, path: string): string {
   const places = openclaw.includes('/') ? [openclaw] : path.split(delimiter).map((folder) => join(folder, openclaw));
   for (const place of places) {
     try {
@@ -95,7 +96,7 @@ export function signalGroup(pid: number, signal: NodeJS.Signals): void {
  * Ours without what is OpenClaw's or ours by name, which may be secret or point to another installation. The Node
  * that runs us comes first on PATH: OpenClaw's own line `env node` would find one that is too old for it.
  */
-function inheritedEnvironment(): Record<string, string | undefined> & { PATH: string } {
+export function inheritedEnvironment(): Record<string, string | undefined> & { PATH: string } {
   const kept = Object.entries(process.env).filter(([name]) => !name.startsWith('OPENCLAW_') && name !== 'NODE_OPTIONS');
   const path = [dirname(process.execPath), process.env['PATH']].filter(Boolean).join(delimiter);
   return { ...Object.fromEntries(kept), PATH: path, NO_COLOR: '1', OPENCLAW_NO_AUTO_UPDATE: '1' };

@@ -1,7 +1,7 @@
 import { defineConfig } from 'vitest/config';
 
-const source = { conditions: ['source'] };
-const node = { pool: 'forks' as const, execArgv: ['--conditions=source'], testTimeout: 30_000 };
+const source = { conditions: ['federation-source'] };
+const node = { pool: 'forks' as const, execArgv: ['--conditions=federation-source'], testTimeout: 30_000 };
 
 /** Projects by what they need: `unit` needs nothing, `e2e` starts processes, `openclaw` starts the real gateway, `lab` machines. */
 export default defineConfig({

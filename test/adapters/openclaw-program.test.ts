@@ -9,7 +9,7 @@ import { eventually } from '../support/eventually.ts';
 
 test('a program ends when the process that started it is killed', async () => {
   const script = fileURLToPath(new URL('../fixtures/openclaw-parent.ts', import.meta.url));
-  const parent = spawn(process.execPath, ['--conditions=source', script, '61.7'], {
+  const parent = spawn(process.execPath, ['--conditions=federation-source', script, '61.7'], {
     stdio: ['ignore', 'pipe', 'inherit'],
   });
   const [line] = (await once(createInterface(parent.stdout), 'line')) as [string];

@@ -7,7 +7,7 @@ type Args = readonly (string | number)[];
 /** Starts a program of `processes/`. */
 export function startHelper(bench: Bench, name: 'link-node' | 'nodes' | 'worker', args: Args): Promise<StartedProcess> {
   const script = join(import.meta.dirname, 'processes', `${name}.ts`);
-  return bench.start({ name, program: process.execPath, args: ['--conditions=source', script, ...args] });
+  return bench.start({ name, program: process.execPath, args: ['--conditions=federation-source', script, ...args] });
 }
 
 /** Starts a compiled one: what strips the types at the start of a process would count as its memory. */

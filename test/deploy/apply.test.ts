@@ -293,7 +293,7 @@ test('a deployment that is killed in the middle of a change is taken back', asyn
   await furnish();
   const before = await scratch.snapshot();
   const script = fileURLToPath(new URL('../fixtures/deploying.ts', import.meta.url));
-  const argv = ['--conditions=source', script, scratch.context.person.home];
+  const argv = ['--conditions=federation-source', script, scratch.context.person.home];
   const child = spawn(process.execPath, argv, { stdio: ['ignore', 'pipe', 'inherit'] });
   await once(child.stdout, 'data');
   child.kill('SIGKILL');

@@ -18,7 +18,7 @@ export async function openDepot(lab: Run, network: Network, shelves: Shelves): P
   const log = join(lab.folder, 'depot.log');
   const list = join(lab.folder, 'depot.json');
   await writeFile(list, JSON.stringify(shelves));
-  const argv = [process.execPath, '--conditions=source', PROGRAM, SWITCH_ADDRESS, list];
+  const argv = [process.execPath, '--conditions=federation-source', PROGRAM, SWITCH_ADDRESS, list];
   await startInBackground(network.atSwitch(argv), log);
   await eventually('the depot listens', async () => (await readFile(log, 'utf8')).includes('listening'));
   return url;

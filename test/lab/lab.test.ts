@@ -112,7 +112,9 @@ describeLab('a lab that is closed', 'machines', () => {
   });
 
   it('is swept away by the next, where its process was killed', async () => {
-    const child = spawn(process.execPath, ['--conditions=source', ABANDONED], { stdio: ['ignore', 'pipe', 'inherit'] });
+    const child = spawn(process.execPath, ['--conditions=federation-source', ABANDONED], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+    });
     let said = '';
     child.stdout.setEncoding('utf8').on('data', (chunk: string) => (said += chunk));
     const folder = await eventually('the other lab is open', () => /^(.+)\n/.exec(said)?.[1], 60_000);

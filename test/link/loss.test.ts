@@ -17,7 +17,7 @@ async function hubFor(options: Partial<AcceptOptions> = {}): Promise<TestHub> {
 
 function nodeProcess(hub: TestHub): ChildProcess {
   const program = fileURLToPath(new URL('node-process.ts', import.meta.url));
-  const child = spawn(process.execPath, ['--conditions=source', program, String(hub.port), hub.key.id], {
+  const child = spawn(process.execPath, ['--conditions=federation-source', program, String(hub.port), hub.key.id], {
     stdio: ['ignore', 'ignore', 'inherit'],
   });
   onTestFinished(async () => {

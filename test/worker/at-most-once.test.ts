@@ -32,7 +32,7 @@ afterEach(async () => {
 });
 
 async function start(point: 'before-spawn' | 'after-spawn' | 'never'): Promise<Daemon> {
-  const child = spawn(process.execPath, ['--conditions=source', FIXTURE, folder, point], {
+  const child = spawn(process.execPath, ['--conditions=federation-source', FIXTURE, folder, point], {
     stdio: ['ignore', 'pipe', 'inherit'],
   });
   const [line] = (await once(createInterface(child.stdout), 'line')) as [string];

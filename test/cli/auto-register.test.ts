@@ -2,7 +2,6 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, onTestFinished, test } from 'vitest';
 import { findHub } from '#src/adapters/hub.ts';
-import { eventsIn } from '#src/cli/auto-register/events.ts';
 import type { Judged, JudgeOptions } from '#src/cli/auto-register/judge.ts';
 import { decisionText } from '#src/cli/auto-register/report.ts';
 import { watchRequests } from '#src/cli/auto-register/watch.ts';
@@ -115,14 +114,4 @@ test('a watch that is told to stop while the hub is away ends', async () => {
   await eventually('it waits', () => watch.told.includes('away'));
   await watch.stop();
   expect(watch.decided).toEqual([]);
-});
-
-test('events are read however the stream is cut, and what is none of them is passed over', async () => {
-  const text = ': hello\n\nevent: policy\ndata: {"problem":"für"}\n\nevent: other\ndata: {}\n\nevent: policy\ndata: {';
-  async function* bytes() {
-    for (const byte of Buffer.from(text)) yield Buffer.from([byte]);
-  }
-  const events = [];
-  for await (const event of eventsIn(bytes())) events.push(event);
-  expect(events).toEqual([{ name: 'policy', data: { problem: 'für' } }]);
 });

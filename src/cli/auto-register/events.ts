@@ -1,19 +1,22 @@
+import { ReadableStream, TextDecoderStream } from 'node:stream/web';
+import { EventSourceParserStream } from 'eventsource-parser/stream';
 import type { PairingRequestView, PolicyStatus } from '#src/protocol/hub-api.ts';
 
 export type HubEvent =
   | { readonly name: 'pairing-request'; readonly data: PairingRequestView }
   | { readonly name: 'policy'; readonly data: PolicyStatus };
 
-/** The events of a stream of `text/event-stream` as the hub writes it; comments and events of other names are left out. */
+const NAMES: ReadonlySet<string | undefined> = new Set<HubEvent['name']>(['pairing-request', 'policy']);
+
+/** Of one event, in characters; the hub writes none that comes near it. */
+const MAX_EVENT = 1 << 20;
+
+/** The events in a stream of `text/event-stream`; comments and events of other names are left out. */
 export async function* eventsIn(stream: AsyncIterable<Buffer>): AsyncGenerator<HubEvent> {
-  const decoder = new TextDecoder();
-  let rest = '';
-  for await (const chunk of stream) {
-    const blocks = (rest + decoder.decode(chunk, { stream: true })).split('\n\n');
-    rest = blocks.pop() ?? '';
-    for (const block of blocks) {
-      const [, name, data] = /^event: (pairing-request|policy)\ndata: (.+)$/.exec(block) ?? [];
-      if (name !== undefined && data !== undefined) yield { name, data: JSON.parse(data) as unknown } as HubEvent;
-    }
+  const messages = ReadableStream.from(stream)
+    .pipeThrough(new TextDecoderStream())
+    .pipeThrough(new EventSourceParserStream({ maxBufferSize: MAX_EVENT }));
+  for await (const { event, data } of messages) {
+    if (NAMES.has(event)) yield { name: event, data: JSON.parse(data) as unknown } as HubEvent;
   }
 }

@@ -1,4 +1,6 @@
-/** Addresses from `first` to `last`, as 128-bit numbers: an IPv4 address is the IPv6 address that it is mapped to. */
+import ipaddr from 'ipaddr.js';
+
+/** Addresses from `first` to `last`, as 128-bit numbers: an IPv4 address is the IPv6 address that it is mapped to (RFC 4291, 2.5.5.2). */
 export interface AddressRange {
   readonly first: bigint;
   readonly last: bigint;
@@ -8,15 +10,13 @@ export type AddressRangeResult =
   | { readonly ok: true; readonly range: AddressRange }
   | { readonly ok: false; readonly problem: string };
 
-/** IPv4-mapped IPv6 addresses, ::ffff:0:0/96 (RFC 4291, section 2.5.5.2). */
-const MAPPED = 0xffffn << 32n;
 /** The longest that an address or range can be. */
 const MAX_LENGTH = 49;
 
 /** An address, which is a range of one, or a range in CIDR notation: `10.0.0.0/24`, `fd00::/64`. */
 export function readAddressRange(text: string): AddressRangeResult {
   const [address = '', length, ...rest] = text.length > MAX_LENGTH ? [] : text.split('/');
-  const first = parseGroups(address);
+  const first = numberOf(address);
   if (first === null || rest.length > 0) return { ok: false, problem: 'not an address or a range, as 10.0.0.0/24' };
   const width = address.includes(':') ? 128 : 32;
   if (length === undefined) return { ok: true, range: { first, last: first } };
@@ -36,55 +36,34 @@ export function readAddressRange(text: string): AddressRangeResult {
 export function parseAddress(text: string): bigint | null {
   const [address = '', zone] = text.split('%', 2);
   if (text.length > 2 * MAX_LENGTH || zone === '' || (zone !== undefined && !address.includes(':'))) return null;
-  return parseGroups(address);
+  return numberOf(address);
 }
 
 export function isIn(address: bigint, { first, last }: AddressRange): boolean {
   return first <= address && address <= last;
 }
 
-function parseGroups(text: string): bigint | null {
+function numberOf(text: string): bigint | null {
   if (text.length > MAX_LENGTH) return null;
-  if (!text.includes(':')) {
-    const address = parseIPv4(text);
-    return address === null ? null : MAPPED | address;
-  }
-  const halves = text.split('::');
-  if (halves.length > 2) return null;
-  const [head, tail] = halves.map((half, index) => parseIPv6Groups(half, index === halves.length - 1));
-  if (head === null || head === undefined || tail === null) return null;
-  const missing = 8 - head.length - (tail?.length ?? 0);
-  if (tail === undefined ? missing !== 0 : missing < 1) return null;
-  const groups = [...head, ...Array<bigint>(missing).fill(0n), ...(tail ?? [])];
-  return groups.reduce((address, group) => (address << 16n) | group, 0n);
+  const bytes = addressIn(text)?.toByteArray();
+  return bytes?.reduce((address, byte) => (address << 8n) | BigInt(byte), 0n) ?? null;
 }
 
-/** The last two groups of an address may be written as IPv4. */
-function parseIPv6Groups(text: string, isLast: boolean): bigint[] | null {
-  if (text === '') return [];
-  const groups: bigint[] = [];
-  const words = text.split(':');
-  for (const [index, word] of words.entries()) {
-    if (isLast && index === words.length - 1 && word.includes('.')) {
-      const address = parseIPv4(word);
-      if (address === null) return null;
-      groups.push(address >> 16n, address & 0xffffn);
-    } else if (/^[0-9a-f]{1,4}$/i.test(word)) {
-      groups.push(BigInt(`0x${word}`));
-    } else {
-      return null;
-    }
-  }
-  return groups;
+/** IPv4 is four decimal numbers without leading zeros: other notations are read in different ways by programs. */
+function addressIn(text: string): ipaddr.IPv6 | null {
+  if (ipaddr.IPv4.isValidFourPartDecimal(text)) return ipaddr.IPv4.parse(text).toIPv4MappedAddress();
+  const groups = inGroups(text);
+  return groups !== null && ipaddr.IPv6.isValid(groups) ? ipaddr.IPv6.parse(groups) : null;
 }
 
-/** Leading zeros are refused: some programs read them as octal. */
-function parseIPv4(text: string): bigint | null {
-  const words = text.split('.');
-  if (words.length !== 4 || !words.every((word) => /^(?:0|[1-9]\d{0,2})$/.test(word) && Number(word) <= 255)) {
-    return null;
-  }
-  return words.reduce((address, word) => (address << 8n) | BigInt(word), 0n);
+/** With an IPv4 end written as two groups: ipaddr.js takes it in octal, too, and `::10.0.0.7` for a mapped address. */
+function inGroups(text: string): string | null {
+  if (text.includes('%')) return null;
+  const [, head, end] = /^(.*:)(.*\..*)$/s.exec(text) ?? [];
+  if (head === undefined || end === undefined) return text;
+  if (!ipaddr.IPv4.isValidFourPartDecimal(end)) return null;
+  const [a, b] = ipaddr.IPv4.parse(end).toIPv4MappedAddress().parts.slice(-2);
+  return `${head}${a!.toString(16)}:${b!.toString(16)}`;
 }
 
 const constant = (text: string): AddressRange => {
@@ -99,7 +78,7 @@ const LINK_LOCAL = ['169.254.0.0/16', 'fe80::/10'].map(constant);
 const TAILNET = ['100.64.0.0/10', 'fd7a:115c:a1e0::/48'].map(constant);
 /** Within them addresses are given at random: a part that is wider than a /16 or /112 is as good as the whole. */
 const TAILNET_PART = 1n << 16n;
-const IPV4 = constant('0.0.0.0/0');
+const ALL_IPV4 = constant('0.0.0.0/0');
 /** The widest that a network of somebody's own is: 10.0.0.0/8, or what a provider has. */
 const WIDEST = { ipv4: 1n << 24n, ipv6: 1n << 96n };
 
@@ -114,8 +93,8 @@ export function whyEverybody(ranges: readonly AddressRange[]): string | null {
 }
 
 function isTooWide({ first, last }: AddressRange): boolean {
-  const isIPv4 = isIn(first, IPV4) && isIn(last, IPV4);
-  return last - first + 1n > (isIPv4 ? WIDEST.ipv4 : WIDEST.ipv6) || (!isIPv4 && isIn(IPV4.first, { first, last }));
+  const isIPv4 = isIn(first, ALL_IPV4) && isIn(last, ALL_IPV4);
+  return last - first + 1n > (isIPv4 ? WIDEST.ipv4 : WIDEST.ipv6) || (!isIPv4 && isIn(ALL_IPV4.first, { first, last }));
 }
 
 /** How many addresses of `place` are in any of the ranges: pieces that make up the whole are the whole. */

@@ -1,3 +1,4 @@
+import semver from 'semver';
 import { z } from 'zod';
 import type { AddressRange } from '#src/core/address-range.ts';
 import { readAddressRange, whyEverybody } from '#src/core/address-range.ts';
@@ -26,10 +27,8 @@ const stableId = text(64).regex(/^[A-Za-z0-9]+$/, 'a stable id is letters and di
 const namePattern = text(63).regex(/^[a-z0-9*-]+$/, 'a name is a-z, 0-9 and -, and * stands for any of them');
 const tokenName = text(63).regex(/^[^\s*]+$/, 'a join token is named in full');
 const command = text(128).regex(/^[A-Za-z0-9][A-Za-z0-9._-]*$/, 'a command is named in full, as system.run');
-/** A number with fewer parts stands for all that begin with it, as 2026.9 for 2026.9.6. */
-const COMPARATOR = /^(>=|<=|>|<|=)?(\d{1,6}(?:\.\d{1,6}){0,2})$/;
 const versionRange = text(100).refine(
-  (value) => value.split(' ').every((word) => COMPARATOR.test(word)),
+  (value) => /\d/.test(value) && semver.validRange(value) !== null,
   'a range of versions is written >=2026.9.0 <2027',
 );
 
@@ -202,17 +201,12 @@ export function rangesOf(texts: readonly string[]): AddressRange[] {
   });
 }
 
-/** Whether a version is within a range of a parsed policy. One that is no release, as a pre-release, is in none. */
+/**
+ * Whether a version is within a range of a parsed policy, as npm reads ranges: a pre-release is in none that does not name
+ * one of the same release. What is no version in its plain form is in none either.
+ */
 export function isVersionIn(version: string, versions: string): boolean {
-  const release = /^(\d{1,6})\.(\d{1,6})\.(\d{1,6})$/.exec(version);
-  if (release === null) return false;
-  return versions.split(' ').every((word) => {
-    const [, comparator = '=', number = ''] = COMPARATOR.exec(word) ?? [];
-    const wanted = number.split('.').map(Number);
-    const differing = wanted.findIndex((part, index) => part !== Number(release[index + 1]));
-    const order = differing < 0 ? 0 : Number(release[differing + 1]) - wanted[differing]!;
-    return order === 0 ? comparator.includes('=') : comparator.startsWith(order < 0 ? '<' : '>');
-  });
+  return semver.valid(version) === version && semver.satisfies(version, versions);
 }
 
 function isObject(value: unknown): value is object {

@@ -6,7 +6,9 @@ test.each([
   ['2026.9.0-beta.2', false],
   ['2026.9.0', true],
   ['2026.9.6', true],
+  ['2026.9.7-beta.1', true],
   ['2026.12.40', true],
+  ['2027.0.0-beta.1', false],
   ['2027.1.0', false],
   ['', false],
   ['unknown', false],
@@ -23,17 +25,20 @@ test.each([
   ['v26.0.9', false],
   ['v26.1.0', true],
   ['v30.0.0', true],
+  ['v25.0.0-nightly2026', false],
   ['v26.1.0-nightly2026', false],
+  ['v26.2.0-nightly2026', true],
   ['not a version', false],
 ])('Node %j runs OpenClaw: %j', (version, runs) => {
   expect(runsOpenClaw(version)).toBe(runs);
 });
 
 test('versions are ordered by number, a pre-release before its release', () => {
-  const versions = ['2026.10.1', '2026.9.6', 'nonsense', '2026.9.6-rc.1', '2026.9.10', 'v2026.9.7'];
+  const versions = ['2026.10.1', '2026.9.6', 'nonsense', '2026.9.6-rc.10', '2026.9.6-rc.9', '2026.9.10', 'v2026.9.7'];
   expect(versions.toSorted(compareVersions)).toEqual([
     'nonsense',
-    '2026.9.6-rc.1',
+    '2026.9.6-rc.9',
+    '2026.9.6-rc.10',
     '2026.9.6',
     'v2026.9.7',
     '2026.9.10',

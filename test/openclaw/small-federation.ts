@@ -13,7 +13,7 @@ import { connectGateway } from '#src/adapters/openclaw/gateway.ts';
 import type { Gateway } from '#src/adapters/openclaw/gateway.ts';
 import { nodeHostProgram } from '#src/adapters/openclaw/node-host.ts';
 import { aMember } from '../support/member.ts';
-import type { Member } from '#src/core/membership.ts';
+import type { Member } from '#src/core/member.ts';
 import { createCarrier } from '#src/hub/carrier.ts';
 import type { Carrier } from '#src/hub/carrier.ts';
 import { createGatewayDesk } from '#src/hub/gateway.ts';
@@ -24,7 +24,7 @@ import { startNodeHost } from '#src/worker/node-host.ts';
 import type { NodeHostSupervision } from '#src/worker/node-host.ts';
 
 export const COMMANDS = ['system.run', 'system.run.prepare', 'system.which'];
-const OPENCLAW = fileURLToPath(new URL('../../node_modules/.bin/openclaw', import.meta.url));
+export const OPENCLAW = fileURLToPath(new URL('../../node_modules/.bin/openclaw', import.meta.url));
 
 /** The real gateway and one real node host, joined by our two carriers; of the hub only what those need. */
 export interface SmallFederation {
@@ -97,7 +97,7 @@ export async function smallFederation(): Promise<SmallFederation> {
   const local = await startCarrier({
     port: 0,
     hub: { host: '127.0.0.1', port: hubPort },
-    session: () => ({ address: '127.0.0.1', credential }),
+    session: () => ({ address: '127.0.0.1', credential, link: 1 }),
     log: log.child('worker-carrier'),
     signal,
   });
@@ -189,7 +189,7 @@ async function startTap(port: number): Promise<{ port: number; sent: () => Buffe
   };
 }
 
-async function freePort(): Promise<number> {
+export async function freePort(): Promise<number> {
   const server = createTcpServer();
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   const { port } = server.address() as AddressInfo;

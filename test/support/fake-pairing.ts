@@ -32,7 +32,7 @@ type Answer = { readonly ok: true; readonly payload: object } | { readonly ok: f
 export function fakePairing(fake: FakeGateway): FakePairing {
   const pending = new Map<string, Row & { readonly deviceId: string }>();
   const paired = new Map<string, Paired>();
-  let now = 1_000_000;
+  let now = Date.now();
 
   function approveDevice(requestId: string): boolean {
     const request = pending.get(requestId);
@@ -137,7 +137,8 @@ export function fakePairing(fake: FakeGateway): FakePairing {
         isRepair: paired.has(deviceId),
         ts: ++now,
       };
-      const kept = again === undefined ? first : { ...again[1], refreshedAtMs: ++now };
+      // When it asked again is not listed.
+      const kept = again?.[1] ?? first;
       pending.set(requestId, { ...kept, requestId, deviceId, ...said });
       if (again === undefined) fake.announce('device.pair.requested');
       return requestId;

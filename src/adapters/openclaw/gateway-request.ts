@@ -25,8 +25,11 @@ export interface DeviceRequest extends Asked {
   readonly version: null;
   /** Not known before its surface. */
   readonly commands: null;
-  /** Milliseconds since the epoch: five minutes after its last attempt, by the gateway's clock. */
-  readonly expiresAt: number;
+  /**
+   * Milliseconds since the epoch. The gateway forgets it five minutes after the last attempt and tells the time of the
+   * first one alone: null where it has lived longer, because the device asked again at a time that nobody knows.
+   */
+  readonly expiresAt: number | null;
 }
 
 /** The commands that a paired node offers. It waits until it is decided. */
@@ -57,7 +60,6 @@ const deviceSchema = z.object({
   scopes: roles,
   isRepair: z.boolean().default(false),
   ts: moment,
-  refreshedAtMs: moment.optional(),
 });
 type DeviceRow = z.infer<typeof deviceSchema>;
 
@@ -112,7 +114,7 @@ export function deviceRequests({ pending }: DeviceList): DeviceRequest[] {
     caps: [],
     isRepair: row.isRepair,
     askedAt: row.ts,
-    expiresAt: (row.refreshedAtMs ?? row.ts) + DEVICE_MS,
+    expiresAt: row.ts + DEVICE_MS > Date.now() ? row.ts + DEVICE_MS : null,
   }));
 }
 

@@ -1,3 +1,4 @@
+import { dirname } from 'node:path/posix';
 import { parse } from 'jsonc-parser';
 import { afterAll, beforeAll, expect, it, onTestFailed, beforeEach } from 'vitest';
 import type { JobView } from '#src/protocol/hub-api.ts';
@@ -23,7 +24,7 @@ import {
   untilOwnGatewayAnswers,
 } from './own-gateway.ts';
 import type { Snapshot } from './snapshot.ts';
-import { below, differences, takeSnapshot } from './snapshot.ts';
+import { below, differences, outermost, takeSnapshot } from './snapshot.ts';
 import { listeningAt } from './sockets.ts';
 import { unitState } from './unit-state.ts';
 
@@ -40,6 +41,7 @@ const SETTINGS = '/home/claw/.openclaw/openclaw.json';
 const OWN_SETTINGS = `{
   // Written by hand.
   "logging": { "level": "info" }, // and kept
+  "cron": { "enabled": false }
 }
 `;
 
@@ -468,22 +470,34 @@ describeLab('a federation of four machines: master, worker, hybrid and light wor
         await untilOwnGatewayAnswers(machine);
         expect(await ownGatewayUnit(machine)).toMatchObject({ ActiveState: 'active', UnitFileState: 'enabled' });
       }
-      expect([...(await changesOf(m4)).keys()]).toEqual([]);
+      for (const machine of [m2, m3, m4]) expect([...(await changesOf(machine)).keys()]).toEqual([]);
       expect(await m1.read(SETTINGS)).toBe(OWN_SETTINGS);
-      for (const machine of [m1, m2, m3]) {
-        const changed = [...(await changesOf(machine)).keys()];
-        expect(changed.filter((path) => !THEIRS.some((theirs) => path.startsWith(theirs)))).toEqual([]);
-      }
+      const changed = await changesOf(m1);
+      expect(outermost(changed)).toEqual(THEIRS);
+      expect(below(changed.keys(), CACHE).filter((path) => dirname(path) === CACHE)).toEqual(OPENCLAW_CACHES);
+      expect([...changed.keys()].filter((path) => /federation|tailscale/.test(path))).toEqual([]);
     },
     LONG_MS,
   );
 });
 
-/** What others keep of it: the backups of the tools that made a user, and what OpenClaw itself has made of its state. */
+const CACHE = '/home/claw/.cache';
+const OPENCLAW_CACHES = [`${CACHE}/openclaw`, `${CACHE}/openclaw-1000`];
+
+/** What others have made meanwhile on the master, and keep: each path, or a folder that was not there. */
 const THEIRS = [
-  ...['passwd', 'shadow', 'group', 'gshadow'].map((name) => `/etc/${name}-`),
-  '/home/claw/.openclaw/',
-  '/home/claw/.cache',
+  // useradd and userdel, which the hub's user came and went by, leave their last backup (passwd(5), shadow(5)).
+  '/etc/group-',
+  '/etc/gshadow-',
+  '/etc/passwd-',
+  '/etc/shadow-',
+  // The gateway, which is OpenClaw's own program, and the person's data in it: their state, keys, media and caches.
+  CACHE,
+  '/home/claw/.openclaw/cache',
+  '/home/claw/.openclaw/config-journal-fingerprint.key',
+  '/home/claw/.openclaw/media',
+  '/home/claw/.openclaw/state',
+  '/home/claw/.openclaw/tmp',
 ];
 
 async function exposureOf(machine: Machine, unit: string): Promise<number> {

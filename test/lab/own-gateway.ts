@@ -21,8 +21,13 @@ rm -rf /root/.npm
 `;
 const SCRIPTS = '@google/genai,koffi,protobufjs,openclaw';
 
+/**
+ * Without its automations: the first of them, a heartbeat at a time of each half hour that its device decides, makes a
+ * store for its agent, which would look like a trace of ours.
+ */
 const SET_UP = `
 openclaw config set gateway.mode local
+openclaw config set cron.enabled false
 openclaw gateway install --port "$1"
 `;
 

@@ -1,6 +1,7 @@
 import { createInterface } from 'node:readline';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { dirname } from 'node:path';
 import type { Machine } from './machine.ts';
 
 /** Each file and folder of a machine by its path: what it is, its mode and owner, and what it holds. */
@@ -48,6 +49,12 @@ export function differences(before: Snapshot, after: Snapshot): ReadonlyMap<stri
       return was === is ? [] : [[path, `${was} → ${is}`] as const];
     }),
   );
+}
+
+/** Changed paths, without those in a folder that is new: it stands for them. */
+export function outermost(changes: ReadonlyMap<string, string>): string[] {
+  const isNew = (path: string): boolean => changes.get(path)?.startsWith('absent ') === true;
+  return [...changes.keys()].filter((path) => !isNew(dirname(path)));
 }
 
 /** What lies below a path. */

@@ -1,8 +1,9 @@
-import { isIn, parseAddress } from '#src/core/address-range.ts';
-import type { ApprovalPolicy, ApprovalRule, ConditionName, Conditions } from '#src/core/approval-policy.ts';
-import { isVersionIn, rangesOf } from '#src/core/approval-policy.ts';
+import type { ConditionCheck } from '#src/core/approval-condition.ts';
+import { checksOf } from '#src/core/approval-condition.ts';
+import type { ApprovalPolicy, ApprovalRule } from '#src/core/approval-policy.ts';
+import { listed, shown } from '#src/core/foreign-words.ts';
 import type { Role } from '#src/core/node.ts';
-import { fingerprint, isNodeName } from '#src/core/node.ts';
+import { fingerprint } from '#src/core/node.ts';
 
 /** A pairing request as it is judged: what the hub checked by itself, and what the node says of itself. */
 export interface ApprovalRequest {
@@ -146,15 +147,6 @@ function timeText(time: number): string {
   return new Date(time).toISOString().replace('.000Z', 'Z');
 }
 
-export interface ConditionCheck {
-  readonly condition: ConditionName;
-  /** As it stands in the rule; any of these will do, or for `commands` nothing else. */
-  readonly wanted: readonly string[];
-  readonly holds: boolean;
-  /** The fact that makes it so. */
-  readonly why: string;
-}
-
 export interface RuleExplanation {
   readonly rule: string;
   readonly verdict: ApprovalRule['then'];
@@ -203,106 +195,4 @@ function ruleLines({ rule, verdict, matches, decides, expired, conditions }: Rul
       ({ condition, wanted, holds, why }) => `   ${holds ? 'yes' : 'no '}  ${condition} ${listed(wanted)}: ${why}`,
     ),
   ];
-}
-
-type Check = Pick<ConditionCheck, 'holds' | 'why'>;
-
-type Wanted = Required<Conditions>;
-
-const CHECKS: { readonly [Name in ConditionName]: (wanted: Wanted[Name], request: ApprovalRequest) => Check } = {
-  tag: (wanted, { tailnet }) => {
-    if (tailnet === null) return NOT_IN_TAILNET;
-    const found = tailnet.tags.find((tag) => wanted.includes(tag));
-    if (found !== undefined) return yes(`its tailnet tag is ${found}`);
-    return no(tailnet.tags.length === 0 ? 'it has no tailnet tag' : `its tailnet tags are ${listed(tailnet.tags)}`);
-  },
-  user: (wanted, { tailnet }) => {
-    if (tailnet === null) return NOT_IN_TAILNET;
-    // Whoever tags a machine gives it away, whatever login the tailnet still shows for it.
-    if (tailnet.user === null || tailnet.tags.length > 0) return no('it belongs to no user of the tailnet');
-    return { holds: wanted.includes(tailnet.user), why: `its tailnet user is ${shown(tailnet.user)}` };
-  },
-  stableId: (wanted, { tailnet }) => {
-    if (tailnet === null) return NOT_IN_TAILNET;
-    return { holds: wanted.includes(tailnet.stableId), why: `its stable id is ${shown(tailnet.stableId)}` };
-  },
-  token: (wanted, { token }) => {
-    if (token === null) return no('it brought no join token with a name');
-    return { holds: wanted.includes(token), why: `it brought the join token ${shown(token)}` };
-  },
-  address: (wanted, { address }) => {
-    const number = parseAddress(address);
-    const at = number === null ? -1 : rangesOf(wanted).findIndex((range) => isIn(number, range));
-    return at < 0 ? no(`it comes from ${shown(address)}`) : yes(`it comes from ${shown(address)}, in ${wanted[at]!}`);
-  },
-  name: (wanted, { name }) => {
-    if (!isNodeName(name)) return no(`its name ${shown(name)} is no node name`);
-    const found = wanted.find((pattern) => matchesGlob(name, pattern));
-    return { holds: found !== undefined, why: `its name is ${name}` };
-  },
-  role: (wanted, { role }) => ({ holds: wanted.includes(role), why: `its role is ${role}` }),
-  commands: (wanted, { offers, commands }) => {
-    const beyond = [...new Set([...offers, ...commands])].filter((word) => !wanted.includes(word));
-    return beyond.length === 0 ? yes('it offers nothing beyond that') : no(`it also offers ${listed(beyond)}`);
-  },
-  openclaw: (wanted, { openclawVersion }) => {
-    if (openclawVersion === null) return no('the version of its OpenClaw is not known');
-    return { holds: isVersionIn(openclawVersion, wanted), why: `its OpenClaw is ${shown(openclawVersion)}` };
-  },
-};
-
-const NAMES = Object.keys(CHECKS) as ConditionName[];
-
-/** Of all conditions that stand in `when`, in one order. */
-function checksOf(when: Conditions, request: ApprovalRequest): ConditionCheck[] {
-  return NAMES.flatMap((condition) => checkOf(condition, when, request));
-}
-
-function checkOf<Name extends ConditionName>(
-  condition: Name,
-  when: Partial<Wanted>,
-  request: ApprovalRequest,
-): ConditionCheck[] {
-  const wanted: Wanted[Name] | undefined = when[condition];
-  return wanted === undefined ? [] : [{ condition, wanted: [wanted].flat(), ...CHECKS[condition](wanted, request) }];
-}
-
-const yes = (why: string): Check => ({ holds: true, why });
-const no = (why: string): Check => ({ holds: false, why });
-const NOT_IN_TAILNET = no('the tailnet does not know it');
-
-/** In steps that are at most the product of both lengths, whatever the pattern. */
-function matchesGlob(name: string, pattern: string): boolean {
-  let [at, read] = [0, 0];
-  let star = -1;
-  let starAt = 0;
-  while (at < name.length) {
-    if (pattern[read] === '*') {
-      [star, starAt] = [read, at];
-      read += 1;
-    } else if (pattern[read] === name[at]) {
-      read += 1;
-      at += 1;
-    } else if (star >= 0) {
-      starAt += 1;
-      [read, at] = [star + 1, starAt];
-    } else {
-      return false;
-    }
-  }
-  return /^\**$/.test(pattern.slice(read));
-}
-
-const MAX_SHOWN = 64;
-const MAX_LISTED = 8;
-
-/** Words of others: short, and with nothing in them that steers a terminal or looks like another letter. */
-function shown(text: string): string {
-  const cut = text.length > MAX_SHOWN ? `${text.slice(0, MAX_SHOWN)}...` : text;
-  return cut.replace(/[^\x20-\x7e]/g, (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`);
-}
-
-function listed(words: readonly string[]): string {
-  const some = words.slice(0, MAX_LISTED).map(shown).join(', ');
-  return words.length > MAX_LISTED ? `${some} and ${words.length - MAX_LISTED} more` : some;
 }

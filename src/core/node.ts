@@ -45,4 +45,8 @@ export interface NodeFacts {
   readonly arch: string;
   /** What the node offers: `exec`, and `node-host` where it runs OpenClaw's. */
   readonly offers: readonly string[];
+  /** Version of OpenClaw whose node host it runs; null where it runs none or can't tell. */
+  readonly openclaw: string | null;
+  /** What its node host offers to the gateway, at most. */
+  readonly commands: readonly string[];
 }

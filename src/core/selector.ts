@@ -2,6 +2,8 @@ import { FederationError } from '#src/core/errors.ts';
 
 export interface Named {
   readonly id: string;
+  /** Of its key, where `id` is of something else; its beginning names it too. */
+  readonly keyId?: string;
   readonly name: string;
 }
 
@@ -28,7 +30,8 @@ export function findNode<T extends Named>(nodes: readonly T[], word: string): T 
 function candidates<T extends Named>(nodes: readonly T[], word: string): T[] {
   const prefix = word.replaceAll('-', '').toLowerCase();
   const isPrefix = prefix.length >= MIN_PREFIX && /^[0-9a-f]+$/.test(prefix);
-  return nodes.filter((node) => node.name === word || (isPrefix && node.id.startsWith(prefix)));
+  const begins = ({ id, keyId = id }: Named) => id.startsWith(prefix) || keyId.startsWith(prefix);
+  return nodes.filter((node) => node.name === word || (isPrefix && begins(node)));
 }
 
 function notFound(nodes: readonly Named[], word: string): FederationError {

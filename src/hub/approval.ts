@@ -1,13 +1,12 @@
-import { EventEmitter } from 'node:events';
 import type { Log } from '#src/adapters/log.ts';
 import type { PolicyText } from '#src/adapters/policy-file.ts';
 import type { Store } from '#src/adapters/store/store.ts';
-import type { ApprovalPolicy } from '#src/core/approval-policy.ts';
-import { parsePolicy } from '#src/core/approval-policy.ts';
 import type { ApprovalRequest, Decision, PastApproval } from '#src/core/approval.ts';
-import { explain, judge } from '#src/core/approval.ts';
-import type { PairingRequest } from '#src/core/membership.ts';
-import type { Enrolment, JudgedRequest, Ruling } from '#src/hub/enrolment.ts';
+import { explain, isCounted, judge } from '#src/core/approval.ts';
+import type { WaitingRequest } from '#src/core/request.ts';
+import type { Rules } from '#src/hub/approval-rules.ts';
+import { openRules } from '#src/hub/approval-rules.ts';
+import type { JudgedRequest, Requests, Ruling } from '#src/hub/requests.ts';
 import type { Judgement, PolicyStatus } from '#src/protocol/hub-api.ts';
 
 /** Who approved, in the audit and of a member, where the rules did. */
@@ -18,22 +17,21 @@ export interface JudgeOptions {
   readonly approveEverything: boolean;
 }
 
-/** Nodes are let in by rules here, where somebody asks for it. */
+/** What waits is let in by rules here, where somebody asks for it. */
 export interface Approvals {
   /** Does what the rules say, unless it is a dry run. Throws REQUEST_NOT_FOUND and NODE_AMBIGUOUS. */
   judge(word: string, options: JudgeOptions): Promise<Judgement>;
   /** Which rule would decide and why, in lines for a terminal. */
   explain(word: string, options: Pick<JudgeOptions, 'approveEverything'>): readonly string[];
   status(): PolicyStatus;
-  /** Says that the rules may be others now. */
-  readonly changes: EventEmitter<{ policy: [] }>;
+  readonly changes: Rules['changes'];
   /** Resolves when the rules are followed no longer. */
   readonly done: Promise<void>;
 }
 
 export interface ApprovalsOptions {
   readonly store: Pick<Store, 'audit' | 'auditHead'>;
-  readonly enrolment: Pick<Enrolment, 'request' | 'judge'>;
+  readonly requests: Pick<Requests, 'list' | 'find' | 'judge'>;
   /** What the rules file holds, now and from then on; ends by itself. */
   readonly policies: AsyncIterable<PolicyText>;
   readonly log: Log;
@@ -45,11 +43,10 @@ const HOUR_MS = 3600_000;
 
 /** Resolves when the rules file was read for the first time. */
 export async function openApprovals(options: ApprovalsOptions): Promise<Approvals> {
-  const { enrolment, log, now = Date.now } = options;
+  const { requests, log, now = Date.now } = options;
   const rules = await openRules(options.policies, log);
   let approvals = await pastApprovals(options.store, now() - HOUR_MS);
-  /** What the audit says of a request already: whoever asks again and again fills no disk. */
-  const recorded = new WeakMap<PairingRequest, string>();
+  const recorded = createRecorded(requests);
 
   const context = () => {
     const at = now();
@@ -57,30 +54,37 @@ export async function openApprovals(options: ApprovalsOptions): Promise<Approval
     return { now: at, approvals };
   };
 
-  function detailOf(request: PairingRequest, decision: Decision): Ruling['detail'] {
+  /** Null where what was approved counts already. */
+  function count(request: ApprovalRequest, { rule }: Decision): PastApproval | null {
+    if (isCounted(request, context())) return null;
+    const approval = { at: now(), rule: rule ?? '', keyId: request.keyId };
+    approvals.push(approval);
+    return approval;
+  }
+
+  function rulingOn({ request }: JudgedRequest, decision: Decision): Ruling {
     const { verdict, rule, reason, enforced, labels, groups } = decision;
-    const detail = { verdict, rule, reason, enforced, labels, groups, tailnet: request.tailnet };
-    const text = JSON.stringify([verdict, rule, reason, enforced]);
-    if (recorded.get(request) === text) return null;
-    recorded.set(request, text);
-    return detail;
+    const act = actOn(request, decision);
+    const isNews = recorded.isNews(request, JSON.stringify([verdict, rule, reason, enforced]));
+    const { kind, keyId, tailnet } = request;
+    const detail = { kind, id: keyId, verdict, rule, reason, enforced, labels, groups, tailnet };
+    return { act, labels, groups, detail: isNews || act !== 'nothing' ? detail : null };
   }
 
   return {
     async judge(word, { dryRun, approveEverything }) {
       const policy = rules.policy(approveEverything);
-      const verdictOn = (asked: JudgedRequest) => judge(approvalRequest(asked), policy, context());
-      if (dryRun) return judgement(verdictOn(enrolment.request(word)), 'nothing');
+      if (dryRun) return judgement(judge(approvalRequest(requests.find(word)), policy, context()), 'nothing');
       const done: { decision: Decision; act: Ruling['act']; counted: PastApproval | null }[] = [];
       try {
-        await enrolment.judge(word, BY_RULES, (asked) => {
-          const decision = verdictOn(asked);
-          const act = actOn(asked.request, decision);
+        await requests.judge(word, BY_RULES, (asked) => {
+          const request = approvalRequest(asked);
+          const decision = judge(request, policy, context());
+          const ruling = rulingOn(asked, decision);
           // At once: the next one is judged before this one's promise is settled.
-          const counted = act === 'approve' ? { at: now(), rule: decision.rule ?? '' } : null;
-          if (counted !== null) approvals.push(counted);
-          done.push({ decision, act, counted });
-          return { act, labels: decision.labels, detail: detailOf(asked.request, decision) };
+          const counted = ruling.act === 'approve' ? count(request, decision) : null;
+          done.push({ decision, act: ruling.act, counted });
+          return ruling;
         });
       } catch (error) {
         approvals = approvals.filter((approval) => approval !== done[0]?.counted);
@@ -92,7 +96,7 @@ export async function openApprovals(options: ApprovalsOptions): Promise<Approval
       return judgement(decision, DONE[act]);
     },
     explain(word, { approveEverything }) {
-      const { lines } = explain(approvalRequest(enrolment.request(word)), rules.policy(approveEverything), context());
+      const { lines } = explain(approvalRequest(requests.find(word)), rules.policy(approveEverything), context());
       const { state, problem } = rules.status();
       return state === 'broken' ? [`the rules file can’t be used: ${problem}`, ...lines] : lines;
     },
@@ -104,7 +108,7 @@ export async function openApprovals(options: ApprovalsOptions): Promise<Approval
 
 const DONE = { approve: 'approved', reject: 'rejected', nothing: 'nothing' } as const;
 
-function actOn(request: PairingRequest, { verdict, enforced }: Decision): Ruling['act'] {
+function actOn(request: WaitingRequest, { verdict, enforced }: Decision): Ruling['act'] {
   if (!enforced || verdict === 'hold') return 'nothing';
   return verdict === 'reject' && request.rejected ? 'nothing' : verdict;
 }
@@ -115,69 +119,33 @@ function judgement({ retryAt, labels, groups, ...decision }: Decision, done: Jud
 }
 
 function approvalRequest({ request, held }: JudgedRequest): ApprovalRequest {
-  const { nodeId, facts, address, tailnet, rejected } = request;
-  return {
-    nodeId,
-    name: facts.name,
-    role: facts.role,
-    // Neither is known before a node host has connected, and who brings a token waits for nobody.
-    ...{ openclawVersion: null, commands: [], token: null },
-    offers: facts.offers,
-    address,
-    tailnet,
-    held,
-    rejected,
-  };
+  const { kind, keyId, name, role, openclawVersion, offers, commands, address, tailnet, token, rejected } = request;
+  return { kind, keyId, name, role, openclawVersion, offers, commands, address, tailnet, token, rejected, held };
 }
 
-const NO_RULES: ApprovalPolicy = { mode: 'enforce', maxPerHour: 10, rules: [] };
+/** Requests that what was said of is remembered, beyond those that wait. */
+const RECORDED_KEPT = 2000;
 
-/** The rules as they were when the file could be used last, with and without those that approve everybody. */
-async function openRules(policies: AsyncIterable<PolicyText>, log: Log) {
-  const changes: Approvals['changes'] = new EventEmitter();
-  const iterator = policies[Symbol.asyncIterator]();
-  let state: PolicyStatus['state'] = 'none';
-  let problem: string | null = null;
-  let [narrow, wide] = [NO_RULES, NO_RULES];
+/** What the audit says of a request already: whoever asks again and again fills no disk. */
+function createRecorded(requests: Pick<Requests, 'list'>) {
+  let texts = new Map<string, string>();
+  const keyOf = ({ kind, id, firstAskedAt }: WaitingRequest) => `${kind} ${id} ${firstAskedAt}`;
 
-  function take(text: PolicyText): void {
-    const [asItIs, everybody] = [false, true].map((approveEverything) => policyIn(text, approveEverything));
-    if (everybody!.ok) wide = everybody!.policy;
-    if (asItIs!.ok) narrow = asItIs!.policy;
-    problem = asItIs!.ok ? null : asItIs!.problems.join('; ');
-    const before = state;
-    state = text.state === 'absent' ? 'none' : problem === null ? 'loaded' : 'broken';
-    if (state === 'broken') log.warn('the approval rules can’t be used; those from before stay', { problem });
-    // That there are none is worth no line where there have never been any.
-    else if (state === 'loaded' || before !== 'none') {
-      log.info('the approval rules were read', { state, mode: narrow.mode, rules: narrow.rules.length });
-    }
-    changes.emit('policy');
+  function forget(): void {
+    const waiting = new Set(requests.list().map(({ request }) => keyOf(request)));
+    texts = new Map([...texts].filter(([key]) => waiting.has(key)));
   }
 
-  async function follow(): Promise<void> {
-    for (let next = await iterator.next(); next.done !== true; next = await iterator.next()) take(next.value);
-  }
-
-  const first = await iterator.next();
-  if (first.done !== true) take(first.value);
   return {
-    policy: (approveEverything: boolean) => (approveEverything ? wide : narrow),
-    status: (): PolicyStatus => ({
-      state,
-      mode: state === 'none' ? null : narrow.mode,
-      rules: narrow.rules.length,
-      problem,
-    }),
-    changes,
-    done: follow(),
+    /** Whether `text` is something else than what was said of the request the last time. */
+    isNews(request: WaitingRequest, text: string): boolean {
+      const key = keyOf(request);
+      if (texts.get(key) === text) return false;
+      if (texts.size >= RECORDED_KEPT) forget();
+      texts.set(key, text);
+      return true;
+    },
   };
-}
-
-function policyIn(text: PolicyText, approveEverything: boolean): ReturnType<typeof parsePolicy> {
-  if (text.state === 'absent') return { ok: true, policy: NO_RULES };
-  if (text.state === 'unreadable') return { ok: false, problems: [text.problem] };
-  return parsePolicy(text.value, { approveEverything });
 }
 
 /** Records that are read at once. */
@@ -190,10 +158,22 @@ async function pastApprovals(store: ApprovalsOptions['store'], since: number): P
     const after = Math.max(0, end - PAGE);
     const recent = (await store.audit(after, end - after)).filter(({ at }) => at > since);
     if (recent.length === 0) break;
-    for (const { at, action, by, detail } of recent) {
-      const { rule } = detail;
-      if (action === 'node.approve' && by === BY_RULES && typeof rule === 'string') found.push({ at, rule });
-    }
+    found.push(...recent.flatMap(approvalIn));
   }
-  return found;
+  return found.filter((approval) => !isHalf(approval, found)).map(({ at, rule, keyId }) => ({ at, rule, keyId }));
+}
+
+interface RecordedApproval extends PastApproval {
+  readonly kind: unknown;
+}
+
+function approvalIn({ at, action, by, detail }: AuditRecord): RecordedApproval[] {
+  const { rule, kind, id } = detail;
+  if (action !== 'node.approve' || by !== BY_RULES || typeof rule !== 'string') return [];
+  return [{ at, rule, keyId: typeof id === 'string' ? id : '', kind }];
+}
+
+/** A surface whose device the rules approved, too: both are one node. */
+function isHalf({ kind, keyId, at }: RecordedApproval, all: readonly RecordedApproval[]): boolean {
+  return kind === 'surface' && all.some((other) => other.kind === 'device' && other.keyId === keyId && other.at <= at);
 }

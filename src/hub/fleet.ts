@@ -1,6 +1,6 @@
 import { EventEmitter } from 'node:events';
 import { FederationError } from '#src/core/errors.ts';
-import type { Member } from '#src/core/membership.ts';
+import type { Member } from '#src/core/member.ts';
 import type { Link } from '#src/link/accept.ts';
 import type { NodeState } from '#src/protocol/hub-api.ts';
 
@@ -17,7 +17,8 @@ export interface Fleet {
   close(): Promise<void>;
 }
 
-export function createFleet(): Fleet {
+/** `isQuarantined`: whether a member that is not linked is so because its identity is in doubt. */
+export function createFleet(isQuarantined: (member: Member) => boolean): Fleet {
   const links = new Map<string, Link>();
   const changes: Fleet['changes'] = new EventEmitter();
 
@@ -38,7 +39,7 @@ export function createFleet(): Fleet {
     link: (nodeId) => links.get(nodeId),
     state(member) {
       if (member.revokedAt !== null) return 'revoked';
-      return links.get(member.id)?.state ?? 'offline';
+      return links.get(member.id)?.state ?? (isQuarantined(member) ? 'quarantined' : 'offline');
     },
     take(nodeId) {
       const link = links.get(nodeId);

@@ -2,7 +2,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import type { Log } from '#src/adapters/log.ts';
 import type { Gateway, GatewayStatus, MintedCode } from '#src/adapters/openclaw/gateway.ts';
 import { FederationError } from '#src/core/errors.ts';
-import type { Member, OpenClawDevice } from '#src/core/membership.ts';
+import type { Member, OpenClawDevice } from '#src/core/member.ts';
 import type { BackOff } from '#src/link/back-off.ts';
 import { retryDelayMs } from '#src/link/back-off.ts';
 import type { NodeHostState } from '#src/protocol/hub-api.ts';

@@ -5,7 +5,7 @@ import type { PolicyText } from '#src/adapters/policy-file.ts';
 import type { Store } from '#src/adapters/store/store.ts';
 import type { Tailscale } from '#src/adapters/tailscale/tailscale.ts';
 import { FederationError } from '#src/core/errors.ts';
-import type { Member } from '#src/core/membership.ts';
+import type { Member } from '#src/core/member.ts';
 import type { Settings } from '#src/core/settings.ts';
 import { createApp } from '#src/hub/api/app.ts';
 import { bearerOf } from '#src/hub/api/principal.ts';
@@ -14,17 +14,21 @@ import { auditLog } from '#src/hub/audit.ts';
 import { createCarrier } from '#src/hub/carrier.ts';
 import type { Session } from '#src/hub/credentials.ts';
 import { createCredentials } from '#src/hub/credentials.ts';
-import { openEnrolment } from '#src/hub/enrolment.ts';
+import { createEnrolment } from '#src/hub/enrolment.ts';
 import { createFleet } from '#src/hub/fleet.ts';
 import { createGatewayDesk } from '#src/hub/gateway.ts';
-import { createIdentify } from '#src/hub/identity.ts';
+import { identifyByKey, identifyByTailnet } from '#src/hub/identity.ts';
 import { createJobs } from '#src/hub/jobs.ts';
+import { openMembership } from '#src/hub/membership.ts';
+import { followNodes } from '#src/hub/node-changes.ts';
+import { createRequests } from '#src/hub/requests.ts';
 import type { Listening, OwnedSocket, Upgrade } from '#src/hub/listeners.ts';
 import { listenOnSocket, listenOnTcp, refuseUpgrade } from '#src/hub/listeners.ts';
 import { createRevocation } from '#src/hub/revocation.ts';
 import { hubStatus } from '#src/hub/status.ts';
 import type { TailnetListeners } from '#src/hub/tailnet.ts';
 import { followTailnet } from '#src/hub/tailnet.ts';
+import { createTokens } from '#src/hub/tokens.ts';
 import { createUnresolved } from '#src/hub/unresolved.ts';
 import { createAcceptor } from '#src/link/accept.ts';
 import type { KeyPair } from '#src/link/key.ts';
@@ -74,16 +78,16 @@ export async function openHub({
   const epoch = await store.nextEpoch();
   const { pendingMax: total, pendingPerSource: perSource } = settings.hub;
   const limits = { total, perSource };
-  const enrolment = await openEnrolment({
-    store,
-    hubId: key.id,
+  const enrolmentLog = log.child('enrolment');
+  const membership = await openMembership({ store, log: enrolmentLog });
+  const enrolment = createEnrolment({
+    membership,
     limits,
-    identify: createIdentify(tailscale, log.child('enrolment')),
-    log: log.child('enrolment'),
+    identify: tailscale === null ? identifyByKey : identifyByTailnet(tailscale, enrolmentLog),
+    log: enrolmentLog,
   });
-  const approvals = await openApprovals({ store, enrolment, policies: policies(signal), log: log.child('approval') });
   const members = () => enrolment.members();
-  const fleet = createFleet();
+  const fleet = createFleet((member) => enrolment.quarantine(member) !== null);
   const credentials = createCredentials();
   const desk = createGatewayDesk({
     gateway,
@@ -97,7 +101,7 @@ export async function openHub({
     store,
     fleet,
     members,
-    requests: () => enrolment.requests(),
+    requests: () => requests.list(),
     broadcastTimeoutMs: settings.hub.broadcastTimeoutSeconds * 1000,
     onUnknown: (job) => unresolved.watch(job),
     log: log.child('jobs'),
@@ -165,15 +169,24 @@ export async function openHub({
     else refuseUpgrade(socket, 404);
   };
 
+  const revocation = createRevocation({ enrolment, waiting: () => requests.list(), fleet, credentials, carrier, desk });
+  const requests = createRequests({ sources: [revocation.requests], readmit: revocation.readmit });
+  const approvals = await openApprovals({ store, requests, policies: policies(signal), log: log.child('approval') });
+  const lockdown = await store.lockdown();
+
   let listening: readonly string[] = [];
   const app = createApp({
     enrolment,
+    requests,
+    tokens: createTokens(membership, key.id),
+    nodes: followNodes({ membership, fleet, gateway }),
     views: {
       fleet,
+      quarantine: (member) => enrolment.quarantine(member),
       nodeHosts: { state: (member) => desk.nodeHostState(member), commands: (member) => desk.commands(member) },
       runningOn: (nodeId) => jobs.runningOn(nodeId),
     },
-    revocation: createRevocation({ enrolment, fleet, credentials, carrier, desk }),
+    revocation,
     jobs,
     audit: auditLog(store),
     desk,
@@ -187,6 +200,8 @@ export async function openHub({
       hubId: key.id,
       epoch,
       enrolment,
+      requests,
+      lockdown: () => lockdown,
       fleet,
       jobs,
       desk,
@@ -206,7 +221,7 @@ export async function openHub({
     stopping.abort();
     await Promise.all(listeners.map((listener) => listener.close()));
     await Promise.all([tailnet?.done, unresolved.done, desk.done, approvals.done]);
-    await enrolment.settled();
+    await membership.settled();
   }
 
   try {

@@ -1,9 +1,12 @@
 import type { Log } from '#src/adapters/log.ts';
 import type { Tailscale } from '#src/adapters/tailscale/tailscale.ts';
-import type { TailnetMachine } from '#src/core/approval.ts';
+import type { Identity } from '#src/core/identity.ts';
 
-/** The machine behind an address, by the tailnet's word; null where that knows none or does not answer. */
-export type Identify = (address: string, signal: AbortSignal) => Promise<TailnetMachine | null>;
+/** Tells which machine is behind an address. Never throws. */
+export type Identify = (address: string, signal: AbortSignal) => Promise<Identity>;
+
+/** A federation without a tailnet: nobody is known but by key. */
+export const identifyByKey: Identify = async () => ({ kind: 'unasked' });
 
 /** tailscaled answers from memory, and a node that knocks has little time. */
 const ANSWER_MS = 1000;
@@ -11,15 +14,17 @@ const ANSWER_MS = 1000;
 /** This machine itself, which is nobody in its own tailnet that could ask. */
 const HERE: ReadonlySet<string> = new Set(['127.0.0.1', '::1']);
 
-/** `tailscale`: null where the hub is not to use the tailnet, and then nobody is known. */
-export function createIdentify(tailscale: Pick<Tailscale, 'whois'> | null, log: Log): Identify {
+/** By the word of this machine's tailscaled. */
+export function identifyByTailnet(tailscale: Pick<Tailscale, 'whois'>, log: Log): Identify {
   return async (address, signal) => {
-    if (tailscale === null || HERE.has(address)) return null;
+    if (HERE.has(address)) return { kind: 'stranger' };
     try {
-      return await tailscale.whois(address, AbortSignal.any([signal, AbortSignal.timeout(ANSWER_MS)]));
+      const machine = await tailscale.whois(address, AbortSignal.any([signal, AbortSignal.timeout(ANSWER_MS)]));
+      return machine === null ? { kind: 'stranger' } : { kind: 'machine', machine };
     } catch (error) {
-      if (!signal.aborted) log.warn('the tailnet does not say who asks', { address, problem: String(error) });
-      return null;
+      const problem = error instanceof Error ? error.message : String(error);
+      if (!signal.aborted) log.warn('the tailnet does not say who asks', { address, problem });
+      return { kind: 'unknown', problem };
     }
   };
 }

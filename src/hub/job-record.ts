@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { Change } from '#src/adapters/store/store.ts';
-import type { Member } from '#src/core/membership.ts';
+import type { Member } from '#src/core/member.ts';
 import { summarize } from '#src/core/outcome.ts';
 import type { Asker } from '#src/core/policy.ts';
 import { askerText } from '#src/core/policy.ts';

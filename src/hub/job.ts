@@ -1,7 +1,7 @@
 import type { Log } from '#src/adapters/log.ts';
 import type { Store } from '#src/adapters/store/store.ts';
 import { FederationError } from '#src/core/errors.ts';
-import type { Member } from '#src/core/membership.ts';
+import type { Member } from '#src/core/member.ts';
 import { summarize } from '#src/core/outcome.ts';
 import type { Asker } from '#src/core/policy.ts';
 import { consent } from '#src/core/policy.ts';

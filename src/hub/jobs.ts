@@ -2,7 +2,7 @@ import type { z } from 'zod';
 import type { Log } from '#src/adapters/log.ts';
 import type { Store } from '#src/adapters/store/store.ts';
 import { FederationError } from '#src/core/errors.ts';
-import type { Member, PairingRequest } from '#src/core/membership.ts';
+import type { Member } from '#src/core/member.ts';
 import type { Asker } from '#src/core/policy.ts';
 import type { Fleet } from '#src/hub/fleet.ts';
 import { withoutRun } from '#src/hub/invocation.ts';
@@ -10,6 +10,7 @@ import type { JobAudience, RunningJob } from '#src/hub/job.ts';
 import { runJob } from '#src/hub/job.ts';
 import { createId } from '#src/hub/job-id.ts';
 import { jobRecord } from '#src/hub/job-record.ts';
+import type { JudgedRequest } from '#src/hub/requests.ts';
 import { chooseTargets } from '#src/hub/targets.ts';
 import type { jobCreateSchema, JobOpened, JobView, Result } from '#src/protocol/hub-api.ts';
 
@@ -32,7 +33,7 @@ export interface JobsOptions {
   readonly store: Store;
   readonly fleet: Fleet;
   readonly members: () => Iterable<Member>;
-  readonly requests: () => readonly PairingRequest[];
+  readonly requests: () => readonly JudgedRequest[];
   readonly broadcastTimeoutMs: number;
   /** Takes a job that ended with parts whose end nobody saw. */
   readonly onUnknown: (job: JobView) => void;

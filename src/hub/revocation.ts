@@ -1,15 +1,17 @@
 import { FederationError } from '#src/core/errors.ts';
-import type { Approval, Member } from '#src/core/membership.ts';
 import type { Carrier } from '#src/hub/carrier.ts';
 import type { Credentials } from '#src/hub/credentials.ts';
 import type { Enrolment } from '#src/hub/enrolment.ts';
 import type { Fleet } from '#src/hub/fleet.ts';
 import type { GatewayDesk } from '#src/hub/gateway.ts';
+import type { Approved, JudgedRequest, RequestSource, RequestsOptions } from '#src/hub/requests.ts';
 import { findMember } from '#src/hub/targets.ts';
 import type { Link } from '#src/link/accept.ts';
 
 export interface RevocationParts {
   readonly enrolment: Enrolment;
+  /** All that wait, so that a word for one of them is answered with what it is. */
+  readonly waiting: () => readonly JudgedRequest[];
   readonly fleet: Fleet;
   readonly credentials: Credentials;
   readonly carrier: Carrier | null;
@@ -23,11 +25,21 @@ const CONFIRM_MS = 700;
 export interface Revocation {
   /** Resolves with the node's id when nothing new can start there and what ran has been told to end. Throws FORBIDDEN for the master's own. */
   revoke(word: string, by: string): Promise<string>;
-  /** Admits a node; the member that it replaces is out when this resolves. */
-  approve(word: string, approval: Approval): Promise<Member>;
+  /** The enrolment's requests; whoever is replaced by an approval is out when it resolves. */
+  readonly requests: RequestSource;
+  readonly readmit: RequestsOptions['readmit'];
+  /** Ends a link whose node has another key by now. */
+  endLink(nodeId: string, reason: FederationError): Promise<void>;
 }
 
-export function createRevocation({ enrolment, fleet, credentials, carrier, desk }: RevocationParts): Revocation {
+export function createRevocation({
+  enrolment,
+  waiting,
+  fleet,
+  credentials,
+  carrier,
+  desk,
+}: RevocationParts): Revocation {
   async function putOut(id: string): Promise<void> {
     credentials.revoke(id);
     carrier?.closeFor(id);
@@ -40,9 +52,14 @@ export function createRevocation({ enrolment, fleet, credentials, carrier, desk 
     desk.sweep();
   }
 
+  async function settled(approved: Approved): Promise<Approved> {
+    for (const id of approved.replaced) await putOut(id);
+    return approved;
+  }
+
   return {
     async revoke(word, by) {
-      const { id, name, role } = findMember([...enrolment.members()], enrolment.requests(), word);
+      const { id, name, role } = findMember([...enrolment.members()], waiting(), word);
       if (role === 'master') {
         throw new FederationError('FORBIDDEN', `${name} is the master’s own node`, {
           hint: 'revoke another node; stopping the hub ends the federation',
@@ -59,10 +76,17 @@ export function createRevocation({ enrolment, fleet, credentials, carrier, desk 
       await putOut(id);
       return id;
     },
-    async approve(word, approval) {
-      const { member, replaced } = await enrolment.approve(word, approval);
-      if (replaced !== null) await putOut(replaced.id);
-      return member;
+    requests: { ...enrolment, approve: async (id, approval) => settled(await enrolment.approve(id, approval)) },
+    async readmit(word, approval) {
+      const approved = await enrolment.readmit(word, approval);
+      return approved === null ? null : settled(approved);
+    },
+    async endLink(nodeId, reason) {
+      credentials.revoke(nodeId);
+      carrier?.closeFor(nodeId);
+      const link = fleet.take(nodeId);
+      link?.close(reason);
+      await link?.closed;
     },
   };
 }

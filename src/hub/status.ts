@@ -1,9 +1,12 @@
+import type { Lockdown } from '#src/core/lockdown.ts';
 import { fingerprint } from '#src/core/node.ts';
 import type { Enrolment } from '#src/hub/enrolment.ts';
 import type { Fleet } from '#src/hub/fleet.ts';
 import type { GatewayDesk } from '#src/hub/gateway.ts';
 import type { Jobs } from '#src/hub/jobs.ts';
+import type { Requests } from '#src/hub/requests.ts';
 import type { TailnetListeners } from '#src/hub/tailnet.ts';
+import { lockdownView } from '#src/hub/views.ts';
 import type { PolicyStatus, Status } from '#src/protocol/hub-api.ts';
 
 export interface StatusParts {
@@ -12,6 +15,8 @@ export interface StatusParts {
   readonly hubId: string;
   readonly epoch: number;
   readonly enrolment: Enrolment;
+  readonly requests: Requests;
+  readonly lockdown: () => Lockdown | null;
   readonly fleet: Fleet;
   readonly jobs: Jobs;
   readonly desk: GatewayDesk;
@@ -26,6 +31,8 @@ export interface StatusParts {
 export function hubStatus({
   hubId,
   enrolment,
+  requests,
+  lockdown,
   fleet,
   jobs,
   desk,
@@ -46,11 +53,12 @@ export function hubStatus({
       startedAt,
       listening: [...listening(), ...(tailnet()?.listening() ?? [])],
       nodes,
-      pending: enrolment.requests().filter(({ rejected }) => !rejected).length,
+      pending: requests.list().filter(({ request }) => !request.rejected).length,
       jobs: { running: jobs.running },
       gateway: gateway ?? { state: 'absent', url: null, version: null, problem: null },
       tailnet: tailnet()?.status() ?? { state: 'off', addresses: [], dnsName: null, problem: null },
       policy: policy(),
+      lockdown: lockdownView(lockdown()),
     };
   };
 }

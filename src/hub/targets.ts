@@ -1,7 +1,9 @@
 import { FederationError } from '#src/core/errors.ts';
-import type { Member, PairingRequest } from '#src/core/membership.ts';
+import type { Member } from '#src/core/member.ts';
+import type { Named } from '#src/core/selector.ts';
 import { findNode } from '#src/core/selector.ts';
 import type { Fleet } from '#src/hub/fleet.ts';
+import type { JudgedRequest } from '#src/hub/requests.ts';
 
 export interface Targets {
   readonly targets: readonly Member[];
@@ -17,7 +19,7 @@ export function chooseTargets(
   members: readonly Member[],
   wanted: readonly string[] | 'all',
   fleet: Fleet,
-  requests: readonly PairingRequest[],
+  requests: readonly JudgedRequest[],
 ): Targets {
   if (wanted !== 'all') {
     const named = wanted.map((word) => findMember(members, requests, word));
@@ -33,7 +35,7 @@ export function chooseTargets(
  * The one member that a word means. Throws NODE_AMBIGUOUS, or NODE_NOT_FOUND, which tells of a node of that name that
  * is no member.
  */
-export function findMember(members: readonly Member[], requests: readonly PairingRequest[], word: string): Member {
+export function findMember(members: readonly Member[], requests: readonly JudgedRequest[], word: string): Member {
   try {
     return findNode(members.filter(({ revokedAt }) => revokedAt === null).toSorted(byName), word);
   } catch (error) {
@@ -44,13 +46,13 @@ export function findMember(members: readonly Member[], requests: readonly Pairin
 
 function notAdmitted(
   members: readonly Member[],
-  requests: readonly PairingRequest[],
+  requests: readonly JudgedRequest[],
   word: string,
 ): FederationError | null {
-  const request = requests.find(({ nodeId, facts }) => isMeant({ id: nodeId, name: facts.name }, word));
+  const request = requests.map((asked) => asked.request).find((one) => isMeant(one, word));
   const how = request?.rejected === true ? 'was rejected' : 'waits for approval';
   const revoked = members.find((member) => member.revokedAt !== null && isMeant(member, word));
-  const name = request?.facts.name ?? revoked?.name;
+  const name = request?.name ?? revoked?.name;
   if (name === undefined) return null;
   return new FederationError('NODE_NOT_FOUND', `${name} ${request === undefined ? 'was revoked' : how}`, {
     hint: `manage-federation approve ${word}`,
@@ -58,7 +60,7 @@ function notAdmitted(
 }
 
 /** Whether findNode would take `word` for this node. */
-export function isMeant(node: { readonly id: string; readonly name: string }, word: string): boolean {
+export function isMeant(node: Named, word: string): boolean {
   try {
     return findNode([node], word) === node;
   } catch {

@@ -1,8 +1,23 @@
 import type { AuditRecord } from '#src/core/audit.ts';
-import type { Member, PairingRequest } from '#src/core/membership.ts';
+import type { TailnetMachine } from '#src/core/identity.ts';
+import type { Lockdown } from '#src/core/lockdown.ts';
+import type { Member } from '#src/core/member.ts';
 import { fingerprint } from '#src/core/node.ts';
+import { risksOf } from '#src/core/risk.ts';
+import type { TokenRecord } from '#src/core/token.ts';
+import { roleOf } from '#src/core/token.ts';
 import type { Fleet } from '#src/hub/fleet.ts';
-import type { AuditView, NodeDetail, NodeHostState, NodeView, PairingRequestView } from '#src/protocol/hub-api.ts';
+import type { Approved, JudgedRequest } from '#src/hub/requests.ts';
+import type {
+  ApprovedView,
+  AuditView,
+  LockdownStatus,
+  NodeDetail,
+  NodeHostState,
+  NodeView,
+  PairingRequestView,
+  TokenView,
+} from '#src/protocol/hub-api.ts';
 
 const iso = (at: number) => new Date(at).toISOString();
 
@@ -16,6 +31,7 @@ export interface ViewSources {
   readonly fleet: Fleet;
   readonly nodeHosts: NodeHosts;
   readonly runningOn: (nodeId: string) => number;
+  readonly quarantine: (member: Member) => string | null;
 }
 
 export function nodeView(member: Member, { fleet, nodeHosts }: ViewSources): NodeView {
@@ -26,6 +42,8 @@ export function nodeView(member: Member, { fleet, nodeHosts }: ViewSources): Nod
     role: member.role,
     state,
     labels: member.labels,
+    groups: [...member.groups],
+    drained: member.drained,
     version: member.facts.version,
     openclaw: {
       nodeHost: nodeHosts.state(member),
@@ -48,28 +66,47 @@ export function nodeDetail(member: Member, sources: ViewSources): NodeDetail {
     roundTripMs: link?.roundTripMs ?? null,
     approvedAt: iso(member.approvedAt),
     approvedBy: member.approvedBy,
+    tailnet: machineView(member.tailnet),
+    quarantine: sources.fleet.state(member) === 'quarantined' ? sources.quarantine(member) : null,
     running: sources.runningOn(member.id),
   };
 }
 
-export function requestView(request: PairingRequest): PairingRequestView {
-  const { facts } = request;
+export function requestView({ request, held }: JudgedRequest): PairingRequestView {
+  const { keyId, tailnet, offers, commands, firstAskedAt, lastAskedAt, expiresAt, ...same } = request;
   return {
-    id: request.nodeId,
-    name: facts.name,
-    role: facts.role,
-    fingerprint: fingerprint(request.nodeId),
-    address: request.address,
-    tailnet: request.tailnet === null ? null : { ...request.tailnet, tags: [...request.tailnet.tags] },
-    version: facts.version,
-    platform: facts.platform,
-    arch: facts.arch,
-    offers: [...facts.offers],
-    held: request.held,
-    rejected: request.rejected,
-    askedAt: iso(request.firstAskedAt),
-    lastAskedAt: iso(request.lastAskedAt),
+    ...same,
+    held,
+    fingerprint: fingerprint(keyId),
+    tailnet: machineView(tailnet),
+    offers: [...offers],
+    commands: commands === null ? null : [...commands],
+    risks: risksOf(request),
+    askedAt: iso(firstAskedAt),
+    lastAskedAt: iso(lastAskedAt),
+    expiresAt: expiresAt === null ? null : iso(expiresAt),
   };
+}
+
+export function approvedView(approved: Approved): ApprovedView {
+  return { ...approved, fingerprint: fingerprint(approved.id), replaced: [...approved.replaced] };
+}
+
+export function tokenView(token: TokenRecord): TokenView {
+  const { hash, name, labels, rules = null, usesLeft, createdAt, createdBy, expiresAt } = token;
+  return {
+    ...{ id: hash, name, role: roleOf(token), labels, rules, usesLeft, createdBy },
+    createdAt: iso(createdAt),
+    expiresAt: iso(expiresAt),
+  };
+}
+
+export function lockdownView(lockdown: Lockdown | null): LockdownStatus {
+  return lockdown === null ? null : { ...lockdown, since: iso(lockdown.since) };
+}
+
+function machineView(machine: TailnetMachine | null): PairingRequestView['tailnet'] {
+  return machine === null ? null : { ...machine, tags: [...machine.tags] };
 }
 
 export function auditView(record: AuditRecord): AuditView {

@@ -79,7 +79,7 @@ export async function answerChallenge(lines: Lines, node: Answerer): Promise<str
   lines.send({
     type: 'proof',
     signature: node.key.sign(transcriptText('node', transcript)),
-    facts: { ...node.facts, offers: [...node.facts.offers] },
+    facts: { ...node.facts, offers: [...node.facts.offers], commands: [...node.facts.commands] },
     ...(secret === null ? {} : { secret }),
   });
   return hubId;

@@ -20,7 +20,7 @@ import { ERROR_CODES } from '#src/core/errors.ts';
 export const UPGRADE_PROTOCOL = 'openclaw-federation';
 export const LINK_PATH = '/link';
 /** Longest line of the handshake. */
-export const HANDSHAKE_LINE_BYTES = 8192;
+export const HANDSHAKE_LINE_BYTES = 16_384;
 /** Time for the whole handshake up to `waiting`, `welcome` or `refused`. */
 export const HANDSHAKE_MS = 5000;
 
@@ -29,13 +29,18 @@ const nonce = key;
 const signature = z.string().regex(/^[A-Za-z0-9_-]{86}$/);
 const word = z.string().regex(/^[\w.+-]{1,64}$/);
 
-export const factsSchema = z.strictObject({
+export const factsSchema = z.object({
   name: z.string().refine(isNodeName, 'not a node name'),
   role: z.enum(ROLES),
   version: word,
   platform: word,
   arch: word,
   offers: z.array(word).max(32),
+  openclaw: word.nullable().default(null),
+  commands: z
+    .array(z.string().regex(/^[\w.-]{1,128}$/))
+    .max(64)
+    .default([]),
 });
 
 export const helloSchema = z.object({

@@ -1,12 +1,21 @@
 import { z } from 'zod';
 import { ERROR_CODES } from '#src/core/errors.ts';
 import { ROLES, isNodeName } from '#src/core/node.ts';
+import { REQUEST_KINDS } from '#src/core/request.ts';
 import { OUTCOMES } from '#src/core/outcome.ts';
 import { commandSchema } from '#src/protocol/worker-api.ts';
 
 /** What the hub answers and takes under /api/v1. Times are ISO 8601 in UTC. */
 const time = z.iso.datetime();
-const labels = z.record(z.string().regex(/^[a-z0-9]([a-z0-9._/-]{0,61}[a-z0-9])?$/), z.string().max(256));
+const labelKey = z.string().regex(/^[a-z0-9]([a-z0-9._/-]{0,61}[a-z0-9])?$/);
+const labels = z.record(labelKey, z.string().max(256));
+const groupName = z.string().refine(isNodeName, 'a group is named as a node is');
+const tailnetMachine = z.object({
+  stableId: z.string(),
+  name: z.string(),
+  user: z.string().nullable().describe('Null for a tagged machine, which belongs to nobody'),
+  tags: z.array(z.string()),
+});
 
 export const errorSchema = z
   .object({ code: z.enum(ERROR_CODES), message: z.string(), hint: z.string().optional() })
@@ -28,6 +37,8 @@ export const nodeSchema = z.object({
   role: z.enum(ROLES),
   state: z.enum(NODE_STATES),
   labels,
+  groups: z.array(z.string()),
+  drained: z.boolean().describe('Left out of what means all nodes or a group'),
   version: z.string(),
   openclaw: z.object({
     nodeHost: z.enum(NODE_HOST_STATES),
@@ -47,37 +58,100 @@ export const nodeDetailSchema = nodeSchema.extend({
   roundTripMs: z.number().nullable().describe('Of the last PING'),
   approvedAt: time,
   approvedBy: z.string(),
+  tailnet: tailnetMachine.nullable().describe('The machine that its key belongs to'),
+  quarantine: z.string().nullable().describe('Why it is under quarantine'),
   running: z.int().describe('Invocations that run there now'),
 });
 export type NodeDetail = z.infer<typeof nodeDetailSchema>;
 
+/** One that waits for a person or the rules, of whatever kind. */
 export const pairingRequestSchema = z.object({
+  kind: z
+    .enum(REQUEST_KINDS)
+    .describe(
+      '`join` a node wants in, `more` a member wants to offer more, `moved` a member’s key asks from another machine, ' +
+        '`device` and `surface` OpenClaw’s own node wants in and then to offer commands, `operator` a person wants to steer',
+    ),
   id: z.string(),
-  name: z.string(),
-  role: z.enum(ROLES),
+  name: z.string().describe('As it calls itself'),
+  role: z.enum([...ROLES, 'node-host', 'operator']),
   fingerprint: z.string(),
   address: z.string(),
-  tailnet: z
-    .object({
-      stableId: z.string(),
-      name: z.string(),
-      user: z.string().nullable().describe('Null for a tagged machine, which belongs to nobody'),
-      tags: z.array(z.string()),
-    })
+  tailnet: tailnetMachine
     .nullable()
     .describe('The machine behind the address, by the tailnet’s word; null where it knows none'),
-  version: z.string(),
-  platform: z.string(),
-  arch: z.string(),
+  version: z.string().nullable().describe('Of our program; null where it runs none'),
+  openclawVersion: z.string().nullable(),
+  platform: z.string().nullable(),
+  arch: z.string().nullable(),
   offers: z.array(z.string()),
-  held: z.string().nullable(),
+  commands: z.array(z.string()).nullable().describe('That it would offer to OpenClaw; null while that is not known'),
+  risks: z.array(z.string()).describe('What an approval lets happen, in words'),
+  token: z.string().nullable().describe('Name of the join token that leaves the decision to the rules'),
+  held: z.string().nullable().describe('Why only a person may approve it'),
   rejected: z.boolean(),
   askedAt: time,
   lastAskedAt: time,
+  expiresAt: time.nullable().describe('When it is gone by itself'),
 });
 export type PairingRequestView = z.infer<typeof pairingRequestSchema>;
 
 export const approveSchema = z.strictObject({ replace: z.boolean().default(false) });
+
+/** What was let in; whether it is usable already is another question: `/nodes/{id}/readiness`. */
+export const approvedSchema = z.object({
+  kind: z.enum(REQUEST_KINDS),
+  id: z.string().describe('Of the node, the device or the operator'),
+  name: z.string(),
+  role: z.enum([...ROLES, 'node-host', 'operator']),
+  fingerprint: z.string(),
+  replaced: z.array(z.string()).describe('Ids of those whose place it took: they are revoked'),
+});
+export type ApprovedView = z.infer<typeof approvedSchema>;
+
+export const READINESS_STEPS = [
+  'admitted',
+  'linked',
+  'device',
+  'reconnected',
+  'node-host',
+  'surface',
+  'commands',
+] as const;
+
+/** How far a node that was let in is on its way to be usable. */
+export const readinessSchema = z.object({
+  id: z.string(),
+  name: z.string(),
+  fingerprint: z.string(),
+  kind: z.enum(['member', 'openclaw']).describe('`openclaw`: it runs only OpenClaw’s own node host or app'),
+  usable: z.boolean(),
+  steps: z
+    .array(
+      z.object({
+        step: z.enum(READINESS_STEPS),
+        done: z.boolean(),
+        waitsFor: z.string().nullable().describe('In words; null when it is done'),
+        run: z.string().nullable().describe('What to run, and where, so that it goes on'),
+      }),
+    )
+    .describe('In their order; the first that is not done is what all wait for'),
+});
+export type Readiness = z.infer<typeof readinessSchema>;
+
+/** A node that runs only OpenClaw's own node host or app. */
+export const openClawNodeSchema = z.object({
+  id: z.string().describe('The gateway’s device id'),
+  name: z.string(),
+  fingerprint: z.string(),
+  state: z.enum(['connected', 'disconnected', 'half-approved', 'removing', 'unknown']),
+  platform: z.string().nullable(),
+  version: z.string().nullable(),
+  commands: z.array(z.string()),
+  approvedBy: z.string().nullable().describe('Null where it was let in at the gateway itself'),
+  lastSeenAt: time.nullable(),
+});
+export type OpenClawNodeView = z.infer<typeof openClawNodeSchema>;
 
 export const judgeSchema = z.strictObject({
   dryRun: z.boolean().default(false).describe('Only say what would become of it'),
@@ -120,15 +194,75 @@ export const tokenCreateSchema = z.strictObject({
     .max(30 * 86_400)
     .default(900),
   uses: z.int().min(1).max(1000).default(1),
+  rules: z
+    .string()
+    .refine(isNodeName, 'not a name')
+    .optional()
+    .describe('Name by which approval rules know it: it admits nobody by itself, its bearer waits for them'),
 });
 export type TokenCreate = z.input<typeof tokenCreateSchema>;
 
 export const tokenCreatedSchema = z.object({
+  id: z.string().describe('SHA-256 of its secret, hex'),
   token: z.string().describe('Shown this once'),
   expiresAt: time,
   uses: z.int(),
 });
 export type TokenCreated = z.infer<typeof tokenCreatedSchema>;
+
+/** A join token that is good for something; its secret is known to whoever made it and to nobody else. */
+export const tokenSchema = z.object({
+  id: z.string(),
+  name: z.string().nullable().describe('The one node name that it is for'),
+  role: z.enum(ROLES),
+  labels,
+  rules: z.string().nullable(),
+  usesLeft: z.int(),
+  createdAt: time,
+  createdBy: z.string(),
+  expiresAt: time,
+});
+export type TokenView = z.infer<typeof tokenSchema>;
+
+export const renameSchema = z.strictObject({ name: z.string().refine(isNodeName, 'not a node name') });
+
+/** Labels to set, and with null to take away. */
+export const relabelSchema = z.strictObject({ labels: z.record(labelKey, z.string().max(256).nullable()) });
+
+export const regroupSchema = z.strictObject({
+  add: z.array(groupName).max(64).default([]),
+  remove: z.array(groupName).max(64).default([]),
+});
+
+export const pruneSchema = z.strictObject({
+  unseenSeconds: z.int().min(3600).describe('Members and devices that were not seen for so long'),
+  dryRun: z.boolean().default(false),
+});
+
+/** What is of no use any more. */
+export const ghostSchema = z.object({
+  kind: z.enum(['member', 'revoked', 'device']),
+  id: z.string(),
+  name: z.string(),
+  reason: z.string(),
+  lastSeenAt: time.nullable(),
+});
+export const prunedSchema = z.object({ ghosts: z.array(ghostSchema), done: z.boolean() });
+export type Pruned = z.infer<typeof prunedSchema>;
+
+export const lockdownSchema = z.strictObject({ reason: z.string().max(256).optional() });
+export const lockdownStatusSchema = z.object({ since: time, by: z.string(), reason: z.string().nullable() }).nullable();
+export type LockdownStatus = z.infer<typeof lockdownStatusSchema>;
+
+export const operatorSchema = z.object({
+  id: z.string(),
+  name: z.string(),
+  fingerprint: z.string(),
+  tailnet: tailnetMachine.nullable(),
+  approvedAt: time,
+  approvedBy: z.string(),
+});
+export type OperatorView = z.infer<typeof operatorSchema>;
 
 export const jobCreateSchema = z.strictObject({
   kind: z.enum(['exec', 'broadcast']),
@@ -227,6 +361,7 @@ export const statusSchema = z.object({
     problem: z.string().nullable().describe('Why the hub does not listen there'),
   }),
   policy: policyStatusSchema,
+  lockdown: lockdownStatusSchema,
 });
 export type Status = z.infer<typeof statusSchema>;
 
@@ -258,5 +393,11 @@ export const setupCodeSchema = z.object({ setupCode: z.string(), expiresAt: time
 
 /** What the gateway says of the asking node's own node host. */
 export const ownNodeHostSchema = z.object({ nodeHost: z.enum(NODE_HOST_STATES) });
+
+/** A node takes another key, by the word of the one that it has. */
+export const nodeKeySchema = z.strictObject({
+  publicKey: z.string().regex(/^[A-Za-z0-9_-]{43}$/),
+  signature: z.string().regex(/^[A-Za-z0-9_-]{86}$/),
+});
 
 export const CARRIER_PATH = '/api/v1/gateway';

@@ -1,18 +1,11 @@
 import { expect, test } from 'vitest';
 import { FederationError } from '#src/core/errors.ts';
-import type { Asking, Membership, MembershipEvent, TokenRecord } from '#src/core/membership.ts';
-import {
-  approve,
-  ask,
-  EMPTY_MEMBERSHIP,
-  expire,
-  memberNamed,
-  readmit,
-  redeem,
-  reduce,
-  REQUEST_LIFE_MS,
-  revoke,
-} from '#src/core/membership.ts';
+import { approve, readmit, redeem, revoke } from '#src/core/admission.ts';
+import type { Membership, MembershipEvent } from '#src/core/membership.ts';
+import { EMPTY_MEMBERSHIP, memberNamed, reduce } from '#src/core/membership.ts';
+import type { Asking } from '#src/core/pairing.ts';
+import { ask, expire, REQUEST_LIFE_MS } from '#src/core/pairing.ts';
+import type { TokenRecord } from '#src/core/token.ts';
 import { facts } from '../support/link.ts';
 import { randomNumbers } from '../support/random.ts';
 
@@ -37,6 +30,7 @@ const asking = (key: number, name: string, source: number): Asking => ({
   facts: facts(name),
   address: `100.64.0.${source}`,
   tailnet: null,
+  token: null,
 });
 const tokenRecord = (id: number, uses: number, expiresAt: number, name: string | null): TokenRecord => ({
   ...{ hash: `t${id}`, name, role: 'worker', labels: {}, createdAt: 0, expiresAt, usesLeft: uses, createdBy: 'me' },

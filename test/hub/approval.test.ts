@@ -193,7 +193,11 @@ describe('the rules', () => {
 
   test('let in no more nodes in an hour than they say, also when all ask at once and the hub was restarted', async () => {
     await usePolicy(`maxPerHour: 2${BY_TAG}`, 2);
-    for (const name of ['p1', 'p2', 'p3', 'p4']) await asks(name, SERVER);
+    for (const [at, name] of ['p1', 'p2', 'p3', 'p4'].entries()) {
+      const from = `127.0.78.${at + 1}`;
+      tailscaled.identities.set(from, identity(`n${name}`, `${name}.tail.lab.`, { tags: ['tag:server'] }));
+      await asks(name, from);
+    }
     const first = await Promise.all(['p1', 'p2', 'p3'].map((name) => judged(name)));
     expect(first.map(({ done }) => done).toSorted()).toEqual(['approved', 'approved', 'nothing']);
     expect(first.find(({ done }) => done === 'nothing')).toMatchObject({

@@ -3,7 +3,7 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { WebSocket } from 'ws';
-import type { Member } from '#src/core/membership.ts';
+import type { Member } from '#src/core/member.ts';
 import { createCarrier } from '#src/hub/carrier.ts';
 import type { Carrier } from '#src/hub/carrier.ts';
 import { CARRIER_PATH } from '#src/protocol/hub-api.ts';

@@ -6,7 +6,13 @@ import { openSqliteStore } from '#src/adapters/store/sqlite.ts';
 import type { Store } from '#src/adapters/store/store.ts';
 import { parseJoinToken } from '#src/core/join-token.ts';
 import type { Enrolment } from '#src/hub/enrolment.ts';
-import { openEnrolment } from '#src/hub/enrolment.ts';
+import { createEnrolment } from '#src/hub/enrolment.ts';
+import { identifyByKey } from '#src/hub/identity.ts';
+import { openMembership } from '#src/hub/membership.ts';
+import type { Requests } from '#src/hub/requests.ts';
+import { createRequests } from '#src/hub/requests.ts';
+import type { Tokens } from '#src/hub/tokens.ts';
+import { createTokens } from '#src/hub/tokens.ts';
 import type { Applicant } from '#src/link/accept.ts';
 import { SILENT_LOG } from '../support/member.ts';
 import { facts } from '../support/link.ts';
@@ -18,22 +24,26 @@ let directory: string;
 let store: Store;
 let clock: number;
 let enrolment: Enrolment;
+let requests: Requests;
+let tokens: Tokens;
 
 beforeEach(async () => {
   directory = await mkdtemp(join(tmpdir(), 'ocf-enrolment-'));
   store = openSqliteStore(join(directory, 'hub.sqlite'));
   clock = Date.UTC(2026, 0, 1);
-  enrolment = await opened();
+  await open();
 });
 afterEach(async () => {
   await store.close();
   await rm(directory, { recursive: true });
 });
 
-function opened(): Promise<Enrolment> {
+async function open(): Promise<void> {
+  const membership = await openMembership({ store, log: SILENT_LOG, now: () => clock });
   const limits = { total: 5, perSource: 2 };
-  const identify = async () => null;
-  return openEnrolment({ store, hubId: HUB_ID, limits, identify, log: SILENT_LOG, now: () => clock });
+  enrolment = createEnrolment({ membership, limits, identify: identifyByKey, log: SILENT_LOG });
+  requests = createRequests({ sources: [enrolment], readmit: enrolment.readmit });
+  tokens = createTokens(membership, HUB_ID);
 }
 
 interface Line extends Applicant {
@@ -75,8 +85,8 @@ async function asks(line: Line): Promise<Asked> {
   return { judged };
 }
 
-async function secretOf(wanted: Parameters<Enrolment['createToken']>[0] = {}): Promise<string> {
-  const { hubId, secret } = parseJoinToken((await enrolment.createToken(wanted, 'me')).token);
+async function secretOf(wanted: Parameters<Tokens['create']>[0] = {}): Promise<string> {
+  const { hubId, secret } = parseJoinToken((await tokens.create(wanted, 'me')).token);
   expect(hubId).toBe(HUB_ID);
   return secret;
 }
@@ -112,7 +122,7 @@ test('200 nodes that race under one name with one token each end as one', async 
 test('a use of a token is not given back by a hub that starts anew', async () => {
   const secret = await secretOf({ uses: 2 });
   await enrolment.admit(applicant(1, { secret }));
-  enrolment = await opened();
+  await open();
   await enrolment.admit(applicant(2, { secret }));
   await expect(enrolment.admit(applicant(3, { secret }))).rejects.toMatchObject({ code: 'TOKEN_INVALID' });
 });
@@ -132,9 +142,9 @@ test('approvals, rejections and revocations of one node at once leave one story'
   const { judged } = await asks(line);
   const by = 'me';
   const results = await Promise.allSettled([
-    enrolment.approve('n1', { by, replace: false }),
-    enrolment.reject('n1', by),
-    enrolment.approve('n1', { by, replace: true }),
+    requests.approve('n1', { by, replace: false }),
+    requests.reject('n1', by),
+    requests.approve('n1', { by, replace: true }),
     enrolment.revoke('n1', by),
     enrolment.revoke('n1', by),
   ]);
@@ -154,7 +164,7 @@ test('requests have room for so many in all, and so many from one address', asyn
   await expect(enrolment.admit(applicant(7))).rejects.toMatchObject({ code: 'PENDING_FULL' });
   // Whoever waits already may ask again.
   await asks(applicant(4));
-  expect(enrolment.requests()).toHaveLength(5);
+  expect(requests.list()).toHaveLength(5);
 });
 
 test('a request is over a day after it was last asked', async () => {
@@ -163,11 +173,11 @@ test('a request is over a day after it was last asked', async () => {
   line.hangUp();
   await new Promise((next) => setImmediate(next));
   clock += DAY_MS - 1;
-  expect(enrolment.requests()).toHaveLength(1);
+  expect(requests.list()).toHaveLength(1);
   clock += 1;
-  expect(enrolment.requests()).toEqual([]);
+  expect(requests.list()).toEqual([]);
   const approval = { by: 'me', replace: false };
-  await expect(enrolment.approve('n1', approval)).rejects.toMatchObject({ code: 'REQUEST_NOT_FOUND' });
+  await expect(requests.approve('n1', approval)).rejects.toMatchObject({ code: 'REQUEST_NOT_FOUND' });
   expect((await store.membership()).requests).toEqual([]);
 });
 
@@ -176,8 +186,8 @@ test('a node that holds its line still asks after a day', async () => {
   const { judged } = await asks(line);
   clock += 3 * DAY_MS;
   await asks(applicant(2));
-  expect(enrolment.requests().map(({ facts: { name } }) => name)).toEqual(['n1', 'n2']);
-  await enrolment.approve('n1', { by: 'me', replace: false });
+  expect(requests.list().map(({ request }) => request.name)).toEqual(['n1', 'n2']);
+  await requests.approve('n1', { by: 'me', replace: false });
   await expect(judged).resolves.toMatchObject({ name: 'n1' });
 });
 
@@ -191,7 +201,7 @@ test('a second line of a waiting node takes the place of the first', async () =>
   const { judged: first } = await asks(applicant(1));
   const { judged: second } = await asks(applicant(1));
   await expect(first).rejects.toMatchObject({ code: 'LINK_REPLACED' });
-  await enrolment.approve('n1', { by: 'me', replace: false });
+  await requests.approve('n1', { by: 'me', replace: false });
   await expect(second).resolves.toMatchObject({ name: 'n1' });
 });
 
@@ -212,7 +222,7 @@ test('two revoked nodes of one name are not guessed between', async () => {
     await enrolment.revoke('old', 'me');
   }
   const approval = { by: 'me', replace: false };
-  await expect(enrolment.approve('old', approval)).rejects.toMatchObject({ code: 'NODE_AMBIGUOUS' });
-  await enrolment.approve(applicant(0xbbbbbb).nodeId, approval);
+  await expect(requests.approve('old', approval)).rejects.toMatchObject({ code: 'NODE_AMBIGUOUS' });
+  await requests.approve(applicant(0xbbbbbb).nodeId, approval);
   expect([...enrolment.members()].filter(({ revokedAt }) => revokedAt === null)).toHaveLength(1);
 });

@@ -1,10 +1,12 @@
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import type { Gateway, GatewayNode, GatewayStatus } from '#src/adapters/openclaw/gateway.ts';
+import type { Gateway, GatewayStatus } from '#src/adapters/openclaw/gateway.ts';
+import type { GatewayNode } from '#src/adapters/openclaw/gateway-node.ts';
 import { FederationError } from '#src/core/errors.ts';
-import type { Member } from '#src/core/membership.ts';
+import type { Member } from '#src/core/member.ts';
 import { createGatewayDesk } from '#src/hub/gateway.ts';
 import type { GatewayDesk } from '#src/hub/gateway.ts';
 import type { NodeHostState } from '#src/protocol/hub-api.ts';
+import { aGatewayNode } from '../support/at-gateway.ts';
 import { until } from '../support/link.ts';
 import { SILENT_LOG, aMember } from '../support/member.ts';
 
@@ -24,6 +26,7 @@ let desk: GatewayDesk;
 const gateway: Gateway = {
   status: () => ({ state, url: 'ws://127.0.0.1:1', version: null, problem: null }),
   nodes: () => nodes,
+  requests: () => [],
   onChange(listener) {
     listeners.add(listener);
     return () => void listeners.delete(listener);
@@ -33,6 +36,11 @@ const gateway: Gateway = {
     if (failing-- > 0) throw new FederationError('GATEWAY_UNREACHABLE', 'not now');
     removed.push(deviceId);
   },
+  approveDevice: () => Promise.reject(new Error('not here')),
+  approveSurface: () => Promise.reject(new Error('not here')),
+  rejectDevice: () => Promise.reject(new Error('not here')),
+  rejectSurface: () => Promise.reject(new Error('not here')),
+  renameNode: () => Promise.reject(new Error('not here')),
   invoke: () => Promise.reject(new Error('not here')),
   close: () => Promise.resolve(),
 };
@@ -65,7 +73,7 @@ function open(asked: Gateway | null): GatewayDesk {
   });
 }
 
-const here: GatewayNode = { connected: true, commands: ['system.which'], approvalState: 'approved' };
+const here = aGatewayNode();
 
 test.each<[NodeHostState, string, () => void]>([
   [

@@ -43,10 +43,12 @@ test('the routes are these', async () => {
       "GET /api/v1/pairing-requests",
       "POST /api/v1/pairing-requests/{word}/approve",
       "POST /api/v1/pairing-requests/{word}/reject",
+      "POST /api/v1/pairing-requests/{word}/judge",
+      "GET /api/v1/pairing-requests/{word}/explanation",
       "POST /api/v1/tokens",
+      "GET /api/v1/tokens",
+      "POST /api/v1/tokens/{word}/revoke",
       "GET /api/v1/join-tokens/{hash}",
-      "POST /api/v1/pairing-requests/{id}/judge",
-      "GET /api/v1/pairing-requests/{id}/explanation",
       "GET /api/v1/events",
       "POST /api/v1/jobs",
       "GET /api/v1/jobs",
@@ -91,8 +93,8 @@ test('every answer of every route is what the document says', async () => {
   await api.get('/api/v1/pairing-requests', '/api/v1/pairing-requests', 200);
   const approve = '/api/v1/pairing-requests/{word}/approve';
   const reject = '/api/v1/pairing-requests/{word}/reject';
-  const judge = '/api/v1/pairing-requests/{id}/judge';
-  const explanation = '/api/v1/pairing-requests/{id}/explanation';
+  const judge = '/api/v1/pairing-requests/{word}/judge';
+  const explanation = '/api/v1/pairing-requests/{word}/explanation';
   await api.post(judge, '/api/v1/pairing-requests/waiting/judge', 200, { dryRun: true });
   await api.post(judge, '/api/v1/pairing-requests/nobody/judge', 404, {});
   await api.post(judge, '/api/v1/pairing-requests/waiting/judge', 400, { dryRun: 'yes' });
@@ -108,6 +110,9 @@ test('every answer of every route is what the document says', async () => {
 
   await api.post('/api/v1/tokens', '/api/v1/tokens', 200, { name: 'w9', labels: { env: 'test' }, uses: 2 });
   await api.post('/api/v1/tokens', '/api/v1/tokens', 400, { uses: 0 });
+  await api.get('/api/v1/tokens', '/api/v1/tokens', 200);
+  await api.post('/api/v1/tokens/{word}/revoke', '/api/v1/tokens/w9/revoke', 200);
+  await api.post('/api/v1/tokens/{word}/revoke', '/api/v1/tokens/w9/revoke', 400);
   const hash = createHash('sha256')
     .update(parseJoinToken(await federation.token()).secret)
     .digest('hex');

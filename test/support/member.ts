@@ -1,4 +1,4 @@
-import type { Member } from '#src/core/membership.ts';
+import type { Member } from '#src/core/member.ts';
 
 export function aMember(changed: Partial<Member> = {}): Member {
   const name = changed.name ?? 'home-server';
@@ -7,9 +7,14 @@ export function aMember(changed: Partial<Member> = {}): Member {
     name,
     role: 'worker',
     publicKey: 'k'.repeat(43),
+    ...{ formerId: null, tailnet: null, groups: [], drained: false },
     labels: {},
-    facts: { name, role: 'worker', version: '0.1.0', platform: 'linux', arch: 'x64', offers: ['exec', 'node-host'] },
+    facts: {
+      ...{ name, role: 'worker', version: '0.1.0', platform: 'linux', arch: 'x64', openclaw: null },
+      ...{ offers: ['exec', 'node-host'], commands: [] },
+    },
     granted: ['exec', 'node-host'],
+    grantedCommands: [],
     approvedAt: 0,
     approvedBy: 'test',
     lastSeenAt: 0,

@@ -5,6 +5,7 @@ import type { Change, Store } from '#src/adapters/store/store.ts';
 import type { AuditEntry, AuditHead, AuditRecord } from '#src/core/audit.ts';
 import { auditText, GENESIS } from '#src/core/audit.ts';
 import { FederationError } from '#src/core/errors.ts';
+import type { Lockdown } from '#src/core/lockdown.ts';
 import type { JobView } from '#src/protocol/hub-api.ts';
 
 const SCHEMA = `
@@ -12,6 +13,8 @@ const SCHEMA = `
   CREATE TABLE IF NOT EXISTS member (id TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
   CREATE TABLE IF NOT EXISTS request (id TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
   CREATE TABLE IF NOT EXISTS token (id TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
+  CREATE TABLE IF NOT EXISTS openclaw_node (id TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
+  CREATE TABLE IF NOT EXISTS operator (id TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
   CREATE TABLE IF NOT EXISTS job (id TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
   CREATE TABLE IF NOT EXISTS audit (
     seq INTEGER PRIMARY KEY, at INTEGER NOT NULL, action TEXT NOT NULL, by TEXT NOT NULL,
@@ -21,6 +24,9 @@ const SCHEMA = `
 
 /** Jobs that are kept; the audit keeps all for ever. */
 const JOBS_KEPT = 10_000;
+
+/** Key of the lockdown in `meta`. */
+const LOCKDOWN = 'lockdown';
 
 /** How long a change that nobody waits for may wait for company: each fsync is one less. */
 const SOON_MS = 20;
@@ -90,6 +96,9 @@ export function openSqliteStore(path: string): Store {
     nextEpoch: () => reading(() => writer.nextEpoch()),
     membership: () =>
       reading(() => ({ members: all(db, 'member'), requests: all(db, 'request'), tokens: all(db, 'token') })),
+    openclawNodes: () => reading(() => all(db, 'openclaw_node')),
+    operators: () => reading(() => all(db, 'operator')),
+    lockdown: () => reading(() => writer.lockdown()),
     commit(changes) {
       flush ??= setImmediate(commitWaiting);
       return enqueue(changes);
@@ -148,6 +157,7 @@ function prepareWriter(db: DatabaseSync) {
   const append = db.prepare('INSERT INTO audit VALUES (?, ?, ?, ?, ?, ?, ?)');
   const putMeta = db.prepare('INSERT OR REPLACE INTO meta VALUES (?, ?)');
   const getMeta = db.prepare('SELECT value FROM meta WHERE key = ?');
+  const dropMeta = db.prepare('DELETE FROM meta WHERE key = ?');
   const forgetJobs = db.prepare(
     `DELETE FROM job WHERE id <= (SELECT id FROM job ORDER BY id DESC LIMIT 1 OFFSET ${JOBS_KEPT})`,
   );
@@ -178,8 +188,17 @@ function prepareWriter(db: DatabaseSync) {
     return { seq: record.seq, hash };
   }
 
+  function putLockdown(value: Lockdown | null): void {
+    if (value === null) dropMeta.run(LOCKDOWN);
+    else putMeta.run(LOCKDOWN, JSON.stringify(value));
+  }
+
   return {
     head: () => head,
+    lockdown(): Lockdown | null {
+      const row = getMeta.get(LOCKDOWN);
+      return row === undefined ? null : (JSON.parse(String(row['value'])) as Lockdown);
+    },
     nextEpoch: () =>
       inTransaction(() => {
         const epoch = Number(getMeta.get('epoch')?.['value'] ?? 0) + 1;
@@ -191,6 +210,7 @@ function prepareWriter(db: DatabaseSync) {
         let next = head;
         for (const change of changes) {
           if (change.type === 'audit') next = appendAudit(next, change.entry);
+          else if (change.type === 'lockdown') putLockdown(change.value);
           else if (change.type !== 'job' && change.value === null) drops[change.type].run(change.id);
           else puts[change.type].run(change.id, JSON.stringify(change.value));
         }
@@ -206,23 +226,32 @@ function prepareWriter(db: DatabaseSync) {
 }
 
 function preparePuts(db: DatabaseSync) {
+  const put = (table: Table | 'job') => db.prepare(`INSERT OR REPLACE INTO ${table} VALUES (?, ?)`);
   return {
-    member: db.prepare('INSERT OR REPLACE INTO member VALUES (?, ?)'),
-    request: db.prepare('INSERT OR REPLACE INTO request VALUES (?, ?)'),
-    token: db.prepare('INSERT OR REPLACE INTO token VALUES (?, ?)'),
-    job: db.prepare('INSERT OR REPLACE INTO job VALUES (?, ?)'),
+    member: put('member'),
+    request: put('request'),
+    token: put('token'),
+    openclaw_node: put('openclaw_node'),
+    operator: put('operator'),
+    job: put('job'),
   };
 }
 
 function prepareDrops(db: DatabaseSync) {
+  const drop = (table: Table) => db.prepare(`DELETE FROM ${table} WHERE id = ?`);
   return {
-    member: db.prepare('DELETE FROM member WHERE id = ?'),
-    request: db.prepare('DELETE FROM request WHERE id = ?'),
-    token: db.prepare('DELETE FROM token WHERE id = ?'),
+    member: drop('member'),
+    request: drop('request'),
+    token: drop('token'),
+    openclaw_node: drop('openclaw_node'),
+    operator: drop('operator'),
   };
 }
 
-function all<T>(db: DatabaseSync, table: 'member' | 'request' | 'token'): T[] {
+/** What is kept one row each, as JSON. */
+type Table = 'member' | 'request' | 'token' | 'openclaw_node' | 'operator';
+
+function all<T>(db: DatabaseSync, table: Table): T[] {
   const rows = db.prepare(`SELECT value FROM ${table} ORDER BY id`).all();
   return rows.map(({ value }) => JSON.parse(String(value)) as T);
 }

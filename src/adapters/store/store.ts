@@ -1,5 +1,10 @@
 import type { AuditEntry, AuditHead, AuditRecord } from '#src/core/audit.ts';
-import type { Member, PairingRequest, TokenRecord } from '#src/core/membership.ts';
+import type { Lockdown } from '#src/core/lockdown.ts';
+import type { Member, StoredMember } from '#src/core/member.ts';
+import type { OpenClawNode } from '#src/core/openclaw-node.ts';
+import type { Operator } from '#src/core/operator.ts';
+import type { PairingRequest, StoredRequest } from '#src/core/pairing.ts';
+import type { TokenRecord } from '#src/core/token.ts';
 import type { JobView } from '#src/protocol/hub-api.ts';
 
 /** One thing that becomes durable. Changes of one commit become so together or not at all. */
@@ -7,12 +12,15 @@ export type Change =
   | { readonly type: 'member'; readonly id: string; readonly value: Member | null }
   | { readonly type: 'request'; readonly id: string; readonly value: PairingRequest | null }
   | { readonly type: 'token'; readonly id: string; readonly value: TokenRecord | null }
+  | { readonly type: 'openclaw_node'; readonly id: string; readonly value: OpenClawNode | null }
+  | { readonly type: 'operator'; readonly id: string; readonly value: Operator | null }
+  | { readonly type: 'lockdown'; readonly value: Lockdown | null }
   | { readonly type: 'job'; readonly id: string; readonly value: JobView }
   | { readonly type: 'audit'; readonly entry: AuditEntry };
 
 export interface StoredMembership {
-  readonly members: readonly Member[];
-  readonly requests: readonly PairingRequest[];
+  readonly members: readonly StoredMember[];
+  readonly requests: readonly StoredRequest[];
   readonly tokens: readonly TokenRecord[];
 }
 
@@ -24,6 +32,10 @@ export interface Store {
   /** Raises and returns the epoch: the fencing token of this start of the hub. */
   nextEpoch(): Promise<number>;
   membership(): Promise<StoredMembership>;
+  openclawNodes(): Promise<OpenClawNode[]>;
+  operators(): Promise<Operator[]>;
+  /** Null while nothing is locked down. */
+  lockdown(): Promise<Lockdown | null>;
   commit(changes: readonly Change[]): Promise<void>;
   /**
    * The same for what nobody waits for: kept together with the next commit, or a moment later by itself. What is read

@@ -2,20 +2,23 @@ import { createRoute, OpenAPIHono } from '@hono/zod-openapi';
 import type { Log } from '#src/adapters/log.ts';
 import { FederationError } from '#src/core/errors.ts';
 import { answerError, failure, json } from '#src/hub/api/answers.ts';
-import { approvalRoutes } from '#src/hub/api/approval.ts';
 import { auditRoutes } from '#src/hub/api/audit.ts';
 import { limitBody } from '#src/hub/api/body.ts';
 import type { EventSources } from '#src/hub/api/events.ts';
 import { eventRoutes } from '#src/hub/api/events.ts';
 import { jobRoutes } from '#src/hub/api/jobs.ts';
 import { nodeHostRoutes } from '#src/hub/api/node-host.ts';
+import { nodeKeyRoutes } from '#src/hub/api/node-key.ts';
 import type { NodeRoutes } from '#src/hub/api/nodes.ts';
 import { nodeRoutes } from '#src/hub/api/nodes.ts';
+import { pairingRequestRoutes } from '#src/hub/api/pairing-requests.ts';
 import type { ApiEnvironment, FindSession } from '#src/hub/api/principal.ts';
 import { authorize } from '#src/hub/api/principal.ts';
+import { tokenRoutes } from '#src/hub/api/tokens.ts';
 import type { AuditLog } from '#src/hub/audit.ts';
 import type { GatewayDesk } from '#src/hub/gateway.ts';
 import type { Jobs } from '#src/hub/jobs.ts';
+import type { Tokens } from '#src/hub/tokens.ts';
 import type { Status } from '#src/protocol/hub-api.ts';
 import { healthSchema, statusSchema } from '#src/protocol/hub-api.ts';
 import { PROTOCOL_VERSIONS } from '#src/protocol/version.ts';
@@ -40,6 +43,7 @@ const PROTOCOL_RANGE = { min: Math.min(...PROTOCOL_VERSIONS), max: Math.max(...P
 const MAX_BODY_BYTES = 8 << 20;
 
 export interface AppOptions extends NodeRoutes, EventSources {
+  readonly tokens: Tokens;
   readonly jobs: Jobs;
   readonly audit: AuditLog;
   readonly desk: GatewayDesk;
@@ -69,11 +73,13 @@ export function createApp(options: AppOptions): OpenAPIHono<ApiEnvironment> {
   });
   app.openapi(showStatus, (context) => context.json(status(), 200));
   app.route('/api/v1', nodeRoutes(options));
-  app.route('/api/v1', approvalRoutes(options.approvals));
+  app.route('/api/v1', pairingRequestRoutes(options));
+  app.route('/api/v1', tokenRoutes(options.tokens));
   app.route('/api/v1', eventRoutes(options));
   app.route('/api/v1', jobRoutes(jobs));
   app.route('/api/v1', auditRoutes(audit));
   app.route('/api/v1', nodeHostRoutes(desk));
+  app.route('/api/v1', nodeKeyRoutes(options));
   app.doc31('/api/v1/openapi.json', {
     openapi: '3.1.0',
     info: { title: 'OpenClaw Federation hub', version: 'v1', description: 'Times are ISO 8601 in UTC.' },

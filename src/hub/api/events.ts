@@ -2,17 +2,19 @@ import type { ServerResponse } from 'node:http';
 import { setInterval as every } from 'node:timers/promises';
 import { RESPONSE_ALREADY_SENT } from '@hono/node-server/utils/response';
 import { createRoute, OpenAPIHono, z } from '@hono/zod-openapi';
-import type { PairingRequest } from '#src/core/membership.ts';
 import { failure } from '#src/hub/api/answers.ts';
 import type { ApiEnvironment } from '#src/hub/api/principal.ts';
 import type { Approvals } from '#src/hub/approval.ts';
-import type { Enrolment } from '#src/hub/enrolment.ts';
+import type { NodeChanges } from '#src/hub/node-changes.ts';
+import type { JudgedRequest, Requests } from '#src/hub/requests.ts';
 import { requestView } from '#src/hub/views.ts';
 
 const followEvents = createRoute({
   method: 'get',
   path: '/events',
-  summary: 'What happens from now on, as server-sent events: `pairing-request` and `policy`; ends when the hub stops',
+  summary:
+    'What happens from now on, as server-sent events: `pairing-request`, `policy`, and `node` with the id of one of ' +
+    'which something is another now; ends when the hub stops',
   responses: {
     200: { description: 'The events', content: { 'text/event-stream': { schema: z.string() } } },
     default: failure,
@@ -25,7 +27,8 @@ const HEARTBEAT_MS = 15_000;
 const MAX_UNSENT_BYTES = 4 << 20;
 
 export interface EventSources {
-  readonly enrolment: Enrolment;
+  readonly requests: Requests;
+  readonly nodes: NodeChanges;
   readonly approvals: Approvals;
   /** Aborted when the hub stops. */
   readonly signal: AbortSignal;
@@ -42,7 +45,10 @@ export function eventRoutes(sources: EventSources): OpenAPIHono<ApiEnvironment> 
 }
 
 /** Resolves when the client went away or the hub stops. */
-async function sendEvents(response: ServerResponse, { enrolment, approvals, signal }: EventSources): Promise<void> {
+async function sendEvents(
+  response: ServerResponse,
+  { requests, nodes, approvals, signal }: EventSources,
+): Promise<void> {
   const gone = new AbortController();
   response.on('close', () => gone.abort());
   // At once: a moment later the hub ends every connection, and what was not said then is cut.
@@ -53,9 +59,11 @@ async function sendEvents(response: ServerResponse, { enrolment, approvals, sign
     if (response.writableLength > MAX_UNSENT_BYTES) response.destroy();
   };
   const event = (name: string, data: object) => send(`event: ${name}\ndata: ${JSON.stringify(data)}\n\n`);
-  const onRequest = (request: PairingRequest) => event('pairing-request', requestView(request));
+  const onRequest = (asked: JudgedRequest) => event('pairing-request', requestView(asked));
+  const onNode = (id: string) => event('node', { id });
   const onPolicy = () => event('policy', approvals.status());
-  enrolment.changes.on('request', onRequest);
+  requests.changes.on('request', onRequest);
+  nodes.on('node', onNode);
   approvals.changes.on('policy', onPolicy);
   try {
     response.writeHead(200, { 'content-type': 'text/event-stream', 'cache-control': 'no-store' });
@@ -66,7 +74,8 @@ async function sendEvents(response: ServerResponse, { enrolment, approvals, sign
   } catch (error) {
     if (!signal.aborted && !gone.signal.aborted) throw error;
   } finally {
-    enrolment.changes.off('request', onRequest);
+    requests.changes.off('request', onRequest);
+    nodes.off('node', onNode);
     approvals.changes.off('policy', onPolicy);
     signal.removeEventListener('abort', end);
     end();

@@ -1,7 +1,7 @@
 import type { HttpBindings } from '@hono/node-server';
 import type { MiddlewareHandler } from 'hono';
 import { FederationError } from '#src/core/errors.ts';
-import type { Member } from '#src/core/membership.ts';
+import type { Member } from '#src/core/member.ts';
 import type { Session } from '#src/hub/credentials.ts';
 
 /** Who a listener speaks for. A unix socket is its owner's; on TCP only a credential tells. */
@@ -24,7 +24,11 @@ export type FindSession = (
 ) => { readonly member: Member; readonly session: Session } | null;
 
 /** Routes that a node asks with its credential; all others are the operator's. */
-const NODE_ROUTES: ReadonlySet<string> = new Set(['/api/v1/node-host', '/api/v1/node-host/setup-code']);
+const NODE_ROUTES: ReadonlySet<string> = new Set([
+  '/api/v1/node-host',
+  '/api/v1/node-host/setup-code',
+  '/api/v1/node/key',
+]);
 const OPEN_ROUTES = /^\/(?:health|api\/v1\/openapi\.json|api\/v1\/join-tokens\/[0-9a-f]{64})$/;
 
 /** Finds out who asks and lets nobody past but those whom the route is for. */
@@ -69,6 +73,11 @@ export function operatorName(principal: Principal): string {
 }
 
 export function askingMember(principal: Principal): Member {
-  if (principal.kind === 'node') return principal.member;
+  return askingNode(principal).member;
+}
+
+/** The member, and the number of the link whose credential it shows. */
+export function askingNode(principal: Principal): Extract<Principal, { readonly kind: 'node' }> {
+  if (principal.kind === 'node') return principal;
   throw new FederationError('FORBIDDEN', 'this is for nodes');
 }

@@ -1,0 +1,160 @@
+import { FederationError } from '#src/core/errors.ts';
+import type { Member } from '#src/core/member.ts';
+import type { Membership, MembershipEvent } from '#src/core/membership.ts';
+import { memberNamed } from '#src/core/membership.ts';
+import type { Role } from '#src/core/node.ts';
+import { fingerprint } from '#src/core/node.ts';
+import type { Asking, PairingRequest } from '#src/core/pairing.ts';
+import { memberOn } from '#src/core/pairing.ts';
+import type { Approval } from '#src/core/request.ts';
+import { roleOf, tokenFor } from '#src/core/token.ts';
+
+/**
+ * Admits a waiting node, or grants a member what it asks: offers beyond its grant, or another machine.
+ * Throws NAME_TAKEN or HELD where only `replace` may.
+ */
+export function approve(
+  state: Membership,
+  request: PairingRequest,
+  approval: Approval,
+  now: number,
+): MembershipEvent[] {
+  const held = request.kind === 'moved' ? request.held : request.changed;
+  if (held !== null && !approval.replace) {
+    throw new FederationError('HELD', held, {
+      hint: `manage-federation approve ${fingerprint(request.nodeId)} --replace  (if that is what you want)`,
+    });
+  }
+  const known = state.members.get(request.nodeId);
+  const isMember = known?.revokedAt === null;
+  const member: Member = {
+    ...memberOf(state, request, request.facts.role, approval.by, now),
+    labels: { ...approval.labels, ...(isMember ? known.labels : {}) },
+    groups: [...new Set([...(approval.groups ?? []), ...(isMember ? known.groups : [])])],
+    ...(isMember ? { drained: known.drained, formerId: known.formerId } : {}),
+  };
+  return [
+    ...makeRoom(state, member, approval, now),
+    { type: 'joined', tokenHash: request.token?.hash ?? null, member },
+  ];
+}
+
+/** Takes a revoked node back as it was. Throws NAME_TAKEN where only `replace` may. */
+export function readmit(state: Membership, revoked: Member, approval: Approval, now: number): MembershipEvent[] {
+  const member = { ...revoked, revokedAt: null, approvedAt: now, approvedBy: approval.by };
+  return [...makeRoom(state, member, approval, now), { type: 'changed', member }];
+}
+
+/** Revokes the holders of the member's name and machine, where there are others and the approval says so. */
+function makeRoom(state: Membership, member: Member, { replace }: Approval, now: number): MembershipEvent[] {
+  const holder = memberNamed(state, member.name);
+  if (replace) {
+    const others = new Set([holder, memberOn(state, member.tailnet)]);
+    return [...others]
+      .filter((other) => other !== undefined && other.id !== member.id)
+      .map((other) => revoke(other!, now));
+  }
+  if (holder === undefined || holder.id === member.id) return [];
+  throw new FederationError('NAME_TAKEN', `the name ${holder.name} belongs to the node ${fingerprint(holder.id)}`, {
+    hint: `manage-federation approve ${fingerprint(member.id)} --replace  (revokes the old one)`,
+  });
+}
+
+/**
+ * Admits a node that brought the secret of a join token; null where the token leaves that to the rules.
+ * Throws TOKEN_INVALID, TOKEN_EXPIRED or NAME_TAKEN.
+ */
+export function redeem(state: Membership, asking: Asking, tokenHash: string, now: number): MembershipEvent | null {
+  const token = tokenFor(state.tokens, tokenHash, asking.facts, now);
+  if (typeof token.rules === 'string') return null;
+  const holder = memberNamed(state, asking.facts.name);
+  if (holder !== undefined && holder.id !== asking.nodeId) {
+    throw new FederationError('NAME_TAKEN', `the name ${holder.name} belongs to another node`, {
+      hint: `choose another name, or: manage-federation revoke ${holder.name}`,
+    });
+  }
+  const member = memberOf(state, asking, roleOf(token), `token of ${token.createdBy}`, now);
+  return { type: 'joined', tokenHash, member: { ...member, labels: token.labels } };
+}
+
+function memberOf(state: Membership, asking: Asking, role: Role, approvedBy: string, now: number): Member {
+  return {
+    id: asking.nodeId,
+    name: asking.facts.name,
+    role,
+    publicKey: asking.publicKey,
+    formerId: null,
+    tailnet: asking.tailnet,
+    labels: {},
+    groups: [],
+    drained: false,
+    facts: asking.facts,
+    granted: asking.facts.offers,
+    grantedCommands: asking.facts.commands,
+    approvedAt: now,
+    approvedBy,
+    lastSeenAt: now,
+    revokedAt: null,
+    // The device of a node that was revoked before is still to be removed.
+    openclaw: state.members.get(asking.nodeId)?.openclaw ?? null,
+  };
+}
+
+export function revoke(member: Member, now: number): MembershipEvent & { readonly type: 'changed' } {
+  const openclaw = member.openclaw === null ? null : { ...member.openclaw, removing: true };
+  return { type: 'changed', member: { ...member, revokedAt: now, openclaw } };
+}
+
+/** How a member stands when it links again, and its request where it offers more than it was granted. */
+export interface Relinked {
+  readonly member: Member;
+  readonly more: Asking | null;
+}
+
+/**
+ * A member that comes back to where it belongs. What it offers beyond its grant takes effect when a person approves it.
+ * A machine that the tailnet tells for the first time is its own from then on.
+ */
+export function relink(member: Member, asking: Asking, now: number): Relinked {
+  const offers = asking.facts.offers.filter((offer) => member.granted.includes(offer));
+  const facts = factsAsMember(member, asking);
+  const commands = facts.commands.filter((command) => member.grantedCommands?.includes(command) !== false);
+  const wantsMore = facts.offers.length > offers.length || facts.commands.length > commands.length;
+  return {
+    member: {
+      ...member,
+      tailnet: asking.tailnet ?? member.tailnet,
+      facts: { ...facts, offers, commands },
+      grantedCommands: member.grantedCommands ?? facts.commands,
+      lastSeenAt: now,
+    },
+    more: wantsMore ? { ...asking, facts } : null,
+  };
+}
+
+/** Name and role are the federation's word by now, whatever the node calls itself. */
+export function factsAsMember({ name, role }: Member, { facts }: Asking): Asking['facts'] {
+  return { ...facts, name, role };
+}
+
+/** The key that a member takes in place of its own. */
+export interface NextKey {
+  readonly nodeId: string;
+  /** Raw Ed25519 public key, base64url. */
+  readonly publicKey: string;
+}
+
+/** A member takes another key: its id changes and nothing else. Throws NAME_TAKEN where that key is somebody's already. */
+export function rekey(state: Membership, member: Member, next: NextKey): MembershipEvent[] {
+  if (state.members.has(next.nodeId) || state.requests.has(next.nodeId)) {
+    throw new FederationError('NAME_TAKEN', `the key ${fingerprint(next.nodeId)} belongs to another node`, {
+      hint: 'deploy-federation rotate-key makes a new one',
+    });
+  }
+  const renewed = { ...member, id: next.nodeId, publicKey: next.publicKey, formerId: member.id };
+  return [
+    { type: 'removed', nodeId: member.id },
+    { type: 'forgotten', nodeId: member.id },
+    { type: 'joined', tokenHash: null, member: renewed },
+  ];
+}

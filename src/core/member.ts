@@ -1,0 +1,49 @@
+import type { TailnetMachine } from '#src/core/identity.ts';
+import type { NodeFacts, Role } from '#src/core/node.ts';
+
+/** An admitted node. All times are milliseconds since the epoch, given by the caller. */
+export interface Member {
+  readonly id: string;
+  readonly name: string;
+  readonly role: Role;
+  /** Raw Ed25519 public key, base64url. */
+  readonly publicKey: string;
+  /** Id that it had before it rotated its key; null where it never did. */
+  readonly formerId: string | null;
+  /** The machine that the key belongs to; null until the tailnet has told one. */
+  readonly tailnet: TailnetMachine | null;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly groups: readonly string[];
+  /** Set by the operator: what means all nodes, or a group, leaves it out. */
+  readonly drained: boolean;
+  readonly facts: NodeFacts;
+  /** What it may offer: what was approved. `facts.offers` is never more than that. */
+  readonly granted: readonly string[];
+  /** What its node host may offer to OpenClaw; null where it was approved before that was asked. */
+  readonly grantedCommands: readonly string[] | null;
+  readonly approvedAt: number;
+  readonly approvedBy: string;
+  readonly lastSeenAt: number;
+  readonly revokedAt: number | null;
+  readonly openclaw: OpenClawDevice | null;
+}
+
+/** The device that a member's node host is at the OpenClaw gateway. */
+export interface OpenClawDevice {
+  readonly deviceId: string;
+  /** Set by a revocation, cleared when the gateway confirmed that the device is gone. */
+  readonly removing: boolean;
+}
+
+/** What a store of an earlier version does not have. */
+type Later = 'formerId' | 'tailnet' | 'groups' | 'drained' | 'grantedCommands';
+export type StoredMember = Omit<Member, Later | 'facts'> &
+  Partial<Pick<Member, Later>> & { readonly facts: Omit<NodeFacts, 'openclaw' | 'commands'> & Partial<NodeFacts> };
+
+export function memberFrom(stored: StoredMember): Member {
+  return {
+    ...{ formerId: null, tailnet: null, groups: [], drained: false, grantedCommands: null },
+    ...stored,
+    facts: { openclaw: null, commands: [], ...stored.facts },
+  };
+}

@@ -1,0 +1,85 @@
+import { createRoute, OpenAPIHono, z } from '@hono/zod-openapi';
+import { failure, json, jsonBody, refuseInvalid } from '#src/hub/api/answers.ts';
+import type { ApiEnvironment } from '#src/hub/api/principal.ts';
+import { operatorName } from '#src/hub/api/principal.ts';
+import { word } from '#src/hub/api/word.ts';
+import type { Approvals } from '#src/hub/approval.ts';
+import type { Requests } from '#src/hub/requests.ts';
+import { approvedView, requestView } from '#src/hub/views.ts';
+import {
+  approvedSchema,
+  approveSchema,
+  explanationSchema,
+  judgementSchema,
+  judgeSchema,
+  pairingRequestSchema,
+} from '#src/protocol/hub-api.ts';
+
+const listRequests = createRoute({
+  method: 'get',
+  path: '/pairing-requests',
+  summary: 'All that wait for approval, of whatever kind',
+  responses: { 200: json(z.array(pairingRequestSchema), 'The requests, the oldest first'), default: failure },
+});
+
+const approveRequest = createRoute({
+  method: 'post',
+  path: '/pairing-requests/{word}/approve',
+  summary: 'Lets in what waits, or takes a revoked node back',
+  request: { params: word, body: jsonBody(approveSchema) },
+  responses: { 200: json(approvedSchema, 'What was let in'), default: failure },
+});
+
+const rejectRequest = createRoute({
+  method: 'post',
+  path: '/pairing-requests/{word}/reject',
+  summary: 'Refuses it until it is approved after all',
+  request: { params: word },
+  responses: { 200: json(pairingRequestSchema, 'The request'), default: failure },
+});
+
+const judgeRequest = createRoute({
+  method: 'post',
+  path: '/pairing-requests/{word}/judge',
+  summary: 'Lets the rules decide on what waits, and does what they say',
+  request: { params: word, body: jsonBody(judgeSchema) },
+  responses: { 200: json(judgementSchema, 'What they say, and what was done'), default: failure },
+});
+
+const explainRequest = createRoute({
+  method: 'get',
+  path: '/pairing-requests/{word}/explanation',
+  summary: 'Which rule would decide on what waits, and why',
+  request: { params: word, query: z.object({ approveEverything: z.enum(['true', 'false']).default('false') }) },
+  responses: { 200: json(explanationSchema, 'Lines for a terminal'), default: failure },
+});
+
+export interface PairingRequestRoutes {
+  readonly requests: Requests;
+  readonly approvals: Approvals;
+}
+
+/** The one list of all that wait, and what becomes of them. */
+export function pairingRequestRoutes({ requests, approvals }: PairingRequestRoutes): OpenAPIHono<ApiEnvironment> {
+  const app = new OpenAPIHono<ApiEnvironment>({ defaultHook: refuseInvalid });
+  app.openapi(listRequests, (context) => context.json(requests.list().map(requestView), 200));
+  app.openapi(approveRequest, async (context) => {
+    const by = operatorName(context.get('principal'));
+    const { replace } = context.req.valid('json');
+    const approved = await requests.approve(context.req.valid('param').word, { replace, by });
+    return context.json(approvedView(approved), 200);
+  });
+  app.openapi(rejectRequest, async (context) => {
+    const request = await requests.reject(context.req.valid('param').word, operatorName(context.get('principal')));
+    return context.json(requestView(request), 200);
+  });
+  app.openapi(judgeRequest, async (context) =>
+    context.json(await approvals.judge(context.req.valid('param').word, context.req.valid('json')), 200),
+  );
+  app.openapi(explainRequest, (context) => {
+    const approveEverything = context.req.valid('query').approveEverything === 'true';
+    const lines = approvals.explain(context.req.valid('param').word, { approveEverything });
+    return context.json({ lines: [...lines] }, 200);
+  });
+  return app;
+}

@@ -56,7 +56,8 @@ export async function startKeyRotation(options: KeyRotationOptions): Promise<Key
   const { home, keys, executor, desk, hubId, session, news, onChanged, log, retry = RETRY, signal } = options;
   const files = openKeyRotationFiles(home);
   let record = await files.record();
-  let isLinked = false;
+  /** `dialling`: nobody knows yet what will come of it. */
+  let link: 'dialling' | 'up' | 'down' = 'dialling';
   /** Whether the person agreed to the end of what runs. */
   let mayEnd = false;
   let failures = 0;
@@ -89,6 +90,7 @@ export async function startKeyRotation(options: KeyRotationOptions): Promise<Key
     mayEnd ||= endRunning;
     if (isKnown) return;
     if (record !== null && isRunning()) return write({ ...record, requests: [...record.requests, id] });
+    if (link === 'dialling') return;
     // Before anybody looks at what runs: nothing begins meanwhile.
     executor.hold(HOLD);
     const asked = { requests: [id], state: 'running', from: keys.current().id, to: null, problem: null } as const;
@@ -104,7 +106,7 @@ export async function startKeyRotation(options: KeyRotationOptions): Promise<Key
   }
 
   function whyNot(endRunning: boolean): FederationError | null {
-    if (!isLinked && keys.next() === null) {
+    if (link !== 'up') {
       return new FederationError('HUB_UNREACHABLE', 'this node is not linked to its hub, which has to agree', {
         hint: 'deploy-federation doctor',
       });
@@ -119,7 +121,7 @@ export async function startKeyRotation(options: KeyRotationOptions): Promise<Key
 
   async function askHub(): Promise<void> {
     const [next, asking, hub] = [keys.next(), session(), hubId()];
-    if (next === null || asking === null || hub === null || !isLinked) return;
+    if (next === null || asking === null || hub === null || link !== 'up') return;
     executor.hold(HOLD);
     if (executor.running > 0) {
       if (!mayEnd) throw new FederationError('CONFIRMATION_NEEDED', 'what runs here is waited for');
@@ -154,7 +156,7 @@ export async function startKeyRotation(options: KeyRotationOptions): Promise<Key
     const request = await files.request();
     if (request !== null) await take(request);
     if (isRunning() && record?.to === keys.current().id) {
-      if (isLinked) await end(null);
+      if (link === 'up') await end(null);
     } else if (isRunning() && keys.next() === null) {
       await end(new FederationError('STORE_DAMAGED', 'the new key is gone', { hint: 'deploy-federation rotate-key' }));
     }
@@ -204,12 +206,13 @@ export async function startKeyRotation(options: KeyRotationOptions): Promise<Key
 
   return {
     event(event) {
-      isLinked = event.type === 'welcome';
+      if (event.type !== 'connecting') link = event.type === 'welcome' ? 'up' : 'down';
+      else if (link === 'up') link = 'dialling';
       // By the old key or by the new one: the link takes commands again.
-      if (isLinked) executor.hold(null);
+      if (link === 'up') executor.hold(null);
       if (event.type === 'refused' && event.proven && isFinal(event.error)) void inTurn(() => end(event.error));
       if (event.type === 'waiting') void inTurn(() => end(held(event.held)));
-      if (isLinked) wake();
+      wake();
     },
     // It may be the very turn that waits for the hub's answer which ended the link.
     rotated: () => adopt().catch((error: unknown) => log.error('the new key is not kept', { problem: String(error) })),

@@ -4,6 +4,7 @@ import type { AddressInfo, Socket } from 'node:net';
 import { beforeEach, expect, onTestFinished, test } from 'vitest';
 import { FederationError } from '#src/core/errors.ts';
 import type { Admission } from '#src/link/accept.ts';
+import { keepLink } from '#src/link/dial.ts';
 import type { KeyPair } from '#src/link/key.ts';
 import { verifySignature } from '#src/link/key.ts';
 import { transcriptText } from '#src/protocol/handshake.ts';
@@ -12,6 +13,7 @@ import {
   CREDENTIAL,
   SECRET,
   expectNoSockets,
+  facts,
   newKey,
   rawPeer,
   startHub,
@@ -189,6 +191,49 @@ test('a node signs exactly what both sides said', async () => {
   nodeFor(hub, { key: nodeKey });
   await until('a proof', () => verified !== null);
   expect(verified).toBe(true);
+});
+
+test('a hub that knows the node by its next key is met with that at once', async () => {
+  const [old, next] = [newKey(), newKey()];
+  const hub = await hubFor({
+    admit: ({ nodeId }) =>
+      nodeId === next.id
+        ? Promise.resolve({ link: 2, credential: CREDENTIAL })
+        : Promise.reject(new FederationError('KEY_ROTATED', 'this node has another key by now')),
+  });
+  let key = old;
+  const events: string[] = [];
+  const stopping = new AbortController();
+  const kept = keepLink({
+    hub: { host: '127.0.0.1', port: hub.port },
+    key: () => key,
+    pin: () => hub.key.id,
+    facts: () => facts(),
+    secret: () => null,
+    onWelcome: () => Promise.resolve(),
+    onStream: () => undefined,
+    onEvent: ({ type }) => void events.push(type),
+    onKeyRotated: async () => void (key = next),
+    signal: stopping.signal,
+  });
+  onTestFinished(async () => {
+    stopping.abort();
+    await kept;
+  });
+  expect(await hub.link()).toMatchObject({ nodeId: next.id });
+  expect(events.slice(0, 2)).toEqual(['connecting', 'connecting']);
+});
+
+test('what has not proved to be the hub brings no node to another key', async () => {
+  const impostor = await playedHub(async (peer) => {
+    await peer.line();
+    peer.send({ type: 'refused', code: 'KEY_ROTATED', message: 'this node has another key by now' });
+  });
+  let rotated = 0;
+  const node = nodeFor(impostor, { onKeyRotated: async () => void (rotated += 1) });
+  await until('a refusal', () => node.saw('refused'));
+  expect(node.events.at(-1)).toMatchObject({ type: 'refused', error: { code: 'KEY_ROTATED' }, proven: false });
+  expect(rotated).toBe(0);
 });
 
 test('approval reaches a waiting node at once, on the connection that it waits on', async () => {

@@ -43,6 +43,7 @@ export function createCarrier({ gatewayUrl, authenticate, onDevice, log }: Carri
     const node = member.name;
     const guard = connectGuard({
       knownDevice: member.openclaw?.deviceId ?? null,
+      granted: member.grantedCommands,
       onGreeted: (device) => {
         log.info('the gateway greeted a node host', { node, device });
         onDevice(member.id, device);

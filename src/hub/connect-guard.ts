@@ -12,6 +12,8 @@ export interface ConnectGuard {
 export interface ConnectGuardOptions {
   /** The device that the member's node host is known to be; another one needs a setup code. */
   readonly knownDevice: string | null;
+  /** What it may offer to the gateway; null where that was never asked. */
+  readonly granted: readonly string[] | null;
   readonly onGreeted: (deviceId: string) => void;
   readonly onRefused: (reason: string) => void;
 }
@@ -27,6 +29,7 @@ const connectSchema = z.looseObject({
     role: z.literal('node'),
     scopes: z.array(z.string()).max(0).optional(),
     client: z.looseObject({ mode: z.literal('node') }),
+    commands: z.array(z.string()).max(1000).optional(),
     device: z.looseObject({ id: z.string().regex(/^[0-9a-f]{64}$/) }),
     auth: z.looseObject({ bootstrapToken: z.string().min(1).optional() }).optional(),
   }),
@@ -39,7 +42,7 @@ const greetingSchema = z.object({
   payload: z.object({ type: z.literal('hello-ok') }),
 });
 
-export function connectGuard({ knownDevice, onGreeted, onRefused }: ConnectGuardOptions): ConnectGuard {
+export function connectGuard({ knownDevice, granted, onGreeted, onRefused }: ConnectGuardOptions): ConnectGuard {
   let connect: z.infer<typeof connectSchema> | null = null;
   let greeted = false;
 
@@ -47,10 +50,13 @@ export function connectGuard({ knownDevice, onGreeted, onRefused }: ConnectGuard
     if (binary || data.length > MAX_CONNECT_BYTES) return refused('the first frame must be a connect');
     const parsed = connectSchema.safeParse(parseJson(data));
     if (!parsed.success) return refused('only a node may connect here');
-    const { device, auth } = parsed.data.params;
+    const { device, auth, commands = [] } = parsed.data.params;
     if (knownDevice !== null && device.id !== knownDevice && auth?.bootstrapToken === undefined) {
       return refused('another device than the one that joined needs a setup code');
     }
+    // With its code the gateway would grant whatever comes here.
+    const beyond = commands.filter((command) => granted?.includes(command) === false);
+    if (beyond.length > 0) return refused(`it offers more than it was granted: ${beyond.slice(0, 8).join(', ')}`);
     connect = parsed.data;
     // Written anew, so that the gateway reads exactly what was judged, whatever a parser makes of the original.
     return { ok: true, frame: JSON.stringify(parsed.data) };

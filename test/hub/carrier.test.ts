@@ -120,6 +120,17 @@ describe('who is turned away without a connection to the gateway', () => {
   });
 });
 
+test('a node host offers what it was granted, and one from before that was asked what it likes', async () => {
+  for (const grantedCommands of [['system.run', 'system.which'], null]) {
+    member = aMember({ grantedCommands });
+    const node = await challenged();
+    const greeting = nextFrame(node);
+    node.send(JSON.stringify(connect({ commands: ['system.run'] })));
+    expect(await greeting).toContain('hello-ok');
+    node.terminate();
+  }
+});
+
 describe('what may not be the first frame', () => {
   const { params } = connect();
   test.each<[string, string | Buffer]>([
@@ -130,6 +141,7 @@ describe('what may not be the first frame', () => {
       'a connect of a client that is no node',
       JSON.stringify(connect({ client: { ...params.client, mode: 'backend' } })),
     ],
+    ['a connect that offers more than was granted', JSON.stringify(connect({ commands: ['system.run'] }))],
     ['a connect without a device', JSON.stringify(connect({ device: undefined }))],
     ['a device id that is none', JSON.stringify(connect({ device: { id: '../x' } }))],
     ['another request', JSON.stringify({ type: 'req', id: '1', method: 'node.list', params: {} })],

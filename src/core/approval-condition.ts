@@ -63,10 +63,11 @@ const CHECKS: { readonly [Name in ConditionName]: (wanted: Wanted[Name], request
     const found = wanted.find((pattern) => matchesGlob(name, pattern));
     return { holds: found !== undefined, why: `its name is ${name}` };
   },
-  role: (wanted, { role }) => ({ holds: wanted.includes(role), why: `its role is ${role}` }),
+  role: (wanted, { role }) => ({ holds: wanted.some((word) => word === role), why: `its role is ${role}` }),
   commands: (wanted, { offers, commands }) => {
-    const beyond = [...new Set([...offers, ...commands])].filter((word) => !wanted.includes(word));
-    return beyond.length === 0 ? yes('it offers nothing beyond that') : no(`it also offers ${listed(beyond)}`);
+    const beyond = [...new Set([...offers, ...(commands ?? [])])].filter((word) => !wanted.includes(word));
+    if (beyond.length > 0) return no(`it also offers ${listed(beyond)}`);
+    return yes(commands === null ? 'its commands are judged when it offers them' : 'it offers nothing beyond that');
   },
   openclaw: (wanted, { openclawVersion }) => {
     if (openclawVersion === null) return no('the version of its OpenClaw is not known');

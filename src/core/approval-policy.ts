@@ -40,7 +40,11 @@ const conditionsSchema = z.strictObject({
   token: anyOf(tokenName).optional().describe('Name of the join token that it brought'),
   address: anyOf(range).optional().describe('Address or range that it comes from'),
   name: anyOf(namePattern).optional().describe('What it calls itself; only together with tag, user, stableId or token'),
-  role: anyOf(z.enum(ROLES)).optional().describe('What it wants to be'),
+  role: anyOf(z.enum([...ROLES, 'node-host']))
+    .optional()
+    .describe(
+      'What it wants to be; `node-host` is a node that runs OpenClaw’s own node host or app and nothing of ours',
+    ),
   commands: anyOf(command)
     .optional()
     .describe(

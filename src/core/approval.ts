@@ -2,19 +2,22 @@ import type { ConditionCheck } from '#src/core/approval-condition.ts';
 import { checksOf } from '#src/core/approval-condition.ts';
 import type { ApprovalPolicy, ApprovalRule } from '#src/core/approval-policy.ts';
 import { listed, shown } from '#src/core/foreign-words.ts';
-import type { Role } from '#src/core/node.ts';
+import type { TailnetMachine } from '#src/core/identity.ts';
 import { fingerprint } from '#src/core/node.ts';
+import type { RequestKind, RequestRole } from '#src/core/request.ts';
 
-/** A pairing request as it is judged: what the hub checked by itself, and what the node says of itself. */
+/** A request as it is judged: what the hub checked by itself, and what the asker says of itself. */
 export interface ApprovalRequest {
-  readonly nodeId: string;
+  readonly kind: RequestKind;
+  /** SHA-256 of the asker's public key, hex. */
+  readonly keyId: string;
   /** What it says of itself: these four, and `commands` with `offers`. */
   readonly name: string;
-  readonly role: Role;
+  readonly role: RequestRole;
   readonly openclawVersion: string | null;
   readonly offers: readonly string[];
-  /** Commands that it offers to OpenClaw. */
-  readonly commands: readonly string[];
+  /** Commands that it offers to OpenClaw; null where it offers them later, in a request of their own. */
+  readonly commands: readonly string[] | null;
   /** Of the socket. */
   readonly address: string;
   /** The machine behind the address, by the tailnet's word; null where it knows none. */
@@ -24,14 +27,6 @@ export interface ApprovalRequest {
   /** Why a plain approval is not enough: its name, its key or its machine is not what it was. */
   readonly held: string | null;
   readonly rejected: boolean;
-}
-
-export interface TailnetMachine {
-  readonly stableId: string;
-  readonly name: string;
-  /** Null for a tagged machine, which belongs to nobody. */
-  readonly user: string | null;
-  readonly tags: readonly string[];
 }
 
 export interface ApprovalContext {
@@ -44,6 +39,8 @@ export interface ApprovalContext {
 export interface PastApproval {
   readonly at: number;
   readonly rule: string;
+  /** Of the key that was approved. */
+  readonly keyId: string;
 }
 
 export interface Decision {
@@ -52,7 +49,7 @@ export interface Decision {
   readonly rule: string | null;
   /** One sentence for a person, without its full stop. */
   readonly reason: string;
-  /** What an approved node gets; none of them otherwise. */
+  /** What an approved member gets; none of them otherwise. */
   readonly labels: Readonly<Record<string, string>>;
   readonly groups: readonly string[];
   /** Whether it is to be done, or only said and recorded. */
@@ -64,15 +61,21 @@ export interface Decision {
 const HOUR_MS = 3600_000;
 
 /**
- * What becomes of a request: the first rule that matches decides, and without one it is held. A policy approves no node
- * that a person rejected or that is held for who it is, whatever its rules say.
+ * What becomes of a request: the first rule that matches decides, and without one it is held. A policy approves nothing
+ * that a person rejected or that is held for who it is, whatever its rules say; of people it says nothing at all.
  */
 export function judge(request: ApprovalRequest, policy: ApprovalPolicy, context: ApprovalContext): Decision {
   return decide(request, policy, context, decidingRule(request, policy, context.now));
 }
 
 function decidingRule(request: ApprovalRequest, policy: ApprovalPolicy, now: number): ApprovalRule | undefined {
-  return policy.rules.find((rule) => !isExpired(rule, now) && checksOf(rule.when, request).every(({ holds }) => holds));
+  return rulesFor(request, policy).find(
+    (rule) => !isExpired(rule, now) && checksOf(rule.when, request).every(({ holds }) => holds),
+  );
+}
+
+function rulesFor({ kind }: ApprovalRequest, { rules }: ApprovalPolicy): readonly ApprovalRule[] {
+  return kind === 'operator' ? [] : rules;
 }
 
 function decide(
@@ -85,19 +88,30 @@ function decide(
     verdict,
     rule: rule?.name ?? null,
     reason,
-    labels: verdict === 'approve' ? (rule?.labels ?? {}) : {},
-    groups: verdict === 'approve' ? (rule?.groups ?? []) : [],
+    labels: verdict === 'approve' && isMembers(request) ? (rule?.labels ?? {}) : {},
+    groups: verdict === 'approve' && isMembers(request) ? (rule?.groups ?? []) : [],
     enforced: policy.mode === 'enforce',
     retryAt,
   });
   if (request.rejected) return decision('reject', 'it was rejected, and only a person lets it in after that');
   if (rule?.then === 'reject') return decision('reject', because(rule, request));
-  if (request.held !== null) return decision('hold', `${request.held}, and only a person may approve that`);
+  const held = request.held ?? whyPersonal(request);
+  if (held !== null) return decision('hold', `${held}, and only a person may approve that`);
   if (rule === undefined) return decision('hold', whyNothing(request, policy, context.now));
   if (rule.then === 'hold') return decision('hold', because(rule, request));
-  const full = whatIsFull(rule, policy, context);
+  const full = isCounted(request, context) ? null : whatIsFull(rule, policy, context);
   if (full === null) return decision('approve', because(rule, request));
   return decision('hold', `${full.limit} is reached until ${timeText(full.until)}`, full.until);
+}
+
+/** OpenClaw's own nodes have neither labels nor groups. */
+function isMembers({ kind }: ApprovalRequest): boolean {
+  return kind !== 'device' && kind !== 'surface';
+}
+
+function whyPersonal({ kind }: ApprovalRequest): string | null {
+  if (kind === 'operator') return 'it would steer all nodes';
+  return kind === 'moved' ? 'its key asks from another machine than its own' : null;
 }
 
 function because({ name, then, when }: ApprovalRule, request: ApprovalRequest): string {
@@ -116,6 +130,14 @@ function whyNothing(request: ApprovalRequest, { rules }: ApprovalPolicy, now: nu
 
 function isExpired({ expires }: ApprovalRule, now: number): boolean {
   return expires !== undefined && now >= expires;
+}
+
+/** Whether it is the other half of what was approved within the hour: a device and its surface are one node. */
+export function isCounted(
+  { kind, keyId }: Pick<ApprovalRequest, 'kind' | 'keyId'>,
+  { now, approvals }: ApprovalContext,
+): boolean {
+  return kind === 'surface' && approvals.some((past) => past.keyId === keyId && now - past.at < HOUR_MS);
 }
 
 /** The limit that lasts longest of those that are reached. An approval counts for an hour, and not at its end. */
@@ -169,7 +191,7 @@ export interface Explanation {
 export function explain(request: ApprovalRequest, policy: ApprovalPolicy, context: ApprovalContext): Explanation {
   const deciding = decidingRule(request, policy, context.now);
   const decision = decide(request, policy, context, deciding);
-  const rules = policy.rules.map((rule): RuleExplanation => {
+  const rules = rulesFor(request, policy).map((rule): RuleExplanation => {
     const conditions = checksOf(rule.when, request);
     const expired = isExpired(rule, context.now) ? (rule.expires ?? null) : null;
     const matches = expired === null && conditions.every(({ holds }) => holds);
@@ -178,10 +200,20 @@ export function explain(request: ApprovalRequest, policy: ApprovalPolicy, contex
   return { decision, rules, lines: [...headLines(request, decision), ...rules.flatMap(ruleLines)] };
 }
 
-function headLines({ nodeId, name, role, address }: ApprovalRequest, decision: Decision): string[] {
+/** What is asked for; a node that wants in is what there is most of, and goes without saying. */
+const ASKS: Readonly<Record<RequestKind, string>> = {
+  join: '',
+  more: ', wants to offer more',
+  moved: ', asks from another machine',
+  device: ', wants to pair with OpenClaw',
+  surface: ', wants to offer its commands to OpenClaw',
+  operator: '',
+};
+
+function headLines({ keyId, name, role, address, kind }: ApprovalRequest, decision: Decision): string[] {
   const isOnlySaid = decision.enforced ? '' : ' (mode is warn: it is not done)';
   return [
-    `${shown(name)} (${fingerprint(nodeId)}), ${role}, from ${shown(address)}`,
+    `${shown(name)} (${fingerprint(keyId)}), ${role}, from ${shown(address)}${ASKS[kind]}`,
     `${decision.verdict}: ${decision.reason}${isOnlySaid}`,
   ];
 }

@@ -3,7 +3,8 @@ import type { PolicyText } from '#src/adapters/policy-file.ts';
 import type { Store } from '#src/adapters/store/store.ts';
 import type { ApprovalRequest, Decision, PastApproval } from '#src/core/approval.ts';
 import { explain, isCounted, judge } from '#src/core/approval.ts';
-import type { WaitingRequest } from '#src/core/request.ts';
+import type { AuditRecord } from '#src/core/audit.ts';
+import type { RequestKind, WaitingRequest } from '#src/core/request.ts';
 import type { Rules } from '#src/hub/approval-rules.ts';
 import { openRules } from '#src/hub/approval-rules.ts';
 import type { JudgedRequest, Requests, Ruling } from '#src/hub/requests.ts';
@@ -153,27 +154,19 @@ const PAGE = 1000;
 
 /** What the rules approved since then. The audit knows it, also of nodes that are members no longer. */
 async function pastApprovals(store: ApprovalsOptions['store'], since: number): Promise<PastApproval[]> {
-  const found: PastApproval[] = [];
+  let records: AuditRecord[] = [];
   for (let end = (await store.auditHead()).seq; end > 0; end -= PAGE) {
     const after = Math.max(0, end - PAGE);
     const recent = (await store.audit(after, end - after)).filter(({ at }) => at > since);
     if (recent.length === 0) break;
-    found.push(...recent.flatMap(approvalIn));
+    records = [...recent, ...records];
   }
-  return found.filter((approval) => !isHalf(approval, found)).map(({ at, rule, keyId }) => ({ at, rule, keyId }));
-}
-
-interface RecordedApproval extends PastApproval {
-  readonly kind: unknown;
-}
-
-function approvalIn({ at, action, by, detail }: AuditRecord): RecordedApproval[] {
-  const { rule, kind, id } = detail;
-  if (action !== 'node.approve' || by !== BY_RULES || typeof rule !== 'string') return [];
-  return [{ at, rule, keyId: typeof id === 'string' ? id : '', kind }];
-}
-
-/** A surface whose device the rules approved, too: both are one node. */
-function isHalf({ kind, keyId, at }: RecordedApproval, all: readonly RecordedApproval[]): boolean {
-  return kind === 'surface' && all.some((other) => other.kind === 'device' && other.keyId === keyId && other.at <= at);
+  const counted: PastApproval[] = [];
+  for (const { at, action, by, detail } of records) {
+    const { rule, id: keyId = '', kind } = detail as { rule?: unknown; id?: string; kind?: RequestKind };
+    if (action !== 'node.approve' || by !== BY_RULES || typeof rule !== 'string') continue;
+    const isHalf = kind !== undefined && isCounted({ kind, keyId }, { now: at, approvals: counted });
+    if (!isHalf) counted.push({ at, rule, keyId });
+  }
+  return counted;
 }

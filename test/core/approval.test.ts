@@ -10,7 +10,8 @@ const NOW = Date.UTC(2026, 10, 21, 12);
 const HOUR_MS = 3600_000;
 
 const request = (changed: Partial<ApprovalRequest> = {}): ApprovalRequest => ({
-  nodeId: '1a2b'.repeat(16),
+  kind: 'join',
+  keyId: '1a2b'.repeat(16),
   name: 'pi-3',
   role: 'worker',
   address: '100.64.0.7',
@@ -77,6 +78,8 @@ describe('a condition alone', () => {
     ['role: worker', true],
     ['role: [hybrid, worker]', true],
     ['role: hybrid', false],
+    ['role: node-host', false],
+    ['role: [worker, node-host]', true, { role: 'node-host' }],
     ['commands: [exec, node-host, system.run, system.which]', true],
     ['commands: [exec, node-host, system.run, system.which, camera.snap]', true],
     ['commands: [exec, node-host, system.run]', false],
@@ -85,6 +88,8 @@ describe('a condition alone', () => {
     ['commands: [exec, node-host]', true, { commands: [] }],
     ['commands: camera.snap', true, { offers: [], commands: ['camera.snap'] }],
     ['commands: camera.snap', false, { offers: [], commands: ['camera.snap', 'camera.SNAP'] }],
+    ['commands: [exec, node-host]', true, { commands: null }],
+    ['commands: [node-host]', false, { commands: null }],
     ['openclaw: ">=2026.9.0 <2027"', true],
     ['openclaw: ">=2026.10.0"', false],
     ['openclaw: ">=2026"', false, { openclawVersion: null }],
@@ -206,6 +211,74 @@ describe('no rule approves', () => {
   });
 });
 
+describe('OpenClaw’s own nodes', () => {
+  const device: Partial<ApprovalRequest> = {
+    kind: 'device',
+    role: 'node-host',
+    offers: [],
+    commands: null,
+    token: null,
+  };
+  const surface = (...commands: string[]): Partial<ApprovalRequest> => ({ ...device, kind: 'surface', commands });
+  const yaml = `rules: [${rule('tag: tag:pi, role: node-host, commands: [camera.snap]', 'approve', ', labels: { a: b }, groups: [g]')}]`;
+
+  it('are let in by a ceiling that they are held to when they offer their commands', () => {
+    expect(decide(yaml, device)).toMatchObject({
+      verdict: 'approve',
+      reason:
+        'rule r approves it: its tailnet tag is tag:pi; its role is node-host; its commands are judged when it offers them',
+    });
+    expect(decide(yaml, surface('camera.snap')).verdict).toBe('approve');
+    expect(decide(yaml, surface('camera.snap', 'system.run'))).toMatchObject({
+      ...{ verdict: 'hold', rule: null, reason: 'no rule matches it' },
+    });
+  });
+
+  it('get neither labels nor groups', () => {
+    for (const changed of [device, surface('camera.snap')]) {
+      expect(decide(yaml, changed)).toMatchObject({ verdict: 'approve', labels: {}, groups: [] });
+    }
+  });
+
+  it('match no name where they call themselves what no node may be called', () => {
+    const named = `rules: [${rule("tag: tag:pi, name: '*'")}]`;
+    expect(decide(named, { ...device, name: 'Ann’s iPhone' }).verdict).toBe('hold');
+    expect(decide(named, { ...device, name: 'anns-iphone' }).verdict).toBe('approve');
+  });
+
+  it('are rejected as others are', () => {
+    expect(decide(`rules: [${rule('tag: tag:pi', 'reject')}]`, device).verdict).toBe('reject');
+  });
+
+  it('say what they want where they are explained', () => {
+    const head = (changed: Partial<ApprovalRequest>) =>
+      explain(request(changed), policy(yaml), { now: NOW, approvals: [] }).lines[0];
+    expect(head(device)).toBe('pi-3 (1a2b-1a2b-1a2b-1a2b), node-host, from 100.64.0.7, wants to pair with OpenClaw');
+    expect(head(surface())).toMatch(/, wants to offer its commands to OpenClaw$/);
+  });
+});
+
+describe('what only a person decides', () => {
+  it('a key that asks from another machine, which may be rejected', () => {
+    expect(decide(`rules: [${rule('tag: tag:pi')}]`, { kind: 'moved' })).toMatchObject({
+      verdict: 'hold',
+      rule: 'r',
+      reason: 'its key asks from another machine than its own, and only a person may approve that',
+    });
+    expect(decide(`rules: [${rule('tag: tag:pi', 'reject')}]`, { kind: 'moved' }).verdict).toBe('reject');
+  });
+
+  it.each(['approve', 'reject', 'hold'])('whoever wants to operate, whatever a rule says: %s', (verdict) => {
+    const rules = policy(`rules: [${rule('', verdict)}]`);
+    const asking = request({ kind: 'operator', role: 'operator' });
+    const { decision, rules: explained, lines } = explain(asking, rules, { now: NOW, approvals: [] });
+    const reason = 'it would steer all nodes, and only a person may approve that';
+    expect(decision).toMatchObject({ verdict: 'hold', rule: null, reason });
+    expect(explained).toEqual([]);
+    expect(lines).toEqual(['pi-3 (1a2b-1a2b-1a2b-1a2b), operator, from 100.64.0.7', `hold: ${reason}`]);
+  });
+});
+
 describe('a rule that expires', () => {
   const yaml = `rules: [${rule('tag: tag:pi', 'approve', ', expires: 2026-11-21T12:00:00Z')}]`;
   const at = (now: number, changed: Partial<ApprovalRequest> = {}) => decide(yaml, changed, { now, approvals: [] });
@@ -225,7 +298,7 @@ describe('a rule that expires', () => {
 
 describe('the limits of an hour', () => {
   const yaml = `{ maxPerHour: 2, rules: [${rule('tag: tag:pi')}, { name: s, when: { tag: tag:s }, then: approve, maxPerHour: 1 }] }`;
-  const ago = (ms: number, by = 'r'): PastApproval => ({ at: NOW - ms, rule: by });
+  const ago = (ms: number, by = 'r', keyId = 'ff'): PastApproval => ({ at: NOW - ms, rule: by, keyId });
   const after = (approvals: readonly PastApproval[], changed: Partial<ApprovalRequest> = {}) =>
     decide(yaml, changed, { now: NOW, approvals });
   const other = owned(null, ['tag:s']);
@@ -265,6 +338,15 @@ describe('the limits of an hour', () => {
     const { retryAt } = after(approvals);
     expect(decide(yaml, {}, { now: retryAt! - 1, approvals }).verdict).toBe('hold');
     expect(decide(yaml, {}, { now: retryAt!, approvals }).verdict).toBe('approve');
+  });
+
+  it('count a device and its commands as one', () => {
+    const full = { now: NOW, approvals: [ago(9, 'r', 'ab'), ago(5, 'r', 'cd')] };
+    const surface = (keyId: string) => decide(yaml, { kind: 'surface', role: 'node-host', keyId }, full).verdict;
+    expect([surface('ab'), surface('cd'), surface('ef')]).toEqual(['approve', 'approve', 'hold']);
+    expect(decide(yaml, { kind: 'device', role: 'node-host', keyId: 'ab' }, full).verdict).toBe('hold');
+    const later = { now: NOW, approvals: [ago(HOUR_MS, 'r', 'ab'), ago(5, 'r', 'cd'), ago(4, 'r', 'ef')] };
+    expect(decide(yaml, { kind: 'surface', role: 'node-host', keyId: 'ab' }, later).verdict).toBe('hold');
   });
 
   it('do not keep a node from being rejected', () => {
@@ -354,20 +436,21 @@ test('whatever the rules and the nodes, a decision is what the first matching ru
     ['token: [t1, t2]', ({ token }) => token === 't1' || token === 't2'],
     ['address: 10.0.0.0/24', ({ address }) => address.startsWith('10.0.0.')],
     ['name: pi-*', ({ name }) => /^pi-[0-9]$/.test(name)],
-    ['role: worker', ({ role }) => role === 'worker'],
+    ['role: [worker, node-host]', ({ role }) => role === 'worker' || role === 'node-host'],
     [
       'commands: [exec, camera.snap]',
-      ({ offers, commands }) => !offers.includes('node-host') && !commands.includes('system.run'),
+      ({ offers, commands }) => !offers.includes('node-host') && commands?.includes('system.run') !== true,
     ],
     ['openclaw: ">=2026.9"', ({ openclawVersion }) => openclawVersion === '2026.9.6'],
   ];
   const node = (): ApprovalRequest =>
     request({
       name: pick(['pi-1', 'pi-2', 'PI-1', 'nas']),
-      role: pick(['worker', 'hybrid']),
+      kind: pick(['join', 'more', 'moved', 'device', 'surface', 'operator']),
+      role: pick(['worker', 'hybrid', 'node-host']),
       address: pick(['10.0.0.1', '10.0.1.1', '::1']),
       offers: some(['exec', 'node-host']),
-      commands: some(['camera.snap', 'system.run']),
+      commands: pick([null, some(['camera.snap', 'system.run'])]),
       openclawVersion: pick([null, '2026.9.6', '2026.8.1']),
       tailnet: pick([
         null,
@@ -410,15 +493,23 @@ test('whatever the rules and the nodes, a decision is what the first matching ru
     if (!parsed.ok) continue;
 
     const asking = node();
-    const approvals = Array.from({ length: any(5) }, () => ({ at: NOW - any(2 * HOUR_MS), rule: `r${any(6)}` }));
+    const approvals = Array.from({ length: any(5) }, () => ({
+      at: NOW - any(2 * HOUR_MS),
+      rule: `r${any(6)}`,
+      keyId: 'ff',
+    }));
     const recent = approvals.filter(({ at }) => at > NOW - HOUR_MS);
-    const first = rules.find(({ conditions, expires }) => !expires && conditions.every(([, holds]) => holds(asking)));
+    const first = rules.find(
+      ({ conditions, expires }) =>
+        asking.kind !== 'operator' && !expires && conditions.every(([, holds]) => holds(asking)),
+    );
     const mine = recent.filter(({ rule: name }) => name === first?.name).length;
     const expected = (() => {
       if (asking.rejected) return 'reject';
       if (first === undefined) return 'hold';
       if (first.verdict !== 'approve') return first.verdict === 'reject' ? 'reject' : 'hold';
-      if (asking.held !== null || recent.length >= 3 || mine >= (first.max ?? Infinity)) return 'hold';
+      if (asking.held !== null || asking.kind === 'moved') return 'hold';
+      if (recent.length >= 3 || mine >= (first.max ?? Infinity)) return 'hold';
       return 'approve';
     })();
     const context = { now: NOW, approvals };

@@ -1,0 +1,85 @@
+import { createHash, generateKeyPairSync, randomUUID, sign } from 'node:crypto';
+import type { KeyObject } from 'node:crypto';
+import { WebSocket } from 'ws';
+
+/** A node host without the half gigabyte: it has a key, pairs, offers commands, and answers each with its arguments. */
+export interface LightNode {
+  readonly deviceId: string;
+  /** Tries once, saying this of itself from now on. Resolves with `connected`, `pairing required` or what went wrong. */
+  connect(said?: Partial<Said>): Promise<string>;
+  close(): void;
+}
+
+interface Said {
+  readonly displayName: string;
+  readonly commands: readonly string[];
+}
+
+export interface LightNodeOptions extends Said {
+  readonly url: string;
+  readonly token: string;
+}
+
+interface Frame {
+  readonly type: string;
+  readonly id?: string;
+  readonly event?: string;
+  readonly ok?: boolean;
+  readonly payload?: { readonly nonce: string; readonly ts: number; readonly id: string; readonly paramsJSON?: string };
+  readonly error?: { readonly message: string; readonly details?: { readonly code?: string } };
+}
+
+const CLIENT = { id: 'node-host', mode: 'node', version: '2026.9.6', platform: 'linux', deviceFamily: 'Linux' };
+
+export function lightNode({ url, token, ...first }: LightNodeOptions): LightNode {
+  const { publicKey, privateKey } = generateKeyPairSync('ed25519');
+  const raw = Buffer.from(publicKey.export({ format: 'jwk' }).x ?? '', 'base64url');
+  const deviceId = createHash('sha256').update(raw).digest('hex');
+  let said: Said = first;
+  let socket: WebSocket | null = null;
+
+  function hello({ nonce, ts }: { nonce: string; ts: number }): object {
+    const signature = signed(privateKey, ['v3', deviceId, CLIENT.id, CLIENT.mode, 'node', '', ts, token, nonce]);
+    const device = { id: deviceId, publicKey: raw.toString('base64url'), signature, signedAt: ts, nonce };
+    const client = { ...CLIENT, displayName: said.displayName };
+    const asks = { role: 'node', scopes: [], caps: ['system'], commands: said.commands, auth: { token }, device };
+    return { minProtocol: 4, maxProtocol: 4, client, ...asks };
+  }
+
+  return {
+    deviceId,
+    connect(changed = {}) {
+      said = { ...said, ...changed };
+      socket?.terminate();
+      const opened = new WebSocket(url, { perMessageDeflate: false });
+      socket = opened;
+      const { promise, resolve } = Promise.withResolvers<string>();
+      const ask = (id: string, method: string, params: object) =>
+        opened.send(JSON.stringify({ type: 'req', id, method, params }));
+      opened.on('error', (error) => resolve(error.message));
+      opened.on('close', (code) => resolve(`closed with ${code}`));
+      opened.on('message', (data: Buffer) => {
+        const frame = JSON.parse(data.toString()) as Frame;
+        if (frame.event === 'connect.challenge') ask('hello', 'connect', hello(frame.payload!));
+        if (frame.id === 'hello' && frame.ok === true) resolve('connected');
+        if (frame.id === 'hello' && frame.ok === false) {
+          const code = frame.error?.details?.code;
+          resolve(code === 'PAIRING_REQUIRED' ? 'pairing required' : (frame.error?.message ?? ''));
+        }
+        if (frame.event === 'node.invoke.request') {
+          const { id, paramsJSON } = frame.payload!;
+          const result = { id, nodeId: deviceId, ok: true, payloadJSON: paramsJSON ?? '{}' };
+          ask(randomUUID(), 'node.invoke.result', result);
+        }
+      });
+      return promise;
+    },
+    close: () => socket?.terminate(),
+  };
+}
+
+/** What OpenClaw's gateway has a device sign, version 3. */
+function signed(key: KeyObject, words: readonly (string | number)[]): string {
+  const text = [...words, CLIENT.platform.toLowerCase(), CLIENT.deviceFamily.toLowerCase()].join('|');
+  return sign(null, Buffer.from(text), key).toString('base64url');
+}

@@ -22,7 +22,8 @@ export async function measure(figure: Figure, bench: Bench): Promise<Reading[]> 
     const readings = await measureOnce(figure, bench);
     const disturbed = readings.some(({ verdict }) => verdict === 'missed, not calm');
     if (!disturbed || attempt === ATTEMPTS || !bench.hasTime()) return readings;
-    bench.say(`${figure.name}: missed while the machine was not calm, again`);
+    const seen = readings.map(({ line, ours, floor }) => `${line.name} ${ours.toFixed(1)}, floor ${floor.toFixed(1)}`);
+    bench.say(`${figure.name}: missed while the machine was not calm, again (${seen.join('; ')} ${figure.unit})`);
   }
 }
 

@@ -24,7 +24,7 @@ const CLAW = { user: 'claw' } as const;
 
 const GIVE_NODE = `
 cp "$1"/node_modules/node-linux-*/bin/node /usr/local/bin/node
-tar -czf /root/release.tgz -C "$1" .
+tar -cf /root/release.tar -C "$1" .
 `;
 
 /** As we install it, so that both have the same to do. */
@@ -56,7 +56,7 @@ socket=/run/bare-tailscaled.sock
 systemd-run --quiet --unit=bare-tailscaled --property=Type=notify \\
   /opt/bare/tailscale/tailscaled --statedir=/opt/bare/state --socket=$socket --port=41641
 /opt/bare/tailscale/tailscale --socket=$socket up --login-server="$2" --auth-key=file:/root/key --hostname=bare --timeout=60s
-tar -xzf /root/release.tgz -C /opt/bare/release
+tar -xf /root/release.tar -C /opt/bare/release
 systemd-run --quiet --wait --unit=bare-worker --property=Type=exec /opt/bare/release/bin/federation-worker --version
 `;
 const END_RELEASE = `

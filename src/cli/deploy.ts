@@ -16,6 +16,7 @@ import {
 } from '#src/cli/deploy/flag-values.ts';
 import type { LocalFlags } from '#src/cli/deploy/local.ts';
 import type { MachineDoctorFlags } from '#src/cli/deploy/doctor.ts';
+import type { RotateKeyFlags } from '#src/cli/deploy/rotate-key.ts';
 import type { UninstallFlags } from '#src/cli/deploy/uninstall.ts';
 import { FederationError } from '#src/core/errors.ts';
 import { checkNodeName } from '#src/core/node.ts';
@@ -84,6 +85,18 @@ function commands(ends: (work: Promise<number>) => Promise<void>, toolsOf: Tools
   ).action(async (flags: UninstallFlags) =>
     ends((await import('#src/cli/deploy/uninstall.ts')).uninstall(flags, await toolsOf())),
   );
+  program
+    .command('rotate-key')
+    .description('give the worker of this machine a new key; it stays the node that it is')
+    .option('--ssh <user@host>', 'on that machine instead of this one')
+    .option('--home <folder>', 'home of the worker daemon (default: that of the deployment)')
+    .option('--run-as <user>', 'whose worker it is (default: who asks, or whom root deployed it for)', userName)
+    .option('--yes', 'end what runs there')
+    .option('--json', 'answer as JSON on standard output')
+    .addHelpText('after', ROTATE_KEY_EXAMPLES)
+    .action(async (flags: RotateKeyFlags) =>
+      ends((await import('#src/cli/deploy/rotate-key.ts')).rotateKey(flags, await toolsOf())),
+    );
   program
     .command('local')
     .description('run a whole federation on this machine: gateway, hub and workers')
@@ -231,6 +244,15 @@ const UNINSTALL_EXAMPLES = `
 Examples:
   deploy-federation uninstall
   deploy-federation uninstall --ssh pi@10.0.0.5 --yes
+`;
+
+const ROTATE_KEY_EXAMPLES = `
+Examples:
+  deploy-federation rotate-key
+  deploy-federation rotate-key --ssh pi@10.0.0.5
+  deploy-federation rotate-key --home ~/fed/w1
+
+The hub learns the new key by the word of the old one, so nothing has to be approved.
 `;
 
 const LOCAL_EXAMPLES = `

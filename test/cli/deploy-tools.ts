@@ -91,6 +91,13 @@ export function fakeTools({ facts, after, hub, failing, interrupted, change = {}
       return findings.map(({ check, found }) => ({ check, state: 'ok', found: `mended: ${found}` }));
     },
     ownHub: async () => hub ?? null,
+    async rotateKey(machine, { person, home, endRunning, progress }) {
+      log.push(
+        `rotate the key of ${home} as ${person.name} on ${machine.name}${endRunning ? ', ending what runs' : ''}`,
+      );
+      progress('the hub is asked');
+      return { name: 'pi', before: '1111-2222-3333-4444', after: '5555-6666-7777-8888' };
+    },
     ...change,
   };
 }

@@ -12,6 +12,7 @@ import { PACKAGE_FOLDER } from '#src/cli/deploy/package-folder.ts';
 import type { Facts } from '#src/deploy/facts.ts';
 import { gatherFacts } from '#src/deploy/gather.ts';
 import type { Given } from '#src/deploy/plan/given.ts';
+import { rotateKey } from '#src/deploy/rotate-key.ts';
 import { nodeIn, releaseFor } from '#src/deploy/release/release.ts';
 import { undoDeployment } from '#src/deploy/undo.ts';
 import type { UnitName } from '#src/deploy/unit.ts';
@@ -30,6 +31,7 @@ export const machineTools: DeployTools = {
   examine,
   mend,
   ownHub: findOwnHub,
+  rotateKey,
 };
 
 const UNITS: readonly UnitName[] = [

@@ -9,6 +9,7 @@ import type { mend } from '#src/deploy/doctor/mend.ts';
 import type { Facts } from '#src/deploy/facts.ts';
 import type { Asked } from '#src/deploy/gather.ts';
 import type { Given } from '#src/deploy/plan/given.ts';
+import type { rotateKey } from '#src/deploy/rotate-key.ts';
 import type { undoDeployment } from '#src/deploy/undo.ts';
 
 /** What the commands do their work with: a test gives others. */
@@ -23,6 +24,7 @@ export interface DeployTools {
   mend: typeof mend;
   /** The hub that runs on this machine. */
   ownHub(): Promise<OwnHub | null>;
+  rotateKey: typeof rotateKey;
 }
 
 /** One call of `deploy-federation ROLE`. */

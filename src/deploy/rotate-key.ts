@@ -5,6 +5,7 @@ import { z } from 'zod';
 import type { Files } from '#src/adapters/machine/files.ts';
 import { filesOf } from '#src/adapters/machine/files.ts';
 import type { Machine, Person } from '#src/adapters/machine/machine.ts';
+import { lastWords } from '#src/adapters/machine/perform.ts';
 import type { ErrorBody } from '#src/core/errors.ts';
 import { ERROR_CODES, FederationError } from '#src/core/errors.ts';
 import type { KeyRotationRequest } from '#src/core/key-rotation.ts';
@@ -62,33 +63,45 @@ export async function rotateKey(machine: Machine, wish: KeyRotationWish, signal:
   await checkHome(files, wish);
   const { name } = await memberIn(machine, files, home, signal);
   const request: KeyRotationRequest = { id: randomUUID(), endRunning };
-  const path = join(home, KEY_ROTATION_REQUEST_FILE);
   try {
-    await ask(files, path, request);
+    await ask(machine, wish, request, signal);
     const { from, to } = await followed(files, { home, request, progress, signal });
     return { name, before: fingerprint(from), after: fingerprint(to) };
   } catch (error) {
-    await takeBack(filesOf(machine, person, AbortSignal.timeout(TAKE_BACK_MS)), path, request);
+    await takeBack(filesOf(machine, person, AbortSignal.timeout(TAKE_BACK_MS)), home, request);
     throw error;
   }
 }
 
-async function ask(files: Files, path: string, request: KeyRotationRequest): Promise<void> {
-  if (requestIn(await read(files, path)) !== null) throw overtaken();
-  try {
-    await files.write({ path, content: `${JSON.stringify(request)}\n`, mode: 0o600, owner: null });
-  } catch (error) {
-    // Two that write at once get in each other's way.
+/** One request at a time: a link is made whole, or not at all where one is there. */
+async function ask(
+  machine: Machine,
+  { person, home }: KeyRotationWish,
+  request: KeyRotationRequest,
+  signal: AbortSignal,
+) {
+  const files = filesOf(machine, person, signal);
+  const [path, own] = [join(home, KEY_ROTATION_REQUEST_FILE), ownFile(home, request)];
+  await files.write({ path: own, content: `${JSON.stringify(request)}\n`, mode: 0o600, owner: null });
+  const linked = await machine.run({ argv: ['ln', '--', own, path], as: person, signal });
+  if (linked.code !== 0) {
     if (requestIn(await read(files, path)) !== null) throw overtaken();
-    throw error;
+    throw new FederationError('STEP_FAILED', `can’t write ${path}: ${lastWords(linked)}`, { hint: DOCTOR });
   }
+  await files.remove(own);
+}
+
+function ownFile(home: string, { id: asked }: KeyRotationRequest): string {
+  return join(home, `${KEY_ROTATION_REQUEST_FILE}.${asked}`);
 }
 
 const TAKE_BACK_MS = 5000;
 
 /** A request that nobody has taken must not be taken when nobody waits for it any more. */
-async function takeBack(files: Files, path: string, request: KeyRotationRequest): Promise<void> {
+async function takeBack(files: Files, home: string, request: KeyRotationRequest): Promise<void> {
+  const path = join(home, KEY_ROTATION_REQUEST_FILE);
   try {
+    await files.remove(ownFile(home, request));
     if (requestIn(await read(files, path)) === request.id) await files.remove(path);
   } catch (error) {
     if (!(error instanceof FederationError) && !isTimeout(error)) throw error;

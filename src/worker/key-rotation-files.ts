@@ -28,7 +28,11 @@ const recordSchema = z.object({
 
 export function openKeyRotationFiles(home: Home): KeyRotationFiles {
   async function request(): Promise<KeyRotationRequest | null> {
-    return parsed(requestSchema, await home.read(KEY_ROTATION_REQUEST_FILE));
+    const text = await home.read(KEY_ROTATION_REQUEST_FILE);
+    const asked = parsed(requestSchema, text);
+    // It would stand in the way of everybody who asks.
+    if (text !== null && asked === null) await home.remove(KEY_ROTATION_REQUEST_FILE);
+    return asked;
   }
   return {
     request,

@@ -10,7 +10,7 @@ import { KEY_ROTATION_FILE, KEY_ROTATION_REQUEST_FILE } from '#src/core/key-rota
 import { fingerprint } from '#src/core/node.ts';
 import type { WorkerRecord } from '#src/core/worker-record.ts';
 import { keyPair } from '#src/link/key.ts';
-import type { AuditView } from '#src/protocol/hub-api.ts';
+import type { AuditView, JobView } from '#src/protocol/hub-api.ts';
 import { eventually } from '../support/eventually.ts';
 import type { Federation } from '../support/federation.ts';
 import { startFederation } from '../support/federation.ts';
@@ -126,6 +126,26 @@ test('what runs is not ended without a word for it', async () => {
   expect(await untilWhole()).not.toBe(before);
 });
 
+test('what nobody saw the end of under the old key is found out under the new one', async () => {
+  const job = await federation.startJob({
+    kind: 'exec',
+    targets: ['w1'],
+    command: { shell: 'echo here; exec sleep 600' },
+  });
+  await eventually('it runs', () => job.outputs[0]?.stdout === 'here\n');
+  federation.cable('w1').cut();
+  await job.over;
+  expect(job.results[0]).toMatchObject({ outcome: 'unknown' });
+  federation.cable('w1').mend();
+  await federation.untilOnline('w1');
+  const { id } = await federation.show('w1');
+  expect(await answer(await wish(true))).toMatchObject({ state: 'done', from: id });
+  await eventually('it is known', async () => {
+    const { results } = await federation.get<JobView>(`/jobs/${job.opened!.job}`);
+    return results[0]?.outcome === 'cancelled';
+  });
+});
+
 test('a node without its hub keeps its key', async () => {
   const before = await untilWhole();
   federation.cable('w1').cut();
@@ -146,6 +166,7 @@ test('words that are no request change nothing', async () => {
   const home = await openHome(federation.home('w1'));
   for (const text of ['', '{', '[]', '{"id":"../../x","endRunning":true}', `{"id":"${'x'.repeat(100_000)}"}`]) {
     await home.write(KEY_ROTATION_REQUEST_FILE, text);
+    await eventually('it is taken away', () => !existsSync(home.file(KEY_ROTATION_REQUEST_FILE)));
   }
   expect(await answer(await wish())).toMatchObject({ from: before, state: 'done' });
 });

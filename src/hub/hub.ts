@@ -96,7 +96,13 @@ export async function openHub({
     log: log.child('gateway'),
     signal,
   });
-  const unresolved = await createUnresolved({ store, fleet, log: log.child('jobs'), signal });
+  const unresolved = await createUnresolved({
+    store,
+    fleet,
+    formerId: (nodeId) => enrolment.member(nodeId)?.formerId ?? null,
+    log: log.child('jobs'),
+    signal,
+  });
   const jobs = createJobs({
     store,
     fleet,

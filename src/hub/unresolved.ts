@@ -20,6 +20,8 @@ export interface Unresolved {
 export interface UnresolvedOptions {
   readonly store: Store;
   readonly fleet: Fleet;
+  /** Id that a node had before it changed its key; null where it never did. */
+  readonly formerId: (nodeId: string) => string | null;
   readonly log: Log;
   readonly signal: AbortSignal;
 }
@@ -35,7 +37,13 @@ const ANSWER_MS = 5000;
 /** An answer that leaves the outcome as it is: the node's own word is that it does not know either. */
 const LOST = 'the node does not know how it ended';
 
-export async function createUnresolved({ store, fleet, log, signal }: UnresolvedOptions): Promise<Unresolved> {
+export async function createUnresolved({
+  store,
+  fleet,
+  formerId,
+  log,
+  signal,
+}: UnresolvedOptions): Promise<Unresolved> {
   /** By node: the invocations to ask for, with their jobs. */
   const open = new Map<string, Map<string, string>>();
   const asking = new Map<string, Promise<void>>();
@@ -58,7 +66,17 @@ export async function createUnresolved({ store, fleet, log, signal }: Unresolved
     }
   }
 
+  /** What a node left open by the key that it had. */
+  function inherit(nodeId: string): void {
+    const former = formerId(nodeId);
+    const left = former === null ? undefined : open.get(former);
+    if (former === null || left === undefined) return;
+    open.delete(former);
+    open.set(nodeId, new Map([...(open.get(nodeId) ?? []), ...left]));
+  }
+
   function askSoon(link: Link): void {
+    inherit(link.nodeId);
     if (asking.has(link.nodeId) || !open.has(link.nodeId)) return;
     const work = ask(link)
       .catch(async (error: unknown) => {

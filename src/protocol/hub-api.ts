@@ -394,10 +394,4 @@ export const setupCodeSchema = z.object({ setupCode: z.string(), expiresAt: time
 /** What the gateway says of the asking node's own node host. */
 export const ownNodeHostSchema = z.object({ nodeHost: z.enum(NODE_HOST_STATES) });
 
-/** A node takes another key, by the word of the one that it has. */
-export const nodeKeySchema = z.strictObject({
-  publicKey: z.string().regex(/^[A-Za-z0-9_-]{43}$/),
-  signature: z.string().regex(/^[A-Za-z0-9_-]{86}$/),
-});
-
 export const CARRIER_PATH = '/api/v1/gateway';

@@ -5,12 +5,11 @@ import type { AddressInfo } from 'node:net';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { hubClient } from '#src/worker/hub-client.ts';
 import type { HubSession } from '#src/worker/hub-address.ts';
-import type { NodeHostDesk } from '#src/worker/node-host.ts';
 
 let server: Server;
 let stopping: AbortController;
 let session: HubSession | null;
-let desk: NodeHostDesk;
+let desk: ReturnType<typeof hubClient>;
 let answer: (request: IncomingMessage, response: ServerResponse) => void;
 let asked: { url: string; host: string | undefined; authorization: string | undefined; body: string }[];
 
@@ -52,6 +51,20 @@ test('the hub is asked where the link goes, by its name', async () => {
     { url: 'GET /api/v1/node-host', ...head, body: '' },
     { url: 'POST /api/v1/node-host/setup-code', ...head, body: '{"carrierPort":19002}' },
   ]);
+});
+
+test('a new key is asked for with what it signed', async () => {
+  answer = (_, response) => void response.end(JSON.stringify({ id: 'f'.repeat(64) }));
+  await desk.changeKey('key', 'signature');
+  expect(asked).toMatchObject([{ url: 'POST /api/v1/node/key', body: '{"publicKey":"key","signature":"signature"}' }]);
+});
+
+test('a hub that knows no such question has to be upgraded first', async () => {
+  answer = (_, response) => void response.writeHead(404).end('{"code":"NOT_FOUND","message":"there is no such thing"}');
+  await expect(desk.changeKey('key', 'signature')).rejects.toMatchObject({
+    code: 'VERSION_UNSUPPORTED',
+    hint: 'upgrade openclaw-federation on the master',
+  });
 });
 
 test('nothing is asked without a link', async () => {

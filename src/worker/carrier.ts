@@ -19,7 +19,7 @@ export interface LocalCarrierOptions {
   /** 0 takes a free one. */
   readonly port: number;
   readonly hub: HubAddress;
-  /** Null until the first link. */
+  /** Null until the first link. What is carried by it ends when it is lost. */
   readonly session: () => HubSession | null;
   readonly log: Log;
   readonly signal: AbortSignal;
@@ -41,7 +41,8 @@ export async function startCarrier(options: LocalCarrierOptions): Promise<LocalC
     if (refusal !== null) return turnAway(socket, refusal);
     const now = session();
     // The node host tries again by itself until there is a link.
-    if (now === null || open.size >= MAX_CONNECTIONS) return turnAway(socket, '503 Service Unavailable');
+    if (now === null || now.lost.aborted || open.size >= MAX_CONNECTIONS)
+      return turnAway(socket, '503 Service Unavailable');
     const end = carry({
       request,
       socket,
@@ -50,9 +51,13 @@ export async function startCarrier(options: LocalCarrierOptions): Promise<LocalC
       headers: { host: hubAddressText(hub), authorization: `Bearer ${now.credential}` },
       onUnreachable: (problem) =>
         log.warn('the hub does not carry the node host', { hub: hubAddressText(hub), problem }),
-      onEnd: () => open.delete(end),
+      onEnd() {
+        open.delete(end);
+        now.lost.removeEventListener('abort', end);
+      },
     });
     open.add(end);
+    now.lost.addEventListener('abort', end, { once: true });
   });
 
   async function close(): Promise<void> {

@@ -12,6 +12,8 @@ export interface HubSession {
   readonly credential: string;
   /** Number of that link. */
   readonly link: number;
+  /** Aborted when that link is lost: a hub that vanished without a word has lost what went to it beside the link too. */
+  readonly lost: AbortSignal;
 }
 
 /** Where the settings have the hub. Throws SETTINGS_INVALID. */

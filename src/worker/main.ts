@@ -80,6 +80,7 @@ export async function startWorker(home: Home, settings: Settings, log: Log): Pro
     cleanups.push(() => report.close());
 
     let session: HubSession | null = null;
+    let losing = new AbortController();
     const desk = hubClient(hub, () => session, signal);
     if (nodeHost.enabled) {
       const program = nodeHostProgram({
@@ -120,12 +121,14 @@ export async function startWorker(home: Home, settings: Settings, log: Log): Pro
       secret: () => memory.secret(),
       async onWelcome(welcome, hubId, address) {
         await memory.welcomed(welcome, hubId);
-        session = { address, credential: welcome.credential, link: welcome.link };
+        losing = new AbortController();
+        session = { address, credential: welcome.credential, link: welcome.link, lost: losing.signal };
       },
       onStream: createWorkerApi({ executor, knownEpoch: () => memory.epoch() }),
       onEvent(event) {
         report.event(event);
         rotation.event(event);
+        if (event.type === 'lost') losing.abort();
         // What something else than the hub says at its address is no order.
         if (event.type !== 'refused' || !event.proven) return;
         if (event.error.code === 'REVOKED') void executor.endAll('revoked');

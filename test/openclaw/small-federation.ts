@@ -97,7 +97,7 @@ export async function smallFederation(): Promise<SmallFederation> {
   const local = await startCarrier({
     port: 0,
     hub: { host: '127.0.0.1', port: hubPort },
-    session: () => ({ address: '127.0.0.1', credential, link: 1 }),
+    session: () => ({ address: '127.0.0.1', credential, link: 1, lost: new AbortController().signal }),
     log: log.child('worker-carrier'),
     signal,
   });

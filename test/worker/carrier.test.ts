@@ -15,11 +15,13 @@ let hub: FakeGateway;
 let carrier: LocalCarrier;
 let credential: string | null;
 let stopping: AbortController;
+let losing: AbortController;
 
 beforeEach(async () => {
   hub = await fakeGateway();
   credential = 'good';
   stopping = new AbortController();
+  losing = new AbortController();
   carrier = await startCarrier(options(0));
 });
 
@@ -30,7 +32,8 @@ afterEach(async () => {
 
 function options(port: number) {
   const at = { host: 'hub.example', port: hub.port };
-  const session = () => (credential === null ? null : { address: '127.0.0.1', credential, link: 1 });
+  const session = () =>
+    credential === null ? null : { address: '127.0.0.1', credential, link: 1, lost: losing.signal };
   return { port, hub: at, session, log: SILENT_LOG, signal: stopping.signal };
 }
 
@@ -106,6 +109,17 @@ test('a hub that is lost without a word ends the node host’s connection', asyn
   const left = closeCode(node);
   hub.sockets[0]?.terminate();
   expect(await left).toBe(1001);
+});
+
+test('a link that is lost ends what is carried beside it, and nothing is carried until there is another', async () => {
+  const node = dial();
+  await nextFrame(node);
+  const left = closeCode(node);
+  losing.abort();
+  expect(await left).toBe(1006);
+  expect(await refusal(dial())).toBe(503);
+  losing = new AbortController();
+  expect(await nextFrame(dial())).toContain('connect.challenge');
 });
 
 test('the signal ends what is open', async () => {

@@ -6,6 +6,9 @@ import type { TailnetMachine } from '#src/core/identity.ts';
 import { fingerprint } from '#src/core/node.ts';
 import type { RequestKind, RequestRole } from '#src/core/request.ts';
 
+/** Who approved, in the audit and of a node, where the rules did. */
+export const BY_RULES = 'auto-register';
+
 /** A request as it is judged: what the hub checked by itself, and what the asker says of itself. */
 export interface ApprovalRequest {
   readonly kind: RequestKind;

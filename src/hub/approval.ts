@@ -2,16 +2,15 @@ import type { Log } from '#src/adapters/log.ts';
 import type { PolicyText } from '#src/adapters/policy-file.ts';
 import type { Store } from '#src/adapters/store/store.ts';
 import type { ApprovalRequest, Decision, PastApproval } from '#src/core/approval.ts';
-import { explain, isCounted, judge } from '#src/core/approval.ts';
+import { BY_RULES, explain, isCounted, judge } from '#src/core/approval.ts';
 import type { AuditRecord } from '#src/core/audit.ts';
+import { shown } from '#src/core/foreign-words.ts';
+import { fingerprint } from '#src/core/node.ts';
 import type { RequestKind, WaitingRequest } from '#src/core/request.ts';
 import type { Rules } from '#src/hub/approval-rules.ts';
 import { openRules } from '#src/hub/approval-rules.ts';
 import type { JudgedRequest, Requests, Ruling } from '#src/hub/requests.ts';
 import type { Judgement, PolicyStatus } from '#src/protocol/hub-api.ts';
-
-/** Who approved, in the audit and of a member, where the rules did. */
-export const BY_RULES = 'auto-register';
 
 export interface JudgeOptions {
   readonly dryRun: boolean;
@@ -76,7 +75,7 @@ export async function openApprovals(options: ApprovalsOptions): Promise<Approval
     async judge(word, { dryRun, approveEverything }) {
       const policy = rules.policy(approveEverything);
       if (dryRun) return judgement(judge(approvalRequest(requests.find(word)), policy, context()), 'nothing');
-      const done: { decision: Decision; act: Ruling['act']; counted: PastApproval | null }[] = [];
+      const done: JudgedOnce[] = [];
       try {
         await requests.judge(word, BY_RULES, (asked) => {
           const request = approvalRequest(asked);
@@ -84,16 +83,19 @@ export async function openApprovals(options: ApprovalsOptions): Promise<Approval
           const ruling = rulingOn(asked, decision);
           // At once: the next one is judged before this one's promise is settled.
           const counted = ruling.act === 'approve' ? count(request, decision) : null;
-          done.push({ decision, act: ruling.act, counted });
+          done.push({ request, decision, act: ruling.act, counted });
           return ruling;
         });
       } catch (error) {
         approvals = approvals.filter((approval) => approval !== done[0]?.counted);
         throw error;
       }
-      const { decision, act } = done[0]!;
-      if (act !== 'nothing')
-        log.info('the rules decided', { node: word, verdict: decision.verdict, rule: decision.rule });
+      const { decision, act, request } = done[0]!;
+      if (act !== 'nothing') {
+        const { verdict, rule } = decision;
+        const { kind, name, keyId } = request;
+        log.info('the rules decided', { kind, node: shown(name), fingerprint: fingerprint(keyId), verdict, rule });
+      }
       return judgement(decision, DONE[act]);
     },
     explain(word, { approveEverything }) {
@@ -105,6 +107,14 @@ export async function openApprovals(options: ApprovalsOptions): Promise<Approval
     changes: rules.changes,
     done: rules.done,
   };
+}
+
+interface JudgedOnce {
+  readonly request: ApprovalRequest;
+  readonly decision: Decision;
+  readonly act: Ruling['act'];
+  /** What it takes of the limits. */
+  readonly counted: PastApproval | null;
 }
 
 const DONE = { approve: 'approved', reject: 'rejected', nothing: 'nothing' } as const;

@@ -56,8 +56,8 @@ async function usePolicy(text: string, rules: number): Promise<void> {
 }
 
 /** A worker that waits for approval, from this address. */
-async function asks(name: string, from = '127.0.0.1'): Promise<PairingRequestView> {
-  await federation.start(name, { token: null, from });
+async function asks(name: string, from = '127.0.0.1', token: string | null = null): Promise<PairingRequestView> {
+  await federation.start(name, { token, from });
   return eventually(`${name} waits`, async () => (await federation.pending()).find((one) => one.name === name));
 }
 
@@ -120,10 +120,44 @@ describe('the rules', () => {
           rule: 'own servers',
           verdict: 'approve',
           reason: 'rule own servers approves it: its tailnet tag is tag:server; its role is worker',
+          kind: 'join',
           tailnet: { stableId: 'nServer' },
         },
       },
     ]);
+  });
+
+  test('let in by the name of a join token, which lets nobody in by itself', async () => {
+    await usePolicy(
+      'rules: [{ name: pis, when: { token: pi }, then: approve, labels: { at: home }, groups: [pis] }]\n',
+      1,
+    );
+    const token = await federation.token({ rules: 'pi', uses: 1 });
+    const asking = await asks('pi-1', '127.0.77.9', token);
+    expect(asking).toMatchObject({ token: 'pi', held: null });
+    expect(await judged('pi-1')).toMatchObject({
+      ...{ rule: 'pis', done: 'approved', reason: 'rule pis approves it: it brought the join token pi' },
+    });
+    await federation.untilOnline('pi-1');
+    expect(await federation.show('pi-1')).toMatchObject({ labels: { at: 'home' }, groups: ['pis'] });
+    await using late = bareNode(federation.hub, { name: 'pi-2', token });
+    expect(await late.refusal()).toBe('TOKEN_INVALID');
+  });
+
+  test('match no token of another name', async () => {
+    await usePolicy('rules: [{ name: pis, when: { token: pi }, then: approve }]\n', 1);
+    await asks('nas', '127.0.77.9', await federation.token({ rules: 'nas' }));
+    expect(await judged('nas')).toMatchObject({ verdict: 'hold', rule: null, done: 'nothing' });
+    const { lines } = await federation.get<{ lines: string[] }>('/pairing-requests/nas/explanation');
+    expect(lines.at(-1)).toBe('   no   token pi: it brought the join token nas');
+  });
+
+  test('know the version of the OpenClaw of a node', async () => {
+    await usePolicy("rules: [{ name: new, when: { tag: 'tag:server', openclaw: '>=2026.9' }, then: approve }]\n", 1);
+    await using node = bareNode(federation.hub, { name: 'nas', offers: ['exec'], openclaw: '2026.9.6' });
+    await node.waiting();
+    const { lines } = await federation.get<{ lines: string[] }>('/pairing-requests/nas/explanation');
+    expect(lines.at(-1)).toBe('   yes  openclaw >=2026.9: its OpenClaw is 2026.9.6');
   });
 
   test('reject a node, once', async () => {
@@ -155,9 +189,7 @@ describe('the rules', () => {
     await wanting.welcome();
     const [request] = await federation.pending();
     await federation.post('/nodes/pi/revoke');
-    const judgement = await judged(request!.id, { approveEverything: true });
-    expect(judgement).toMatchObject({ verdict: 'hold', rule: 'mine', done: 'nothing' });
-    expect(judgement.reason).toBe('it was revoked, and only a person may approve that');
+    await expect(judged(request!.id, { approveEverything: true })).rejects.toMatchObject({ code: 'REQUEST_NOT_FOUND' });
     expect((await federation.show(request!.id)).state).toBe('revoked');
   });
 

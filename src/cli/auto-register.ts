@@ -4,9 +4,10 @@ import { createLog } from '#src/adapters/log.ts';
 import { stopSignal } from '#src/adapters/signals.ts';
 import { harmless, reportError } from '#src/adapters/terminal.ts';
 import { VERSION } from '#src/adapters/version.ts';
-import { judgeOne, waitingRequests } from '#src/cli/auto-register/judge.ts';
 import type { Judged, JudgeOptions } from '#src/cli/auto-register/judge.ts';
-import { decisionText, logReport, terminalReport } from '#src/cli/auto-register/report.ts';
+import { judgeOnce } from '#src/cli/auto-register/once.ts';
+import type { Arrival, Unfinished } from '#src/cli/auto-register/report.ts';
+import { decisionText, logReport, terminalReport, unfinishedText, usableText } from '#src/cli/auto-register/report.ts';
 import { watchRequests } from '#src/cli/auto-register/watch.ts';
 import { hubOf } from '#src/cli/manage/context.ts';
 import { printJson } from '#src/cli/print.ts';
@@ -22,25 +23,31 @@ interface Flags {
   readonly home?: string;
 }
 
-/** `auto-register`: asks the hub to judge the nodes that wait by its rules. Returns the exit code. */
+/** `auto-register`: asks the hub to judge what waits by its rules, and looks whether it becomes usable. Returns the exit code. */
 export async function main(argv: readonly string[]): Promise<number> {
+  let code = 0;
   const command = new Command('auto-register')
     .description('Lets nodes in by the rules in approval-policy.yaml of the hub’s home, as the operator on the master.')
-    .option('--watch', 'judge whoever waits and whoever comes, until it is told to stop')
-    .option('--once', 'judge whoever waits now')
-    .option('--explain <request>', 'which rule would decide on a node, by name, id or fingerprint, and why')
+    .option('--watch', 'judge whoever waits and whoever comes, and say when they are usable, until it is told to stop')
+    .option(
+      '--once',
+      'judge whoever waits now, and look for half a minute whether they become usable; 1 where one does not',
+    )
+    .option('--explain <request>', 'which rule would decide on a request, by name, id or fingerprint, and why')
     .option('--dry-run', 'only say what the rules would do')
     .option('--approve-everything', 'take rules for good that approve everybody')
     .option('--json', 'answer as JSON; of --watch, log lines on a terminal too')
     .option('--home <folder>', 'home of the master (default: ~/.openclaw-federation)')
     .version(VERSION)
     .addHelpText('after', EXAMPLES)
-    .action(run);
+    .action(async (flags: Flags) => {
+      code = await run(flags);
+    });
   // The reader of a pipe has gone, and nobody is left to tell anything.
   process.stdout.on('error', () => process.exit(1));
   try {
     await runCommandLine(command, argv);
-    return 0;
+    return code;
   } catch (error) {
     return reportError(error, { json: argv.includes('--json') });
   }
@@ -53,16 +60,17 @@ Examples:
   auto-register --watch
 `;
 
-async function run(flags: Flags): Promise<void> {
+async function run(flags: Flags): Promise<number> {
   const modes = [flags.watch, flags.once, flags.explain].filter((mode) => mode !== undefined);
   if (modes.length !== 1) {
     throw new FederationError('USAGE', 'name one of --watch, --once and --explain REQUEST', {
       hint: 'auto-register --help',
     });
   }
-  if (flags.explain !== undefined) await explain(flags.explain, flags);
-  else if (flags.once === true) await judgeAll(flags);
-  else await watch(flags);
+  if (flags.once === true) return judgeAll(flags);
+  if (flags.explain === undefined) await watch(flags);
+  else await explain(flags.explain, flags);
+  return 0;
 }
 
 async function explain(word: string, flags: Flags): Promise<void> {
@@ -73,23 +81,42 @@ async function explain(word: string, flags: Flags): Promise<void> {
   else for (const line of explanation.lines) process.stdout.write(`${harmless(line)}\n`);
 }
 
-/** Each that waits is judged, whatever becomes of the others; the first error is thrown at the end. */
-async function judgeAll(flags: Flags): Promise<void> {
-  const hub = await hubOf(flags);
-  const all: Judged[] = [];
-  const errors: unknown[] = [];
-  for (const request of await waitingRequests(hub)) {
-    try {
-      const judged = await judgeOne(hub, request, optionsIn(flags));
-      if (judged === null) continue;
-      all.push(judged);
-      if (flags.json !== true) process.stdout.write(`${harmless(decisionText(judged))}\n`);
-    } catch (error) {
-      errors.push(error);
-    }
-  }
-  if (errors.length > 0) throw errors[0];
+interface Outcome extends Judged {
+  /** Null where it was not let in. */
+  usable: boolean | null;
+  unfinished: Unfinished | null;
+}
+
+/** Returns 1 where something that was let in is not usable; throws where one could not be judged. */
+async function judgeAll(flags: Flags): Promise<number> {
+  const all: Outcome[] = [];
+  const print = (line: string): void => {
+    if (flags.json !== true) process.stdout.write(`${harmless(line)}\n`);
+  };
+  const ended = ({ fingerprint }: Arrival, usable: boolean, unfinished: Unfinished | null): void => {
+    const own = all.filter((one) => one.fingerprint === fingerprint && one.done === 'approved');
+    for (const one of own) Object.assign(one, { usable, unfinished });
+  };
+  await judgeOnce({
+    hub: await hubOf(flags),
+    options: optionsIn(flags),
+    report: {
+      decided(judged) {
+        all.push({ ...judged, usable: null, unfinished: null });
+        print(decisionText(judged));
+      },
+      usable(node, ms) {
+        ended(node, true, null);
+        print(usableText(node, ms));
+      },
+      unfinished(node, why) {
+        ended(node, false, why);
+        print(unfinishedText(node, why));
+      },
+    },
+  });
   if (flags.json === true) printJson(all);
+  return all.some(({ usable }) => usable === false) ? 1 : 0;
 }
 
 async function watch(flags: Flags): Promise<void> {

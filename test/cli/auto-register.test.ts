@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, expect, onTestFinished, test } from 'vitest';
 import { findHub } from '#src/adapters/hub.ts';
 import type { Judged, JudgeOptions } from '#src/cli/auto-register/judge.ts';
-import { decisionText } from '#src/cli/auto-register/report.ts';
+import { decisionText, unfinishedText } from '#src/cli/auto-register/report.ts';
 import { watchRequests } from '#src/cli/auto-register/watch.ts';
 import type { PolicyStatus, Status } from '#src/protocol/hub-api.ts';
 import { eventually } from '../support/eventually.ts';
@@ -36,6 +36,8 @@ function watching(options: Partial<JudgeOptions> = {}) {
   const stopping = new AbortController();
   const decided: Judged[] = [];
   const told: string[] = [];
+  const usable: string[] = [];
+  const halves: string[] = [];
   const ended = watchRequests({
     connect: () => findHub(federation.home('master')),
     options: { dryRun: false, approveEverything: true, ...options },
@@ -45,6 +47,8 @@ function watching(options: Partial<JudgeOptions> = {}) {
       policy: ({ state }) => void told.push(state),
       decided: (judged) => void decided.push(judged),
       failed: (name) => void told.push(`failed ${name}`),
+      usable: ({ name }) => void usable.push(name),
+      unfinished: (node, why) => void halves.push(unfinishedText(node, why)),
     },
     signal: stopping.signal,
   });
@@ -53,7 +57,7 @@ function watching(options: Partial<JudgeOptions> = {}) {
     await ended;
   };
   onTestFinished(stop);
-  return { decided, told, ended, stop };
+  return { decided, told, usable, halves, ended, stop };
 }
 
 test('whoever waits already and whoever comes later is let in', async () => {

@@ -4,9 +4,10 @@ import type { PairingRequestView, PolicyStatus } from '#src/protocol/hub-api.ts'
 
 export type HubEvent =
   | { readonly name: 'pairing-request'; readonly data: PairingRequestView }
-  | { readonly name: 'policy'; readonly data: PolicyStatus };
+  | { readonly name: 'policy'; readonly data: PolicyStatus }
+  | { readonly name: 'node'; readonly data: { readonly id: string } };
 
-const NAMES: ReadonlySet<string | undefined> = new Set<HubEvent['name']>(['pairing-request', 'policy']);
+const NAMES: ReadonlySet<string | undefined> = new Set<HubEvent['name']>(['pairing-request', 'policy', 'node']);
 
 /** Of one event, in characters; the hub writes none that comes near it. */
 const MAX_EVENT = 1 << 20;

@@ -1,4 +1,5 @@
 import type { HubApi } from '#src/adapters/hub.ts';
+import type { ErrorCode } from '#src/core/errors.ts';
 import { FederationError } from '#src/core/errors.ts';
 import type { Judgement, PairingRequestView } from '#src/protocol/hub-api.ts';
 
@@ -7,13 +8,9 @@ export interface JudgeOptions {
   readonly approveEverything: boolean;
 }
 
-export interface Judged extends Judgement {
-  readonly id: string;
-  readonly name: string;
-  readonly fingerprint: string;
-}
+export interface Judged extends Judgement, Pick<PairingRequestView, 'kind' | 'id' | 'name' | 'fingerprint'> {}
 
-/** Those that the rules can do something about: a rejected node stays out until a person lets it in. */
+/** Those that the rules can do something about: what was rejected stays out until a person lets it in. */
 export async function waitingRequests(hub: HubApi): Promise<PairingRequestView[]> {
   const requests = await hub.ask<PairingRequestView[]>('GET', '/pairing-requests');
   return requests.filter(({ rejected }) => !rejected);
@@ -22,14 +19,21 @@ export async function waitingRequests(hub: HubApi): Promise<PairingRequestView[]
 /** What the hub made of a request; null where it waits no longer. */
 export async function judgeOne(
   hub: HubApi,
-  { id, name, fingerprint }: PairingRequestView,
+  { kind, id, name, fingerprint }: PairingRequestView,
   options: JudgeOptions,
 ): Promise<Judged | null> {
   try {
     const judgement = await hub.ask<Judgement>('POST', `/pairing-requests/${id}/judge`, options);
-    return { id, name, fingerprint, ...judgement };
+    return { kind, id, name, fingerprint, ...judgement };
   } catch (error) {
     if (error instanceof FederationError && error.code === 'REQUEST_NOT_FOUND') return null;
     throw error;
   }
+}
+
+const AWAY: ReadonlySet<ErrorCode> = new Set(['HUB_UNREACHABLE', 'HUB_STOPPING']);
+
+/** Whether it says that the hub can’t be asked now, which says nothing of what it was asked. */
+export function isAway({ code }: FederationError): boolean {
+  return AWAY.has(code);
 }

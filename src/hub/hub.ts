@@ -21,6 +21,8 @@ import { identifyByKey, identifyByTailnet } from '#src/hub/identity.ts';
 import { createJobs } from '#src/hub/jobs.ts';
 import { openMembership } from '#src/hub/membership.ts';
 import { followNodes } from '#src/hub/node-changes.ts';
+import { createReadinesses } from '#src/hub/readiness.ts';
+import { openOpenClawNodes } from '#src/hub/openclaw-nodes.ts';
 import { createRequests } from '#src/hub/requests.ts';
 import type { Listening, OwnedSocket, Upgrade } from '#src/hub/listeners.ts';
 import { listenOnSocket, listenOnTcp, refuseUpgrade } from '#src/hub/listeners.ts';
@@ -80,11 +82,11 @@ export async function openHub({
   const limits = { total, perSource };
   const enrolmentLog = log.child('enrolment');
   const membership = await openMembership({ store, log: enrolmentLog });
-  const enrolment = createEnrolment({
-    membership,
-    limits,
-    identify: tailscale === null ? identifyByKey : identifyByTailnet(tailscale, enrolmentLog),
-    log: enrolmentLog,
+  const identify = tailscale === null ? identifyByKey : identifyByTailnet(tailscale, enrolmentLog);
+  const enrolment = createEnrolment({ membership, limits, identify, log: enrolmentLog });
+  const openClawNodes = await openOpenClawNodes({
+    ...{ gateway, store, membership, identify, signal },
+    log: log.child('openclaw'),
   });
   const members = () => enrolment.members();
   const fleet = createFleet((member) => enrolment.quarantine(member) !== null);
@@ -176,7 +178,7 @@ export async function openHub({
   };
 
   const revocation = createRevocation({ enrolment, waiting: () => requests.list(), fleet, credentials, carrier, desk });
-  const requests = createRequests({ sources: [revocation.requests], readmit: revocation.readmit });
+  const requests = createRequests({ sources: [revocation.requests, openClawNodes], readmit: revocation.readmit });
   const approvals = await openApprovals({ store, requests, policies: policies(signal), log: log.child('approval') });
   const lockdown = await store.lockdown();
 
@@ -184,6 +186,7 @@ export async function openHub({
   const app = createApp({
     enrolment,
     requests,
+    openClawNodes,
     tokens: createTokens(membership, key.id),
     nodes: followNodes({ membership, fleet, gateway }),
     views: {
@@ -193,6 +196,14 @@ export async function openHub({
       runningOn: (nodeId) => jobs.runningOn(nodeId),
     },
     revocation,
+    readinesses: createReadinesses({
+      members,
+      waiting: () => requests.list(),
+      openClawNodes: () => [],
+      fleet,
+      quarantine: (member) => enrolment.quarantine(member),
+      gateway,
+    }),
     jobs,
     audit: auditLog(store),
     desk,
@@ -226,7 +237,7 @@ export async function openHub({
     carrier?.close();
     stopping.abort();
     await Promise.all(listeners.map((listener) => listener.close()));
-    await Promise.all([tailnet?.done, unresolved.done, desk.done, approvals.done]);
+    await Promise.all([tailnet?.done, unresolved.done, desk.done, openClawNodes.done, approvals.done]);
     await membership.settled();
   }
 

@@ -40,6 +40,7 @@ test('the routes are these', async () => {
       "GET /api/v1/nodes",
       "GET /api/v1/nodes/{word}",
       "POST /api/v1/nodes/{word}/revoke",
+      "GET /api/v1/nodes/{word}/readiness",
       "GET /api/v1/pairing-requests",
       "POST /api/v1/pairing-requests/{word}/approve",
       "POST /api/v1/pairing-requests/{word}/reject",
@@ -125,6 +126,8 @@ test('every answer of every route is what the document says', async () => {
   await api.get('/api/v1/nodes/{word}', '/api/v1/nodes/w1', 200);
   await api.get('/api/v1/nodes/{word}', '/api/v1/nodes/waiting', 200);
   await api.get('/api/v1/nodes/{word}', '/api/v1/nodes/w3', 404);
+  await api.get('/api/v1/nodes/{word}/readiness', '/api/v1/nodes/w1/readiness', 200);
+  await api.get('/api/v1/nodes/{word}/readiness', '/api/v1/nodes/w3/readiness', 404);
 
   const { credential } = await bareNodeWithHost(federation);
   const bearer = { authorization: `Bearer ${credential}` };

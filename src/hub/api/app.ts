@@ -11,9 +11,12 @@ import { nodeHostRoutes } from '#src/hub/api/node-host.ts';
 import { nodeKeyRoutes } from '#src/hub/api/node-key.ts';
 import type { NodeRoutes } from '#src/hub/api/nodes.ts';
 import { nodeRoutes } from '#src/hub/api/nodes.ts';
+import { openClawNodeRoutes } from '#src/hub/api/openclaw-nodes.ts';
 import { pairingRequestRoutes } from '#src/hub/api/pairing-requests.ts';
 import type { ApiEnvironment, FindSession } from '#src/hub/api/principal.ts';
 import { authorize } from '#src/hub/api/principal.ts';
+import type { ReadinessRoutes } from '#src/hub/api/readiness.ts';
+import { readinessRoutes } from '#src/hub/api/readiness.ts';
 import { tokenRoutes } from '#src/hub/api/tokens.ts';
 import type { AuditLog } from '#src/hub/audit.ts';
 import type { GatewayDesk } from '#src/hub/gateway.ts';
@@ -42,7 +45,7 @@ const PROTOCOL_RANGE = { min: Math.min(...PROTOCOL_VERSIONS), max: Math.max(...P
 /** Longest JSON body: a command is at most 256 KiB, and a list of targets some more. */
 const MAX_BODY_BYTES = 8 << 20;
 
-export interface AppOptions extends NodeRoutes, EventSources {
+export interface AppOptions extends NodeRoutes, ReadinessRoutes, EventSources {
   readonly tokens: Tokens;
   readonly jobs: Jobs;
   readonly audit: AuditLog;
@@ -73,6 +76,8 @@ export function createApp(options: AppOptions): OpenAPIHono<ApiEnvironment> {
   });
   app.openapi(showStatus, (context) => context.json(status(), 200));
   app.route('/api/v1', nodeRoutes(options));
+  app.route('/api/v1', readinessRoutes(options));
+  app.route('/api/v1', openClawNodeRoutes(options.openClawNodes));
   app.route('/api/v1', pairingRequestRoutes(options));
   app.route('/api/v1', tokenRoutes(options.tokens));
   app.route('/api/v1', eventRoutes(options));

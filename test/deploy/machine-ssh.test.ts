@@ -14,7 +14,7 @@ import { filesOf } from '#src/adapters/machine/files.ts';
 import type { Machine } from '#src/adapters/machine/machine.ts';
 import { sshMachine } from '#src/adapters/machine/ssh.ts';
 import { askFrom } from '#src/deploy/ask-from.ts';
-import { freePort } from '#src/deploy/free-port.ts';
+import { freePort } from '#src/deploy/children/free-port.ts';
 import { eventually } from '../support/eventually.ts';
 
 const SSHD = '/usr/sbin/sshd';

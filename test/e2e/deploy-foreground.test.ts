@@ -3,7 +3,7 @@ import { mkdir, readFile, stat, writeFile } from 'node:fs/promises';
 import type { AddressInfo } from 'node:net';
 import { createServer } from 'node:net';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { freePort } from '#src/deploy/free-port.ts';
+import { freePort } from '#src/deploy/children/free-port.ts';
 import type { NodeView } from '#src/protocol/hub-api.ts';
 import type { Place, Running } from './place.ts';
 import { makePlace } from './place.ts';

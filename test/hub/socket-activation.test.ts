@@ -7,7 +7,7 @@ import { text } from 'node:stream/consumers';
 import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { HubRecord } from '#src/core/hub-record.ts';
-import { freePort } from '#src/deploy/free-port.ts';
+import { freePort } from '#src/deploy/children/free-port.ts';
 import type { AuditView } from '#src/protocol/hub-api.ts';
 import { eventually } from '../support/eventually.ts';
 import type { Answer } from '../support/http.ts';

@@ -11,8 +11,8 @@ import { FederationError } from '#src/core/errors.ts';
 import type { HubAddress } from '#src/core/hub-address.ts';
 import { hubAddressText } from '#src/core/hub-address.ts';
 import type { Role } from '#src/core/node.ts';
-import { startForeground } from '#src/deploy/foreground.ts';
-import { findOpenClaw } from '#src/deploy/openclaw-program.ts';
+import { startForeground } from '#src/deploy/children/foreground.ts';
+import { findOpenClaw } from '#src/deploy/children/openclaw-program.ts';
 
 /** `deploy-federation ROLE --foreground`: the daemons as children of this command, until it is told to stop. */
 export async function foreground(role: Role, master: HubAddress | null, flags: DeployFlags): Promise<number> {

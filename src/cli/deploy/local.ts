@@ -11,12 +11,12 @@ import { shellWord } from '#src/core/shell-word.ts';
 import { printJson } from '#src/cli/print.ts';
 import { FederationError } from '#src/core/errors.ts';
 import { until } from '#src/deploy/condition.ts';
-import { detachedNews, startDetached } from '#src/deploy/detached.ts';
-import type { LocalFederation } from '#src/deploy/local/federation.ts';
-import { startLocal } from '#src/deploy/local/federation.ts';
-import type { LocalRecord } from '#src/deploy/local/record.ts';
-import { isAlive, readLocalRecord } from '#src/deploy/local/record.ts';
-import { findOpenClaw } from '#src/deploy/openclaw-program.ts';
+import { detachedNews, startDetached } from '#src/deploy/children/detached.ts';
+import type { LocalFederation } from '#src/deploy/children/local/federation.ts';
+import { startLocal } from '#src/deploy/children/local/federation.ts';
+import type { LocalRecord } from '#src/deploy/children/local/record.ts';
+import { isAlive, readLocalRecord } from '#src/deploy/children/local/record.ts';
+import { findOpenClaw } from '#src/deploy/children/openclaw-program.ts';
 
 export interface LocalFlags {
   readonly dir?: string;

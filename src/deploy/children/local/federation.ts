@@ -5,13 +5,13 @@ import type { HubClient } from '#src/adapters/hub.ts';
 import { findHub } from '#src/adapters/hub.ts';
 import { FederationError } from '#src/core/errors.ts';
 import { until } from '#src/deploy/condition.ts';
-import type { DaemonSpec } from '#src/deploy/daemon.ts';
-import { startDaemon } from '#src/deploy/daemon.ts';
-import { freePort } from '#src/deploy/free-port.ts';
-import type { LocalGateway } from '#src/deploy/local/gateway.ts';
-import { localGateway } from '#src/deploy/local/gateway.ts';
-import { inviteMaster, memberOnline, nodeHostConnected } from '#src/deploy/local/members.ts';
-import { readLocalRecord, removeLocalRecord, writeLocalRecord } from '#src/deploy/local/record.ts';
+import type { DaemonSpec } from '#src/deploy/children/daemon.ts';
+import { startDaemon } from '#src/deploy/children/daemon.ts';
+import { freePort } from '#src/deploy/children/free-port.ts';
+import type { LocalGateway } from '#src/deploy/children/local/gateway.ts';
+import { localGateway } from '#src/deploy/children/local/gateway.ts';
+import { inviteMaster, memberOnline, nodeHostConnected } from '#src/deploy/children/local/members.ts';
+import { readLocalRecord, removeLocalRecord, writeLocalRecord } from '#src/deploy/children/local/record.ts';
 
 export interface LocalOptions {
   /** Everything of it lives below this folder: `master`, `w1`, `w2` … */

@@ -8,8 +8,8 @@ import { FederationError } from '#src/core/errors.ts';
 export async function findOpenClaw(named: string | undefined, path = process.env['PATH'] ?? ''): Promise<string> {
   const places =
     named === undefined
-      ? [fileURLToPath(new URL('../../node_modules/.bin', import.meta.url)), ...path.split(delimiter)].map((folder) =>
-          join(folder, 'openclaw'),
+      ? [fileURLToPath(new URL('../../../node_modules/.bin', import.meta.url)), ...path.split(delimiter)].map(
+          (folder) => join(folder, 'openclaw'),
         )
       : named.includes('/') || isAbsolute(named)
         ? [resolve(named)]

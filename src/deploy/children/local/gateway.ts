@@ -4,8 +4,8 @@ import type { Home } from '#src/adapters/home.ts';
 import type { Log } from '#src/adapters/log.ts';
 import { createLog } from '#src/adapters/log.ts';
 import { startGateway } from '#src/adapters/openclaw/gateway-process.ts';
-import { freePort } from '#src/deploy/free-port.ts';
-import { logFile } from '#src/deploy/log-file.ts';
+import { freePort } from '#src/deploy/children/free-port.ts';
+import { logFile } from '#src/deploy/children/log-file.ts';
 
 /** The real OpenClaw gateway of a local federation, below the master's home. */
 export interface LocalGateway {

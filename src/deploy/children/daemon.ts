@@ -28,7 +28,7 @@ const STARTED_MS = 3000;
 const KILL_AFTER_MS = 15_000;
 
 export function startDaemon({ name, program, home, environment, log, onFailed }: DaemonSpec): Daemon {
-  const script = fileURLToPath(new URL(`../../bin/${program}.js`, import.meta.url));
+  const script = fileURLToPath(new URL(`../../../bin/${program}.js`, import.meta.url));
   const stopping = new AbortController();
   let child: ReturnType<typeof start> | null = null;
 

@@ -17,7 +17,7 @@ export async function startDetached(
   progress: (line: string) => void,
   signal: AbortSignal,
 ): Promise<void> {
-  const script = fileURLToPath(new URL('../../bin/deploy-federation.js', import.meta.url));
+  const script = fileURLToPath(new URL('../../../bin/deploy-federation.js', import.meta.url));
   const child = fork(script, args, {
     execArgv: process.execArgv,
     stdio: ['ignore', 'ignore', openSync(log, 'a', 0o600), 'ipc'],

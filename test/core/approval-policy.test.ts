@@ -308,6 +308,7 @@ describe('templates/approval-policy.yaml', async () => {
       'own servers',
       'own laptops',
       'pis',
+      'own apps',
       'gpu box',
       'guests',
     ]);

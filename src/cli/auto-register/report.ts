@@ -82,10 +82,10 @@ export function usableText({ name, fingerprint }: Arrival, ms: number): string {
   return `usable ${oneLine(name)} (${fingerprint}), ${secondsText(ms)} s after it was let in`;
 }
 
-/** `half-approved mac (896f-…): reconnected: waits for …; on mac: …` */
+/** `half-approved mac (896f-3850-0352-d5be): step reconnected waits for it to connect again; on mac: open OpenClaw` */
 export function unfinishedText({ name, fingerprint }: Arrival, { step, waitsFor, run }: Unfinished): string {
-  const stepText = step === null ? '' : `${step}: `;
-  return `half-approved ${oneLine(name)} (${fingerprint}): ${stepText}${waitsFor}${run === null ? '' : `; ${run}`}`;
+  const what = step === null ? `it can’t be looked at: ${waitsFor}` : `step ${step} waits for ${waitsFor}`;
+  return `half-approved ${oneLine(name)} (${fingerprint}): ${what}${run === null ? '' : `; ${run}`}`;
 }
 
 function secondsText(ms: number): string {

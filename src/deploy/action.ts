@@ -88,13 +88,15 @@ export type Action =
   | { readonly do: 'gateway-ready'; readonly port: number }
   /** Waits until the hub answers the person’s own `manage-federation`. */
   | { readonly do: 'hub-ready' }
-  /** A fresh join token of the hub on this machine or on the master that we run on, laid into the worker's home. */
+  /** A fresh join token, laid into the worker's home. */
   | {
-      readonly do: 'invite';
+      readonly do: 'mint-token';
       readonly path: string;
-      readonly role: 'master' | 'worker' | 'hybrid';
+      /** The node that it is good for. */
+      readonly role: Role;
       readonly name: string;
-      readonly from: 'here' | 'there';
+      /** Whose hub makes it: that of the machine itself, or that of the machine which deploys it. */
+      readonly by: 'machine' | 'deployer';
     }
   /** The join token that the person gave, laid into the worker's home. */
   | { readonly do: 'token'; readonly path: string }

@@ -74,7 +74,7 @@ export function fakeTools({ facts, after, hub, failing, interrupted, change = {}
         }
         for (const action of step.actions) {
           if (action.do === 'token') log.push(`token ${joinToken?.slice(0, 5)}`);
-          if (action.do === 'invite' && action.from === 'here') log.push(`minted ${await mint(action)}`);
+          if (action.do === 'mint-token' && action.by === 'deployer') log.push(`minted ${await mint(action)}`);
         }
         onStep(step.id, 'done');
       }

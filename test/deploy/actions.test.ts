@@ -529,7 +529,7 @@ test('a join token lies where only the person reads it, and goes again', async (
   const path = scratch.path('join-token');
   for (const action of [
     { do: 'token', path },
-    { do: 'invite', path, role: 'worker', name: 'pi', from: 'here' },
+    { do: 'mint-token', path, role: 'worker', name: 'pi', by: 'deployer' },
   ] as const) {
     const undo = await done(action, context);
     expect(await readFile(path, 'utf8')).toBe(`${given}\n`);
@@ -547,7 +547,7 @@ test('a master makes the token of its own worker by its own command', async () =
   const text = `#!/bin/sh\necho "$@" >${scratch.path('words')}\necho '{"token":"${given}"}'\n`;
   await writeFile(join(bin, 'manage-federation'), text, { mode: 0o755 });
   const path = scratch.path('join-token');
-  await done({ do: 'invite', path, role: 'master', name: 'vps', from: 'there' });
+  await done({ do: 'mint-token', path, role: 'master', name: 'vps', by: 'machine' });
   expect(await readFile(path, 'utf8')).toBe(`${given}\n`);
   expect(await readFile(scratch.path('words'), 'utf8')).toBe(
     '--json token create --role master --name vps --ttl 15m\n',

@@ -66,7 +66,7 @@ describe('a plan', () => {
         folder /home/sam/.openclaw-worker
         write /home/sam/.openclaw-worker/settings.yaml
       join-token: the worker may join
-        invite /home/sam/.openclaw-worker/join-token
+        mint-token /home/sam/.openclaw-worker/join-token
       worker: the worker runs
         write /etc/systemd/system/openclaw-worker.service
         reload

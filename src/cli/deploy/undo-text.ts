@@ -17,7 +17,7 @@ export function undoText({ action, before }: Pick<RecordEntry, 'action' | 'befor
     case 'merge':
       return `restore ${Object.keys(action.values).join(', ')} in ${action.path}`;
     case 'token':
-    case 'invite':
+    case 'mint-token':
       return `delete ${action.path}, if it is still there`;
     case 'release':
       return `delete our programs in ${dirname(action.path)}`;

@@ -12,7 +12,7 @@ import { reload } from '#src/deploy/actions/reload.ts';
 import { run } from '#src/deploy/actions/run.ts';
 import { tailnet } from '#src/deploy/actions/tailnet.ts';
 import { tailscale } from '#src/deploy/actions/tailscale.ts';
-import { invite, token } from '#src/deploy/actions/token.ts';
+import { mintToken, token } from '#src/deploy/actions/token.ts';
 import { unit } from '#src/deploy/actions/unit.ts';
 import { user } from '#src/deploy/actions/user.ts';
 import { workerReady } from '#src/deploy/actions/worker-ready.ts';
@@ -34,7 +34,7 @@ const ACTIONS: { readonly [K in Action['do']]: ActionKind<K> } = {
   knock,
   'gateway-ready': gatewayReady,
   'hub-ready': hubReady,
-  invite,
+  'mint-token': mintToken,
   token,
   'worker-ready': workerReady,
 };

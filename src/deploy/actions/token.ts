@@ -29,22 +29,23 @@ export const token: ActionKind<'token', BeforeToken> = {
   undo: takeAway,
 };
 
-export const invite: ActionKind<'invite', BeforeToken> = {
+export const mintToken: ActionKind<'mint-token', BeforeToken> = {
   key: ({ path }) => `token ${path}`,
   describe: ({ name, role }) => `make a join token for ${name} as ${role}`,
   before: isThere,
-  async apply({ path, role, name, from }, context) {
-    await lay(context, path, await (from === 'here' ? context.mint({ role, name }) : mintThere(context, role, name)));
+  async apply({ path, role, name, by }, context) {
+    const minted = by === 'deployer' ? context.mint({ role, name }) : mintThere(context, role, name);
+    await lay(context, path, await minted);
   },
   undo: takeAway,
 };
 
-async function isThere({ path }: ActionOf<'token' | 'invite'>, context: Context): Promise<BeforeToken> {
+async function isThere({ path }: ActionOf<'token' | 'mint-token'>, context: Context): Promise<BeforeToken> {
   return { existed: (await (await filesAs(context, 'person')).stat(path)) !== null };
 }
 
 /** The worker takes it away when it has used it. */
-async function takeAway({ path }: ActionOf<'token' | 'invite'>, { existed }: BeforeToken, context: Context) {
+async function takeAway({ path }: ActionOf<'token' | 'mint-token'>, { existed }: BeforeToken, context: Context) {
   if (!existed) await (await filesAs(context, 'person')).remove(path);
 }
 

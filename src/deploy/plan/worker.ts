@@ -64,8 +64,8 @@ export function memberOf(facts: Facts): string | null {
 function admissionActions(facts: Facts, { role, token }: Wanted, name: string): Action[] {
   if (isMember(facts)) return [];
   const path = facts.place.joinToken;
-  if (role === 'master') return [{ do: 'invite', path, role, name, from: 'there' }];
-  if (token === 'minted') return [{ do: 'invite', path, role, name, from: 'here' }];
+  if (role === 'master') return [{ do: 'mint-token', path, role, name, by: 'machine' }];
+  if (token === 'minted') return [{ do: 'mint-token', path, role, name, by: 'deployer' }];
   return token === 'given' ? [{ do: 'token', path }] : [];
 }
 

@@ -70,12 +70,12 @@ const ACTIONS = {
   }),
   'gateway-ready': z.object({ do: z.literal('gateway-ready'), port }),
   'hub-ready': z.object({ do: z.literal('hub-ready') }),
-  invite: z.object({
-    do: z.literal('invite'),
+  'mint-token': z.object({
+    do: z.literal('mint-token'),
     path,
     role: z.enum(ROLES),
     name: z.string(),
-    from: z.enum(['here', 'there']),
+    by: z.enum(['machine', 'deployer']),
   }),
   token: z.object({ do: z.literal('token'), path }),
   'worker-ready': z.object({
@@ -116,13 +116,26 @@ const BEFORE: { readonly [K in Action['do']]: z.ZodType } = {
   knock: z.null(),
   'gateway-ready': z.null(),
   'hub-ready': z.null(),
-  invite: z.object({ existed: z.boolean() }),
+  'mint-token': z.object({ existed: z.boolean() }),
   token: z.object({ existed: z.boolean() }),
   'worker-ready': z.null(),
 };
 
+/** What version 0.1.0 wrote in other words. */
+const EARLIER = {
+  invite: z
+    .object({ do: z.literal('invite'), path, role: z.enum(ROLES), name: z.string(), from: z.enum(['here', 'there']) })
+    .transform(
+      ({ from, ...same }) => ({ ...same, do: 'mint-token', by: from === 'here' ? 'deployer' : 'machine' }) as const,
+    ),
+};
+
 const { folder, ...others } = ACTIONS;
-const actionSchema: z.ZodType<Action> = z.discriminatedUnion('do', [folder, ...Object.values(others)]);
+const actionSchema: z.ZodType<Action> = z.discriminatedUnion('do', [
+  folder,
+  ...Object.values(others),
+  ...Object.values(EARLIER),
+]);
 
 /** What is said in a record of an earlier version not yet, or of a later one not any more, is by default. */
 const wantedSchema = z.object({
@@ -180,5 +193,5 @@ const outlineSchema = z.object({
 /** The changes that only a later version knows how to take back, by their keys. */
 export function unknownChanges(record: unknown): string[] {
   const entries = outlineSchema.safeParse(record).data?.entries ?? [];
-  return entries.filter(({ action }) => !Object.hasOwn(ACTIONS, action.do)).map(({ key }) => key);
+  return entries.filter(({ action }) => !Object.hasOwn({ ...ACTIONS, ...EARLIER }, action.do)).map(({ key }) => key);
 }

@@ -10,7 +10,7 @@ import { startDaemon } from '#src/deploy/children/daemon.ts';
 import { freePort } from '#src/deploy/children/free-port.ts';
 import type { LocalGateway } from '#src/deploy/children/local/gateway.ts';
 import { localGateway } from '#src/deploy/children/local/gateway.ts';
-import { inviteMaster, memberOnline, nodeHostConnected } from '#src/deploy/children/local/members.ts';
+import { letMasterJoin, memberOnline, nodeHostConnected } from '#src/deploy/children/local/members.ts';
 import { readLocalRecord, removeLocalRecord, writeLocalRecord } from '#src/deploy/children/local/record.ts';
 
 export interface LocalOptions {
@@ -93,7 +93,7 @@ export async function startLocal({
     progress(`the hub runs (${hub.record.address}:${hub.record.port})`);
 
     const places = await workerPlaces(directory, workers);
-    await inviteMaster(hub, places.get('master')!);
+    await letMasterJoin(hub, places.get('master')!);
     steps.push(
       [...places].map(([name, place]) =>
         launch({

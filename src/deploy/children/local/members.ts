@@ -16,7 +16,7 @@ export interface Joining {
 }
 
 /** Lets the master's own worker daemon join by a token: it never waits for the person it belongs to. */
-export async function inviteMaster(hub: HubClient, place: Home): Promise<void> {
+export async function letMasterJoin(hub: HubClient, place: Home): Promise<void> {
   const nodes = await hub.ask<NodeView[]>('GET', '/nodes');
   if (nodes.some(({ role, state }) => role === 'master' && state !== 'revoked')) return;
   const { token } = await hub.ask<TokenCreated>('POST', '/tokens', { name: 'master', role: 'master' });

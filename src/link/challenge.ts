@@ -1,11 +1,14 @@
 import { randomBytes } from 'node:crypto';
+import type { z } from 'zod';
 import { FederationError } from '#src/core/errors.ts';
 import type { NodeFacts } from '#src/core/node.ts';
 import type { KeyPair } from '#src/link/key.ts';
 import { keyId, verifySignature } from '#src/link/key.ts';
 import type { Lines } from '#src/link/lines.ts';
-import type { Challenge, Hello, Refused, Transcript } from '#src/protocol/handshake.ts';
+import type { Challenge, Hello, Purpose, Refused, Transcript } from '#src/protocol/handshake.ts';
 import { challengeOrRefusedSchema, helloSchema, proofSchema, transcriptText } from '#src/protocol/handshake.ts';
+import type { OperatorProof } from '#src/protocol/operator-handshake.ts';
+import { operatorProofSchema } from '#src/protocol/operator-handshake.ts';
 import { negotiate } from '#src/protocol/version.ts';
 
 export interface Challenger {
@@ -22,8 +25,30 @@ export interface Proven {
   readonly secret: string | null;
 }
 
+export interface ProvenOperator extends Omit<OperatorProof, 'type' | 'signature'> {
+  readonly keyId: string;
+  readonly publicKey: string;
+}
+
 /** The hub's part. Rejects with VERSION_UNSUPPORTED, HANDSHAKE_FAILED or LINK_LOST. */
 export async function challengeNode(lines: Lines, hub: Challenger): Promise<Proven> {
+  const { key, proof } = await challengeKey(lines, hub, 'link', proofSchema);
+  return { nodeId: keyId(key), publicKey: key, facts: proof.facts, secret: proof.secret ?? null };
+}
+
+/** The same for an operator. */
+export async function challengeOperator(lines: Lines, hub: Challenger): Promise<ProvenOperator> {
+  const { key, proof } = await challengeKey(lines, hub, 'operator', operatorProofSchema);
+  const { name, version, platform, arch, login } = proof;
+  return { keyId: keyId(key), publicKey: key, name, version, platform, arch, login };
+}
+
+async function challengeKey<P extends { readonly signature: string }>(
+  lines: Lines,
+  hub: Challenger,
+  purpose: Purpose,
+  schema: z.ZodType<P>,
+): Promise<{ key: string; proof: P }> {
   const hello = await lines.next(helloSchema);
   const hubNonce = createNonce();
   const transcript: Transcript = {
@@ -35,21 +60,29 @@ export async function challengeNode(lines: Lines, hub: Challenger): Promise<Prov
     nodeNonce: hello.nonce,
     hubNonce,
   };
-  const signature = hub.key.sign(transcriptText('hub', transcript));
+  const signature = hub.key.sign(transcriptText('hub', transcript, purpose));
   lines.send({ type: 'challenge', version: transcript.version, key: hub.key.publicKey, nonce: hubNonce, signature });
-  const proof = await lines.next(proofSchema);
-  if (!verifySignature(hello.key, transcriptText('node', transcript), proof.signature)) {
-    throw new FederationError('HANDSHAKE_FAILED', 'the node did not prove its key');
+  const proof = await lines.next(schema);
+  const signer = ASKER[purpose];
+  if (!verifySignature(hello.key, transcriptText(signer, transcript, purpose), proof.signature)) {
+    throw new FederationError('HANDSHAKE_FAILED', `the ${signer} did not prove its key`);
   }
-  return { nodeId: keyId(hello.key), publicKey: hello.key, facts: proof.facts, secret: proof.secret ?? null };
+  return { key: hello.key, proof };
 }
 
-export interface Answerer {
+/** Who asks the hub, and signs as that. */
+const ASKER = { link: 'node', operator: 'operator' } as const satisfies Record<Purpose, string>;
+
+/** Who dials a hub. */
+export interface Dialler {
   readonly key: KeyPair;
   readonly versions: readonly number[];
   readonly host: string;
   /** Id that the hub must prove; null takes any. */
   readonly pin: string | null;
+}
+
+export interface Answerer extends Dialler {
   readonly facts: NodeFacts;
   readonly secret: string | null;
 }
@@ -60,47 +93,64 @@ export interface Answerer {
  * LINK_LOST, or a Refusal.
  */
 export async function answerChallenge(lines: Lines, node: Answerer): Promise<string> {
-  const nodeNonce = createNonce();
-  const hello: Hello = { type: 'hello', versions: [...node.versions], key: node.key.publicKey, nonce: nodeNonce };
-  lines.send(hello);
-  const challenge = await lines.next(challengeOrRefusedSchema);
-  if (challenge.type === 'refused') throw refusal(challenge);
-  const transcript: Transcript = {
-    version: challenge.version,
-    offered: hello.versions,
-    host: node.host,
-    nodeKey: hello.key,
-    hubKey: challenge.key,
-    nodeNonce,
-    hubNonce: challenge.nonce,
-  };
-  const hubId = checkHub(node, challenge, transcript);
+  const { hubId, sign } = await meetHub(lines, node, 'link');
   const secret = node.pin === null ? null : node.secret;
   lines.send({
     type: 'proof',
-    signature: node.key.sign(transcriptText('node', transcript)),
+    signature: sign(),
     facts: { ...node.facts, offers: [...node.facts.offers], commands: [...node.facts.commands] },
     ...(secret === null ? {} : { secret }),
   });
   return hubId;
 }
 
-function checkHub(node: Answerer, challenge: Challenge, transcript: Transcript): string {
+/** A hub that has proved its key. `sign` makes the proof of the one who dialled. */
+export interface MetHub {
+  readonly hubId: string;
+  sign(): string;
+}
+
+/** The first half of the answer, up to the hub's proof. Rejects as `answerChallenge` does. */
+export async function meetHub(lines: Lines, dialler: Dialler, purpose: Purpose): Promise<MetHub> {
+  const nonce = createNonce();
+  const hello: Hello = { type: 'hello', versions: [...dialler.versions], key: dialler.key.publicKey, nonce };
+  lines.send(hello);
+  const challenge = await lines.next(challengeOrRefusedSchema);
+  if (challenge.type === 'refused') throw refusal(challenge);
+  const transcript: Transcript = {
+    version: challenge.version,
+    offered: hello.versions,
+    host: dialler.host,
+    nodeKey: hello.key,
+    hubKey: challenge.key,
+    nodeNonce: nonce,
+    hubNonce: challenge.nonce,
+  };
+  const hubId = checkHub(dialler, challenge, transcript, purpose);
+  return { hubId, sign: () => dialler.key.sign(transcriptText(ASKER[purpose], transcript, purpose)) };
+}
+
+const MISMATCH = {
+  link: [
+    'the hub at this address has another key than the one this node knows',
+    'check the address; if the master was set up anew, join again with a new token',
+  ],
+  operator: [
+    'the hub at this address has another key than the one you confirmed',
+    'check the address; if the master was set up anew: manage-federation logout, then login again',
+  ],
+} as const;
+
+function checkHub(dialler: Dialler, challenge: Challenge, transcript: Transcript, purpose: Purpose): string {
   const hubId = keyId(challenge.key);
-  if (node.pin !== null && hubId !== node.pin) {
-    const error = new FederationError(
-      'HUB_KEY_MISMATCH',
-      'the hub at this address has another key than the one this node knows',
-      {
-        hint: 'check the address; if the master was set up anew, join again with a new token',
-      },
-    );
-    throw new Refusal(error);
+  if (dialler.pin !== null && hubId !== dialler.pin) {
+    const [message, hint] = MISMATCH[purpose];
+    throw new Refusal(new FederationError('HUB_KEY_MISMATCH', message, { hint }));
   }
-  if (!verifySignature(challenge.key, transcriptText('hub', transcript), challenge.signature)) {
+  if (!verifySignature(challenge.key, transcriptText('hub', transcript, purpose), challenge.signature)) {
     throw new FederationError('HANDSHAKE_FAILED', 'the hub did not prove its key');
   }
-  if (!node.versions.includes(challenge.version)) {
+  if (!dialler.versions.includes(challenge.version)) {
     throw new FederationError(
       'HANDSHAKE_FAILED',
       `the hub chose protocol version ${challenge.version}, which was not offered`,

@@ -1,4 +1,5 @@
-import type { ClientHttp2Session, ServerHttp2Session } from 'node:http2';
+import type { ClientHttp2Session } from 'node:http2';
+import type { Socket } from 'node:net';
 import type { Carrier } from '#src/link/session.ts';
 
 /** How often it is looked, in the time of one heartbeat, whether anything came. */
@@ -10,6 +11,12 @@ const LOST_LOOKS = 10;
 
 /** TCP's own probe, for a connection that waits for approval: HTTP/2 and its PING come later. */
 export const KEEP_ALIVE_MS = 30_000;
+
+/** One that is watched until it has ended. */
+export interface Connection {
+  readonly socket: Pick<Socket, 'bytesRead'>;
+  readonly ended: Promise<unknown>;
+}
 
 export interface HeartbeatOptions {
   readonly everyMs: number;
@@ -39,7 +46,7 @@ export function startHeartbeat(carrier: Carrier<ClientHttp2Session>, options: He
 }
 
 /** Calls `onSilence` when nothing has come for as long as the hub would bear it, until the link ends. */
-export function watchSilence(carrier: Carrier<ServerHttp2Session>, heartbeatMs: number, onSilence: () => void): void {
+export function watchSilence(carrier: Connection, heartbeatMs: number, onSilence: () => void): void {
   listen(carrier, heartbeatMs, (silent) => {
     if (silent >= LOST_LOOKS) onSilence();
   });
@@ -50,11 +57,7 @@ export function watchSilence(carrier: Carrier<ServerHttp2Session>, heartbeatMs: 
  * behind a node's output, and that node is not lost. Looks are counted, and no time is measured: to a process that was
  * stopped itself, however long, that is one look.
  */
-function listen(
-  { socket, ended }: Pick<Carrier<ClientHttp2Session | ServerHttp2Session>, 'socket' | 'ended'>,
-  everyMs: number,
-  onLook: (silent: number, looks: number) => void,
-): void {
+function listen({ socket, ended }: Connection, everyMs: number, onLook: (silent: number, looks: number) => void): void {
   let looks = 0;
   let silent = 0;
   let seen = socket.bytesRead;

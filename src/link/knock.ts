@@ -6,12 +6,17 @@ import { hubAddressText } from '#src/core/hub-address.ts';
 import { LINK_PATH, UPGRADE_PROTOCOL } from '#src/protocol/handshake.ts';
 
 /** Connects and upgrades; a name is resolved anew each time, by `lookup` or as Node does. Rejects with HUB_UNREACHABLE, or HANDSHAKE_FAILED where something else than a hub answers. */
-export function knock(hub: HubAddress, lookup: LookupFunction | undefined, signal: AbortSignal): Promise<Socket> {
+export function knock(
+  hub: HubAddress,
+  lookup: LookupFunction | undefined,
+  signal: AbortSignal,
+  path = LINK_PATH,
+): Promise<Socket> {
   const { promise, resolve, reject } = Promise.withResolvers<Socket>();
   const knocking = request({
     ...hub,
     lookup,
-    path: LINK_PATH,
+    path,
     agent: false,
     headers: { Host: hubAddressText(hub), Connection: 'Upgrade', Upgrade: UPGRADE_PROTOCOL },
   });

@@ -3,15 +3,18 @@ import type { z } from 'zod';
 import { FederationError } from '#src/core/errors.ts';
 import type { Challenge, Hello, Judgement, Proof } from '#src/protocol/handshake.ts';
 import { HANDSHAKE_LINE_BYTES } from '#src/protocol/handshake.ts';
+import type { Alive, OperatorJudgement, OperatorProof } from '#src/protocol/operator-handshake.ts';
 
 /** The handshake's JSON lines on a socket that is HTTP/2's afterwards. */
 export interface Lines {
   /** The next line. Rejects with HANDSHAKE_FAILED for a malformed or too long one, with LINK_LOST when no line can come. */
   next<T>(schema: z.ZodType<T>): Promise<T>;
-  send(line: Hello | Challenge | Proof | Judgement): void;
+  send(line: Hello | Challenge | Proof | Judgement | OperatorLine): void;
   /** Lets go of the socket and gives it back what came after the last line. */
   release(): void;
 }
+
+type OperatorLine = OperatorProof | OperatorJudgement | Alive;
 
 const LINE_FEED = 10;
 

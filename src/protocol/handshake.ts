@@ -26,17 +26,19 @@ export const HANDSHAKE_MS = 5000;
 
 const key = z.string().regex(/^[A-Za-z0-9_-]{43}$/);
 const nonce = key;
-const signature = z.string().regex(/^[A-Za-z0-9_-]{86}$/);
-const word = z.string().regex(/^[\w.+-]{1,64}$/);
+export const credentialSchema = key;
+export const signatureSchema = z.string().regex(/^[A-Za-z0-9_-]{86}$/);
+/** A version, platform or the like, as a program says it of itself. */
+export const programWord = z.string().regex(/^[\w.+-]{1,64}$/);
 
 export const factsSchema = z.object({
   name: z.string().refine(isNodeName, 'not a node name'),
   role: z.enum(ROLES),
-  version: word,
-  platform: word,
-  arch: word,
-  offers: z.array(word).max(32),
-  openclaw: word.nullable().default(null),
+  version: programWord,
+  platform: programWord,
+  arch: programWord,
+  offers: z.array(programWord).max(32),
+  openclaw: programWord.nullable().default(null),
   commands: z
     .array(z.string().regex(/^[\w.-]{1,128}$/))
     .max(64)
@@ -56,20 +58,20 @@ export const challengeSchema = z.object({
   version: z.int(),
   key,
   nonce,
-  signature,
+  signature: signatureSchema,
 });
 export type Challenge = z.infer<typeof challengeSchema>;
 
 export const proofSchema = z.object({
   type: z.literal('proof'),
-  signature,
+  signature: signatureSchema,
   facts: factsSchema,
   /** The secret of a join token. */
   secret: key.optional(),
 });
 export type Proof = z.infer<typeof proofSchema>;
 
-const refusedSchema = z.object({
+export const refusedSchema = z.object({
   type: z.literal('refused'),
   code: z.enum(ERROR_CODES),
   message: z.string().max(1000),
@@ -77,7 +79,7 @@ const refusedSchema = z.object({
 });
 export type Refused = z.infer<typeof refusedSchema>;
 
-const waitingSchema = z.object({ type: z.literal('waiting'), held: z.string().max(1000).nullable() });
+export const waitingSchema = z.object({ type: z.literal('waiting'), held: z.string().max(1000).nullable() });
 
 const welcomeSchema = z.object({
   type: z.literal('welcome'),
@@ -86,7 +88,7 @@ const welcomeSchema = z.object({
   /** Rises with every link of this node. */
   link: z.int().positive(),
   /** Bearer of the node's own requests to the hub; it ends 60 s after the link. */
-  credential: key,
+  credential: credentialSchema,
   heartbeatSeconds: z.number().positive(),
 });
 export type Welcome = z.infer<typeof welcomeSchema>;
@@ -107,10 +109,17 @@ export interface Transcript {
   readonly hubNonce: string;
 }
 
+/** What a proof is good for. */
+export type Purpose = 'link' | 'operator';
+
 /** What is signed. No part can hold a line feed, so the text is unambiguous. */
-export function transcriptText(signer: 'node' | 'hub', transcript: Transcript): string {
+export function transcriptText(
+  signer: 'node' | 'operator' | 'hub',
+  transcript: Transcript,
+  purpose: Purpose = 'link',
+): string {
   return [
-    'openclaw-federation link',
+    `openclaw-federation ${purpose}`,
     signer,
     transcript.version,
     transcript.offered.join(','),

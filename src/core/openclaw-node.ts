@@ -1,14 +1,43 @@
+import type { TailnetMachine } from '#src/core/identity.ts';
+import { fingerprint } from '#src/core/node.ts';
+
 /** A node that runs only OpenClaw's own node host or app, and that this hub let in. Times are milliseconds since the epoch. */
 export interface OpenClawNode {
   /** SHA-256 of its public key, hex: the gateway's id of it. */
   readonly deviceId: string;
   readonly name: string;
+  /** The machine that it asked from; null where the tailnet knew none. */
+  readonly tailnet: TailnetMachine | null;
   readonly approvedAt: number;
   readonly approvedBy: string;
   /** The rule that approved it; null where a person did. */
   readonly rule: string | null;
   /** What it offered when that was approved; null while that is still to come. */
   readonly commands: readonly string[] | null;
-  /** Set by a revocation; the record goes when the gateway confirmed that the device is gone. */
+  /** Set by a revocation until the gateway confirmed that the device is gone. */
   readonly removing: boolean;
+  /** A revoked one is kept, so that no rule lets its key in again; null for one that is let in. */
+  readonly revokedAt: number | null;
+}
+
+const MAX_NAME = 64;
+
+/**
+ * The name that a device gives itself, made one line of at most 64 characters in which each can be seen; a hostile name
+ * stays one, and only data. Without a name it is its fingerprint.
+ */
+export function displayNameOf(said: string | null, deviceId: string): string {
+  const visible = (said ?? '')
+    .normalize('NFC')
+    .replace(/[\p{C}\p{Zl}\p{Zp}]/gu, '\ufffd')
+    .replace(/\s+/gu, ' ')
+    .trim();
+  const characters = Array.from(visible);
+  if (characters.length === 0) return fingerprint(deviceId);
+  return characters.length > MAX_NAME ? `${characters.slice(0, MAX_NAME - 1).join('')}…` : visible;
+}
+
+/** Whether two names would be taken for one another by who types them. */
+export function isSameName(one: string, other: string): boolean {
+  return one.toLowerCase() === other.toLowerCase();
 }

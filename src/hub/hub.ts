@@ -199,7 +199,7 @@ export async function openHub({
     readinesses: createReadinesses({
       members,
       waiting: () => requests.list(),
-      openClawNodes: () => [],
+      openClawNodes: () => openClawNodes.list(),
       fleet,
       quarantine: (member) => enrolment.quarantine(member),
       gateway,

@@ -153,6 +153,10 @@ export const openClawNodeSchema = z.object({
 });
 export type OpenClawNodeView = z.infer<typeof openClawNodeSchema>;
 
+/** A former member, or one of OpenClaw's own nodes, which is `removing` until the gateway confirmed it. */
+export const revokedSchema = z.union([nodeDetailSchema, openClawNodeSchema]);
+export type RevokedView = z.infer<typeof revokedSchema>;
+
 export const judgeSchema = z.strictObject({
   dryRun: z.boolean().default(false).describe('Only say what would become of it'),
   approveEverything: z.boolean().default(false).describe('Take rules that approve everybody for good'),

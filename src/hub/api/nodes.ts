@@ -1,17 +1,20 @@
 import { createRoute, OpenAPIHono, z } from '@hono/zod-openapi';
 import type { Member } from '#src/core/member.ts';
+import type { Named } from '#src/core/selector.ts';
 import { findNode } from '#src/core/selector.ts';
 import { failure, json, refuseInvalid } from '#src/hub/api/answers.ts';
 import type { ApiEnvironment } from '#src/hub/api/principal.ts';
 import { operatorName } from '#src/hub/api/principal.ts';
 import { word } from '#src/hub/api/word.ts';
 import type { Enrolment } from '#src/hub/enrolment.ts';
+import type { OpenClawNodes } from '#src/hub/openclaw-nodes.ts';
 import type { Requests } from '#src/hub/requests.ts';
 import type { Revocation } from '#src/hub/revocation.ts';
 import { findMember, isMeant } from '#src/hub/targets.ts';
 import type { ViewSources } from '#src/hub/views.ts';
 import { nodeDetail, nodeView } from '#src/hub/views.ts';
-import { nodeDetailSchema, nodeSchema } from '#src/protocol/hub-api.ts';
+import type { OpenClawNodeView } from '#src/protocol/hub-api.ts';
+import { nodeDetailSchema, nodeSchema, revokedSchema } from '#src/protocol/hub-api.ts';
 
 const listNodes = createRoute({
   method: 'get',
@@ -31,9 +34,10 @@ const showNode = createRoute({
 const revokeNode = createRoute({
   method: 'post',
   path: '/nodes/{word}/revoke',
-  summary: 'Puts a member out: its link closes and its jobs end',
+  summary:
+    'Puts a member out: its link closes and its jobs end; or takes one of OpenClaw’s own nodes out of the gateway',
   request: { params: word },
-  responses: { 200: json(nodeDetailSchema, 'The former member'), default: failure },
+  responses: { 200: json(revokedSchema, 'What was revoked'), default: failure },
 });
 
 export interface NodeRoutes {
@@ -41,10 +45,17 @@ export interface NodeRoutes {
   readonly requests: Requests;
   readonly views: ViewSources;
   readonly revocation: Revocation;
+  readonly openClawNodes: OpenClawNodes;
 }
 
 /** The members. */
-export function nodeRoutes({ enrolment, requests, views, revocation }: NodeRoutes): OpenAPIHono<ApiEnvironment> {
+export function nodeRoutes({
+  enrolment,
+  requests,
+  views,
+  revocation,
+  openClawNodes,
+}: NodeRoutes): OpenAPIHono<ApiEnvironment> {
   const app = new OpenAPIHono<ApiEnvironment>({ defaultHook: refuseInvalid });
   app.openapi(listNodes, (context) => {
     const members = [...enrolment.members()].toSorted(byStanding);
@@ -58,7 +69,14 @@ export function nodeRoutes({ enrolment, requests, views, revocation }: NodeRoute
     return context.json(nodeDetail(member, views), 200);
   });
   app.openapi(revokeNode, async (context) => {
-    const id = await revocation.revoke(context.req.valid('param').word, operatorName(context.get('principal')));
+    const { word: meant } = context.req.valid('param');
+    const by = operatorName(context.get('principal'));
+    const own = openClawNode(enrolment, openClawNodes, meant);
+    if (own !== null) {
+      await openClawNodes.revoke(own.id, by);
+      return context.json(openClawNodes.node(own.id) ?? { ...own, state: 'removing' as const }, 200);
+    }
+    const id = await revocation.revoke(meant, by);
     return context.json(nodeDetail(enrolment.member(id)!, views), 200);
   });
   return app;
@@ -70,6 +88,15 @@ function memberOf(enrolment: Enrolment, requests: Requests, word: string): Membe
   const known = members.filter((member) => isMeant(member, word));
   if (known.length > 0 && known.every(({ revokedAt }) => revokedAt !== null)) return findNode(known, word);
   return findMember(members, requests.list(), word);
+}
+
+/** The one of OpenClaw's own nodes that a word means; null where it means a member or nothing. Throws NODE_AMBIGUOUS. */
+function openClawNode(enrolment: Enrolment, openClawNodes: OpenClawNodes, meant: string): OpenClawNodeView | null {
+  const own = openClawNodes.list();
+  const members = [...enrolment.members()].filter(({ revokedAt }) => revokedAt === null);
+  if (!own.some((node) => isMeant(node, meant))) return null;
+  const { id } = findNode<Named>([...members, ...own], meant);
+  return own.find((node) => node.id === id) ?? null;
 }
 
 const RANK = { master: 0, hybrid: 1, worker: 2 } as const;

@@ -1,0 +1,202 @@
+import { EventEmitter } from 'node:events';
+import type { Log } from '#src/adapters/log.ts';
+import type { Gateway } from '#src/adapters/openclaw/gateway.ts';
+import type { GatewayRequest } from '#src/adapters/openclaw/gateway-request.ts';
+import type { Store } from '#src/adapters/store/store.ts';
+import { FederationError } from '#src/core/errors.ts';
+import type { OpenClawNode } from '#src/core/openclaw-node.ts';
+import type { Approval } from '#src/core/request.ts';
+import type { Identify } from '#src/hub/identity.ts';
+import type { AuditDetail, MembershipKeeper } from '#src/hub/membership.ts';
+import { followGateway } from '#src/hub/openclaw-follow.ts';
+import { openOpenClawRecords } from '#src/hub/openclaw-records.ts';
+import type { Look } from '#src/hub/openclaw-requests.ts';
+import { createLooks, detailOf } from '#src/hub/openclaw-requests.ts';
+import { createStanding } from '#src/hub/openclaw-standing.ts';
+import { openClawNodeView } from '#src/hub/openclaw-view.ts';
+import { noSuchRequest } from '#src/hub/pairing-requests.ts';
+import type { Approved, RequestSource } from '#src/hub/requests.ts';
+import type { OpenClawNodeView } from '#src/protocol/hub-api.ts';
+
+/**
+ * Nodes that run only OpenClaw's own node host or app: their two requests at the gateway, and what was decided on them.
+ * A decision is kept before the gateway hears of it, and is carried out when the gateway is there again.
+ */
+export interface OpenClawNodes extends RequestSource {
+  /** Those of the gateway that are no member's, and those of ours that it does not list. */
+  list(): readonly OpenClawNodeView[];
+  node(deviceId: string): OpenClawNodeView | undefined;
+  /** Resolves when it is kept; the gateway is asked until it confirms. Throws NODE_NOT_FOUND. */
+  revoke(deviceId: string, by: string): Promise<void>;
+  /** Resolves after `signal`. */
+  readonly done: Promise<void>;
+}
+
+export interface OpenClawNodesOptions {
+  /** Null on a federation without OpenClaw. */
+  readonly gateway: Gateway | null;
+  readonly store: Pick<Store, 'openclawNodes'>;
+  readonly membership: MembershipKeeper;
+  readonly identify: Identify;
+  readonly log: Log;
+  readonly signal: AbortSignal;
+}
+
+/** Devices that are remembered as rejected, the latest. */
+const REJECTED_KEPT = 1000;
+
+export async function openOpenClawNodes(options: OpenClawNodesOptions): Promise<OpenClawNodes> {
+  const { gateway, store, membership, identify, log, signal } = options;
+  const { now, record } = membership;
+  const records = await openOpenClawRecords(store, membership);
+  const standing = createStanding({ membership, records, list });
+  const changes: RequestSource['changes'] = new EventEmitter();
+  const rejected = new Set<string>();
+  const looks = createLooks({
+    requests: () => gateway?.requests() ?? [],
+    identify,
+    isRejected: (asked) => rejected.has(rejectedKey(asked)),
+    signal,
+  });
+  let turn: Promise<unknown> = Promise.resolve();
+
+  /** One decision after the other; apart from the members' turn, in which nobody is to wait for the gateway. */
+  function inTurn<T>(work: () => Promise<T>): Promise<T> {
+    const mine = turn.then(work);
+    turn = mine.catch(() => undefined);
+    return mine;
+  }
+
+  const onNews = (look: Look) => void changes.emit('request', standing.judged(look));
+  const follower =
+    gateway === null
+      ? { wake: () => undefined, done: Promise.resolve() }
+      : followGateway({ gateway, records, looks, standing, membership, inTurn, onNews, log, signal });
+
+  function lookAt(id: string): Look {
+    const look = looks.find(id);
+    if (look === undefined) throw noSuchRequest(id);
+    return look;
+  }
+
+  async function letIn(look: Look, approval: Approval, rule: string | null, more: AuditDetail): Promise<Approved> {
+    const { asked, waiting } = look;
+    const { kind, deviceId } = asked;
+    const member = standing.memberOf(deviceId);
+    const out = member === undefined ? standing.makeRoom(look, approval).map(revokedOne) : [];
+    const approved: OpenClawNode = {
+      ...{ deviceId, name: waiting.name, tailnet: waiting.tailnet, approvedAt: now(), approvedBy: approval.by, rule },
+      ...{ commands: asked.commands, removing: false, revokedAt: null },
+    };
+    const before = [deviceId, ...out.map((node) => node.deviceId)].map((id) => [id, records.get(id)] as const);
+    await records.put(
+      [...out, ...(member === undefined ? [approved] : [])],
+      [
+        ...out.map((node) => record('node.revoke', approval.by, namedOf(node))),
+        record('node.approve', approval.by, { ...detailOf(look), ...more, replace: approval.replace }),
+      ],
+    );
+    rejected.delete(rejectedKey(asked));
+    try {
+      await tellGateway(asked, 'approve');
+    } catch (error) {
+      if (isAway(error)) log.warn('an approval waits for the gateway', { device: deviceId });
+      else {
+        // It did not do it, and will not.
+        const problem = error instanceof Error ? error.message : String(error);
+        await records.restore(before, [record('node.revoke', 'gateway', { ...detailOf(look), problem })]);
+        throw error;
+      }
+    } finally {
+      follower.wake();
+    }
+    const who = member ?? { id: deviceId, name: waiting.name, role: 'node-host' as const };
+    return { kind, id: who.id, name: who.name, role: who.role, replaced: out.map((node) => node.deviceId) };
+  }
+
+  function revokedOne(deviceId: string): OpenClawNode {
+    const name = list().find(({ id }) => id === deviceId)?.name ?? deviceId;
+    const unknown = { name, tailnet: null, approvedAt: 0, approvedBy: 'gateway', rule: null, commands: null };
+    return { ...unknown, deviceId, ...records.get(deviceId), removing: true, revokedAt: now() };
+  }
+
+  async function turnAway(look: Look, by: string, more: AuditDetail): Promise<void> {
+    await tellGateway(look.asked, 'reject');
+    await records.put([], [record('node.reject', by, { ...detailOf(look), ...more })]);
+    rejected.add(rejectedKey(look.asked));
+    for (const oldest of rejected) if (rejected.size > REJECTED_KEPT) rejected.delete(oldest);
+    follower.wake();
+  }
+
+  async function tellGateway(asked: GatewayRequest, word: 'approve' | 'reject'): Promise<void> {
+    if (gateway === null) return;
+    if (asked.kind === 'device')
+      await (word === 'approve' ? gateway.approveDevice(asked) : gateway.rejectDevice(asked));
+    else await (word === 'approve' ? gateway.approveSurface(asked) : gateway.rejectSurface(asked));
+  }
+
+  function list(): readonly OpenClawNodeView[] {
+    const isThere = gateway?.status().state === 'connected';
+    const own = new Map(records.current().map((node) => [node.deviceId, node]));
+    const listed = new Map(
+      [...(gateway?.nodes() ?? [])].filter(([id, { paired }]) => paired && standing.memberOf(id) === undefined),
+    );
+    const ids = new Set([...listed.keys(), ...own.keys()]);
+    return [...ids].map((id) => openClawNodeView(id, own.get(id), listed.get(id), isThere));
+  }
+
+  return {
+    requests: () => looks.all().map((look) => standing.judged(look)),
+    approve: (id, approval) => inTurn(() => letIn(lookAt(id), approval, null, {})),
+    reject: (id, by) =>
+      inTurn(async () => {
+        const look = lookAt(id);
+        const { request, held } = standing.judged(look);
+        await turnAway(look, by, {});
+        return { request: { ...request, rejected: true }, held };
+      }),
+    judge: (id, by, rule) =>
+      inTurn(async () => {
+        const look = lookAt(id);
+        const { act, labels, groups, detail } = rule(standing.judged(look));
+        const more = detail ?? {};
+        const named = typeof more['rule'] === 'string' ? more['rule'] : by;
+        if (act === 'approve') await letIn(look, { by, replace: false, labels, groups }, named, more);
+        else if (act === 'reject') await turnAway(look, by, more);
+        else if (detail !== null) await records.put([], [record('node.judge', by, { ...detailOf(look), ...more })]);
+      }),
+    changes,
+    list,
+    node: (deviceId) => list().find(({ id }) => id === deviceId),
+    revoke: (deviceId, by) =>
+      inTurn(async () => {
+        if (!list().some(({ id }) => id === deviceId)) {
+          throw new FederationError('NODE_NOT_FOUND', `no node has the id ${JSON.stringify(deviceId)}`, {
+            hint: 'manage-federation list',
+          });
+        }
+        const node = revokedOne(deviceId);
+        try {
+          await records.put([node], [record('node.revoke', by, namedOf(node))]);
+        } catch (error) {
+          // It is out all the same, if the gateway is there; that it is not kept is still said.
+          await gateway?.removeDevice(deviceId).catch((problem: unknown) => log.warn(String(problem)));
+          throw error;
+        }
+        follower.wake();
+      }),
+    done: follower.done,
+  };
+}
+
+function rejectedKey({ kind, deviceId }: GatewayRequest): string {
+  return `${kind} ${deviceId}`;
+}
+
+function isAway(error: unknown): boolean {
+  return error instanceof FederationError && error.code === 'GATEWAY_UNREACHABLE';
+}
+
+function namedOf({ deviceId, name, commands }: OpenClawNode): AuditDetail {
+  return { kind: 'device', node: name, id: deviceId, commands };
+}

@@ -1,0 +1,96 @@
+import type { TailnetMachine } from '#src/core/identity.ts';
+import { FederationError } from '#src/core/errors.ts';
+import type { Member } from '#src/core/member.ts';
+import { fingerprint } from '#src/core/node.ts';
+import type { OpenClawNode } from '#src/core/openclaw-node.ts';
+import { isSameName } from '#src/core/openclaw-node.ts';
+import type { Approval } from '#src/core/request.ts';
+import type { MembershipKeeper } from '#src/hub/membership.ts';
+import type { OpenClawRecords } from '#src/hub/openclaw-records.ts';
+import type { Look } from '#src/hub/openclaw-requests.ts';
+import type { JudgedRequest } from '#src/hub/requests.ts';
+import type { OpenClawNodeView } from '#src/protocol/hub-api.ts';
+
+/** What this hub knows of one that asks at the gateway. */
+export interface Standing {
+  /** The member whose node host it is. */
+  memberOf(deviceId: string): Member | undefined;
+  judged(look: Look): JudgedRequest;
+  /** Whether what it asks for was approved already: as part of the same approval, or before a restart. */
+  isDecided(look: Look): boolean;
+  /** Ids of those whose name it takes. Throws NAME_TAKEN where only `replace` may. */
+  makeRoom(look: Look, approval: Approval): readonly string[];
+}
+
+export interface StandingOptions {
+  readonly membership: Pick<MembershipKeeper, 'state'>;
+  readonly records: OpenClawRecords;
+  readonly list: () => readonly OpenClawNodeView[];
+}
+
+export function createStanding({ membership, records, list }: StandingOptions): Standing {
+  const members = () => [...membership.state().members.values()];
+
+  function memberOf(deviceId: string): Member | undefined {
+    return members().find(({ openclaw }) => openclaw?.deviceId === deviceId);
+  }
+
+  function holdersOf({ name, keyId }: Look['waiting']): { member: Member | undefined; others: readonly string[] } {
+    const others = list().filter((node) => isSameName(node.name, name) && node.id !== keyId);
+    const member = members().find((one) => one.revokedAt === null && isSameName(one.name, name));
+    return { member, others: others.map(({ id }) => id) };
+  }
+
+  function whyHeld({ waiting, isIdentified }: Look): string | null {
+    const node = records.get(waiting.keyId);
+    if (node !== undefined && node.revokedAt !== null) return 'it was revoked';
+    if (!isIdentified) return 'the tailnet does not say yet which machine it is';
+    if (node !== undefined && isElsewhere(node, waiting.tailnet)) return 'it was approved on another machine';
+    const { member, others } = holdersOf(waiting);
+    if (member === undefined && others.length === 0) return null;
+    return `the name ${waiting.name} belongs to another node`;
+  }
+
+  return {
+    memberOf,
+    judged(look) {
+      const { asked, waiting } = look;
+      const member = memberOf(asked.deviceId);
+      if (member === undefined) return { request: waiting, held: whyHeld(look) };
+      const what = asked.kind === 'surface' ? 'which offers more than before' : 'which comes without a code of its own';
+      return { request: { ...waiting, name: member.name }, held: `it is ${member.name}’s node host, ${what}` };
+    },
+    isDecided({ asked, waiting }) {
+      if (waiting.rejected) return false;
+      const member = memberOf(asked.deviceId);
+      if (member !== undefined) {
+        const isIn = member.revokedAt === null && member.openclaw?.removing === false;
+        return isIn && asked.kind === 'surface' && isWithin(asked.commands, member.grantedCommands);
+      }
+      const node = records.get(asked.deviceId);
+      if (node === undefined || node.revokedAt !== null || isElsewhere(node, waiting.tailnet)) return false;
+      // A later request than the one that was approved is another one.
+      if (asked.kind === 'device') return asked.askedAt <= node.approvedAt && waiting.name === node.name;
+      return node.commands === null ? node.rule === null : isWithin(asked.commands, node.commands);
+    },
+    makeRoom({ waiting }, { replace }) {
+      const { member, others } = holdersOf(waiting);
+      const holder = member?.id ?? others[0];
+      if (replace || holder === undefined || records.get(waiting.keyId)?.revokedAt === null)
+        return replace ? others : [];
+      const effect = member === undefined ? 'revokes the old one' : 'both keep the name';
+      throw new FederationError('NAME_TAKEN', `the name ${waiting.name} belongs to the node ${fingerprint(holder)}`, {
+        hint: `manage-federation approve ${fingerprint(waiting.keyId)} --replace  (${effect})`,
+      });
+    },
+  };
+}
+
+function isWithin(commands: readonly string[], granted: readonly string[] | null): boolean {
+  return granted !== null && commands.every((command) => granted.includes(command));
+}
+
+/** Whether a key that was approved on one machine of the tailnet speaks from somewhere else. */
+function isElsewhere(node: OpenClawNode, machine: TailnetMachine | null): boolean {
+  return node.tailnet !== null && node.tailnet.stableId !== machine?.stableId;
+}

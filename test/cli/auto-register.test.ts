@@ -4,6 +4,7 @@ import { afterEach, beforeEach, expect, onTestFinished, test } from 'vitest';
 import { findHub } from '#src/adapters/hub.ts';
 import type { Judged, JudgeOptions } from '#src/cli/auto-register/judge.ts';
 import { decisionText, unfinishedText } from '#src/cli/auto-register/report.ts';
+import { judgeOnce } from '#src/cli/auto-register/once.ts';
 import { watchRequests } from '#src/cli/auto-register/watch.ts';
 import type { PolicyStatus, Status } from '#src/protocol/hub-api.ts';
 import { eventually } from '../support/eventually.ts';
@@ -32,7 +33,7 @@ async function asks(...names: readonly string[]): Promise<void> {
 }
 
 /** A watch that takes rules for good that approve everybody, since here everybody comes from loopback. */
-function watching(options: Partial<JudgeOptions> = {}) {
+function watching(options: Partial<JudgeOptions> = {}, patienceMs = 3600_000) {
   const stopping = new AbortController();
   const decided: Judged[] = [];
   const told: string[] = [];
@@ -51,6 +52,7 @@ function watching(options: Partial<JudgeOptions> = {}) {
       unfinished: (node, why) => void halves.push(unfinishedText(node, why)),
     },
     signal: stopping.signal,
+    patienceMs,
   });
   const stop = async (): Promise<void> => {
     stopping.abort();
@@ -67,7 +69,9 @@ test('whoever waits already and whoever comes later is let in', async () => {
   await federation.untilOnline('w1', 'w2');
   await federation.start('w3', { token: null });
   await federation.untilOnline('w3');
-  await eventually('three decisions', () => watch.decided.length === 3);
+  await eventually('three are usable', () => watch.usable.length === 3);
+  expect(watch.usable.toSorted()).toEqual(['w1', 'w2', 'w3']);
+  expect(watch.halves).toEqual([]);
   expect(watch.decided.map(decisionText).toSorted()[0]).toMatch(
     /^approved w1 \([0-9a-f-]{19}\): rule all approves it: it comes from 127\.0\.0\.1, in 127\.0\.0\.0\/8$/,
   );
@@ -100,6 +104,51 @@ test('a node that is held is judged again when the rules change, and what stays 
     ['hold', 'nothing'],
     ['approve', 'approved'],
   ]);
+});
+
+test('a node that is let in while it is away is told with what it waits for, and as usable when it comes', async () => {
+  await usePolicy(EVERYBODY, 'broken');
+  await asks('w1');
+  await federation.stop('w1');
+  const watch = watching({}, 0);
+  await eventually('it is told', () => watch.halves.length === 1);
+  expect(watch.halves[0]).toMatch(
+    /^half-approved w1 \([0-9a-f-]{19}\): step linked waits for its worker daemon to connect; on w1: /,
+  );
+  await federation.restartHub();
+  await federation.start('w1', { token: null });
+  await eventually('it is usable', () => watch.usable.length === 1);
+  expect(watch.halves).toHaveLength(1);
+});
+
+/** What is said of one call of `auto-register --once`. */
+async function once(patienceMs = 3600_000): Promise<string[]> {
+  const said: string[] = [];
+  await judgeOnce({
+    hub: await findHub(federation.home('master')),
+    options: { dryRun: false, approveEverything: true },
+    report: {
+      decided: ({ name, done }) => void said.push(`${done} ${name}`),
+      usable: ({ name }) => void said.push(`usable ${name}`),
+      unfinished: ({ name }, { step }) => void said.push(`${step} ${name}`),
+    },
+    patienceMs,
+  });
+  return said.toSorted();
+}
+
+test('once, it ends when whoever was let in is usable', async () => {
+  await usePolicy(EVERYBODY, 'broken');
+  await asks('w1', 'w2');
+  expect(await once()).toEqual(['approved w1', 'approved w2', 'usable w1', 'usable w2']);
+  expect(await once()).toEqual([]);
+});
+
+test('once, it ends when it was told what keeps a node from being usable', async () => {
+  await usePolicy(EVERYBODY, 'broken');
+  await asks('w1');
+  await federation.stop('w1');
+  expect(await once(0)).toEqual(['approved w1', 'linked w1']);
 });
 
 test('a dry run says what would be, and changes nothing', async () => {

@@ -52,10 +52,7 @@ export function createArrivals({ report, endsWhenTold, patienceMs = PATIENCE_MS 
 
   /** What was let in by halves before this was started. */
   async function findHalves(hub: HubApi): Promise<void> {
-    const nodes = await hub.ask<OpenClawNodeView[]>('GET', '/openclaw-nodes').catch((error: unknown) => {
-      if (error instanceof FederationError && error.code === 'NOT_FOUND') return [];
-      throw error;
-    });
+    const nodes = await hub.ask<OpenClawNodeView[]>('GET', '/openclaw-nodes');
     for (const node of nodes) if (node.state === 'half-approved' && node.approvedBy === BY_RULES) add(node);
   }
 

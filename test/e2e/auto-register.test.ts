@@ -53,6 +53,7 @@ it('lets a machine in by itself by a rule, and by one for everybody only where t
   await federation.untilState('pi', 'online');
   expect(await federation.manage(['exec', 'pi', '--', 'echo', 'here'])).toMatchObject({ stdout: 'here\n' });
   await until('it says so', () => bold.said().includes('"done":"approved"'));
+  await until('it is usable', () => /"message":"usable".*"node":"pi"|"node":"pi".*"message":"usable"/.test(bold.said()));
 });
 
 it('says what is wrong with a call that names no one thing to do', async () => {
@@ -67,6 +68,6 @@ it('says what is wrong with a call that names no one thing to do', async () => {
   }
   expect(await run('--explain', 'nobody')).toMatchObject({
     exitCode: 2,
-    stderr: 'error: no node that waits for approval fits "nobody"\n  try: manage-federation pending\n',
+    stderr: 'error: nothing that waits for approval fits "nobody"\n  try: manage-federation pending\n',
   });
 });

@@ -13,6 +13,7 @@ import { startedSchema } from '#src/protocol/worker-api.ts';
 import { bareNode } from '../support/bare-node.ts';
 import { eventually } from '../support/eventually.ts';
 import { fakeGateway } from '../support/fake-gateway.ts';
+import { fakePairing } from '../support/fake-pairing.ts';
 import type { Federation } from '../support/federation.ts';
 import { startFederation } from '../support/federation.ts';
 import type { Answer } from '../support/http.ts';
@@ -41,6 +42,7 @@ test('the routes are these', async () => {
       "GET /api/v1/nodes/{word}",
       "POST /api/v1/nodes/{word}/revoke",
       "GET /api/v1/nodes/{word}/readiness",
+      "GET /api/v1/openclaw-nodes",
       "GET /api/v1/pairing-requests",
       "POST /api/v1/pairing-requests/{word}/approve",
       "POST /api/v1/pairing-requests/{word}/reject",
@@ -68,7 +70,7 @@ test('every answer of every route is what the document says', async () => {
   const gateway = await fakeGateway();
   onTestFinished(() => gateway.close());
   const setupCode = { setupCode: 'code', expiresAtMs: Date.now() + 1000, access: 'node' };
-  gateway.answers.set('node.list', () => ({ ok: true, payload: { ts: 1, nodes: [] } }));
+  const openclaw = fakePairing(gateway);
   gateway.answers.set('device.pair.setupCode', () => ({ ok: true, payload: setupCode }));
   const secrets = await mkdtemp(join(tmpdir(), 'ocf-token-'));
   onTestFinished(() => rm(secrets, { recursive: true }));
@@ -128,6 +130,16 @@ test('every answer of every route is what the document says', async () => {
   await api.get('/api/v1/nodes/{word}', '/api/v1/nodes/w3', 404);
   await api.get('/api/v1/nodes/{word}/readiness', '/api/v1/nodes/w1/readiness', 200);
   await api.get('/api/v1/nodes/{word}/readiness', '/api/v1/nodes/w3/readiness', 404);
+
+  openclaw.asks('d'.repeat(64), { displayName: 'phone' });
+  await eventually('the phone asks', async () => (await federation.pending()).some(({ name }) => name === 'phone'));
+  await api.get('/api/v1/pairing-requests', '/api/v1/pairing-requests', 200);
+  await api.post(approve, '/api/v1/pairing-requests/phone/approve', 200, {});
+  await eventually('it is there', async () => (await federation.get<object[]>('/openclaw-nodes')).length === 1);
+  await api.get('/api/v1/openclaw-nodes', '/api/v1/openclaw-nodes', 200);
+  await api.get('/api/v1/nodes/{word}/readiness', '/api/v1/nodes/phone/readiness', 200);
+  await api.post('/api/v1/nodes/{word}/revoke', '/api/v1/nodes/phone/revoke', 200);
+  await eventually('it is gone', async () => (await federation.get<object[]>('/openclaw-nodes')).length === 0);
 
   const { credential } = await bareNodeWithHost(federation);
   const bearer = { authorization: `Bearer ${credential}` };

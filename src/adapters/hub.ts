@@ -15,7 +15,7 @@ export type Method = 'GET' | 'POST' | 'PUT';
 /** A hub, over its operator's socket. All methods throw HUB_UNREACHABLE, what the hub answers, and what says that it is another user's. */
 export interface HubApi {
   /** One question, one JSON answer. The hub's word is believed: it is the same package. */
-  ask<T>(method: Method, path: string, body?: object): Promise<T>;
+  ask<T>(method: Method, path: string, body?: object, signal?: AbortSignal): Promise<T>;
   /** The response as it streams in; its status has been looked at. */
   open(method: Method, path: string, body: object | undefined, signal: AbortSignal): Promise<IncomingMessage>;
   /** Sends `input` as a body, however long it takes to come. */
@@ -114,8 +114,10 @@ function hubBehind(socketPath: string, explain: Explain): HubApi {
 
   return {
     open,
-    async ask<T>(method: Method, path: string, body?: object) {
-      const text = await textOf(await open(method, path, body, AbortSignal.timeout(ANSWER_MS)));
+    async ask<T>(method: Method, path: string, body?: object, signal?: AbortSignal) {
+      const inTime = AbortSignal.timeout(ANSWER_MS);
+      const over = signal === undefined ? inTime : AbortSignal.any([signal, inTime]);
+      const text = await textOf(await open(method, path, body, over));
       return (text === '' ? undefined : JSON.parse(text)) as T;
     },
     async send(path, input, signal) {

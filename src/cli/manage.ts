@@ -2,10 +2,12 @@ import { Argument, Command, InvalidArgumentError, Option } from 'commander';
 import { runCommandLine } from '#src/adapters/command-line.ts';
 import { reportError } from '#src/adapters/terminal.ts';
 import { VERSION } from '#src/adapters/version.ts';
+import type { ApproveFlags } from '#src/cli/manage/approve.ts';
 import type { GlobalFlags } from '#src/cli/manage/context.ts';
 import type { ExecFlags } from '#src/cli/manage/exec.ts';
 import { splitAtDashes, withDashesHint } from '#src/cli/manage/dashes.ts';
 import { TIMES } from '#src/cli/manage/duration.ts';
+import type { TokenFlags } from '#src/cli/manage/token.ts';
 import { FederationError } from '#src/core/errors.ts';
 import { ROLES } from '#src/core/node.ts';
 
@@ -33,6 +35,8 @@ function lost(cause: NodeJS.ErrnoException): number {
   return reportError(new FederationError('OUTPUT_LOST', message, { hint: 'make room, or write it elsewhere', cause }));
 }
 
+type ApproveOptions = Pick<ApproveFlags, 'replace' | 'wait' | 'timeout'>;
+type TokenOptions = Omit<TokenFlags, keyof GlobalFlags>;
 type Ends = (work: Promise<number>) => Promise<void>;
 
 /** Each command loads its own module, so that none waits for what only another one needs. */
@@ -58,39 +62,50 @@ function commands(dashed: readonly string[] | null, ends: Ends): Command {
   command('show <node>', 'all that is known of one node', 'show home-server').action(
     async (node: string, own: object) => ends((await import('#src/cli/manage/nodes.ts')).showNode(node, all(own))),
   );
-  command('pending', 'the nodes that wait for approval', 'pending').action(async (own: object) =>
-    ends((await import('#src/cli/manage/enrolment.ts')).listPending(all(own))),
+  command('pending', 'all that wait for approval, of whatever kind', 'pending').action(async (own: object) =>
+    ends((await import('#src/cli/manage/pending.ts')).listPending(all(own))),
   );
   command(
     'approve <node...>',
-    'admit nodes, by name, id or fingerprint',
+    'let in what waits, by name, id or fingerprint, and wait until it can be used',
     'approve home-server',
+    'approve pi nas --no-wait',
     'approve 896f-3850-0352-d5be --replace',
   )
     .option('--replace', 'let a new key take over a name; its former holder is revoked')
-    .action(async (nodes: string[], own: { replace?: boolean }) =>
-      ends((await import('#src/cli/manage/enrolment.ts')).approveNodes(nodes, all(own))),
+    .option('--no-wait', 'do not wait until it can be used')
+    .option('--timeout <time>', `wait for so long (${TIMES})`, '120s')
+    .action(async (nodes: string[], own: ApproveOptions) =>
+      ends((await import('#src/cli/manage/approve.ts')).approveNodes(nodes, all(own))),
     );
-  command('reject <node>', 'refuse a node that waits', 'reject home-server').action(async (node: string, own: object) =>
-    ends((await import('#src/cli/manage/enrolment.ts')).rejectNode(node, all(own))),
+  command('reject <node...>', 'refuse what waits', 'reject home-server').action(async (nodes: string[], own: object) =>
+    ends((await import('#src/cli/manage/reject.ts')).rejectNodes(nodes, all(own))),
   );
   command('revoke <node>', 'put a member out: its link closes and its jobs end', 'revoke home-server').action(
     async (node: string, own: object) => ends((await import('#src/cli/manage/nodes.ts')).revokeNode(node, all(own))),
   );
-  program
-    .command('token')
-    .description('join tokens')
+  const token = program.command('token').description('join tokens');
+  token
     .command('create')
-    .description('a token that lets a machine join without waiting; shown once')
-    .addHelpText('after', examplesText(['token create', 'token create --name pi --labels env=home --ttl 1h']))
+    .description('a token that lets a machine join without waiting, and the command that uses it; shown once')
+    .addHelpText('after', examplesText(['token create', 'token create --name pi --labels env=home --ttl 1h --qr']))
     .option('--name <name>', 'good for a node of this name only')
     .addOption(new Option('--role <role>', 'what the node becomes').choices(ROLES).default('worker'))
     .option('--labels <k=v,...>', 'labels that the node gets')
     .option('--ttl <time>', `how long it is good (${TIMES})`, '15m')
     .option('--uses <n>', 'how many nodes may use it', upTo1000, 1)
-    .action(async (own: object) =>
-      ends((await import('#src/cli/manage/enrolment.ts')).createToken(all(own as { ttl: string; uses: number }))),
-    );
+    .option('--by-rules <name>', 'lets nobody in by itself: approval rules that name it decide')
+    .option('--qr', 'show the command as a QR code, too')
+    .action(async (own: TokenOptions) => ends((await import('#src/cli/manage/token.ts')).createToken(all(own))));
+  token
+    .command('list')
+    .description('the tokens that are good for something')
+    .action(async () => ends((await import('#src/cli/manage/token.ts')).listTokens(all({}))));
+  token
+    .command('revoke <token>')
+    .description('end a token, by its id or by the name that it is for; who joined by it stays')
+    .addHelpText('after', examplesText(['token revoke pi']))
+    .action(async (word: string) => ends((await import('#src/cli/manage/token.ts')).revokeToken(word, all({}))));
 
   const runs = (usage: string, description: string) =>
     command(usage, description)

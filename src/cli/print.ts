@@ -1,5 +1,6 @@
 import Table from 'cli-table3';
 import { harmless } from '#src/adapters/terminal.ts';
+import { widthOf, wrapped } from '#src/cli/deploy/wrap.ts';
 
 const PLAIN = {
   top: '',
@@ -24,9 +25,34 @@ const PLAIN = {
  * elsewhere nothing is shortened.
  */
 export function printTable(head: readonly string[], rows: readonly (readonly string[])[]): void {
-  const texts = rows.map((row) => row.map((cell) => harmless(cell.replace(/\s+/g, ' '))));
-  const room = process.stdout.isTTY ? process.stdout.columns : Infinity;
-  const colWidths = fittingWidths([head, ...texts], room);
+  process.stdout.write(`${tableLines(head, rows).join('\n')}\n`);
+}
+
+/** One row of a table, and sentences that belong to it. */
+export interface Entry {
+  readonly row: readonly string[];
+  readonly notes: readonly string[];
+}
+
+const NOTE_MARK = '    ';
+
+/** As `printTable`; the notes of a row stand below it, whole, on as many lines as they take. */
+export function printEntries(head: readonly string[], entries: readonly Entry[]): void {
+  const [first = '', ...rows] = tableLines(
+    head,
+    entries.map(({ row }) => row),
+  );
+  const lines = entries.flatMap(({ notes }, at) => [
+    rows[at] ?? '',
+    ...notes.flatMap((note) => wrapped(NOTE_MARK, oneLine(note), widthOf(process.stdout))),
+  ]);
+  process.stdout.write(`${[first, ...lines].join('\n')}\n`);
+}
+
+/** The line of the heads, and one for each row. */
+function tableLines(head: readonly string[], rows: readonly (readonly string[])[]): string[] {
+  const texts = rows.map((row) => row.map(oneLine));
+  const colWidths = fittingWidths([head, ...texts], widthOf(process.stdout));
   const shown = (row: readonly string[]): string[] => row.slice(0, colWidths.length);
   const table = new Table({
     head: shown(head),
@@ -35,11 +61,15 @@ export function printTable(head: readonly string[], rows: readonly (readonly str
     style: { head: [], border: [], 'padding-left': 0, 'padding-right': 0 },
   });
   table.push(...texts.map(shown));
-  const lines = table
+  return table
     .toString()
     .split('\n')
     .map((line) => line.trimEnd());
-  process.stdout.write(`${lines.join('\n')}\n`);
+}
+
+/** Words of others in a line of ours. */
+function oneLine(text: string): string {
+  return harmless(text.replace(/\s+/g, ' '));
 }
 
 /** What is wider than an id, a time or a fingerprint is text, and its beginning still says something. */

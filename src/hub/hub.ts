@@ -147,6 +147,19 @@ export async function openHub({
     enrolment.seen(nodeId);
   });
 
+  const sessions = createOperatorSessions();
+  const operators = await openOperators({
+    ...{ store, membership, identify, sessions },
+    admins: settings.hub.admins,
+    log: log.child('operators'),
+  });
+  const operatorDoor = createOperatorDoor({
+    key,
+    heartbeatMs: settings.hub.heartbeatSeconds * 1000,
+    admit: (applicant) => operators.admit(applicant),
+    onFault: logFault,
+  });
+
   let tailnet: TailnetListeners | null = null;
   const fixedNames = ['127.0.0.1', 'localhost', '::1', settings.hub.address, ...settings.hub.names];
   const names = () => [...fixedNames, ...(tailnet?.names() ?? [])];
@@ -173,6 +186,7 @@ export async function openHub({
 
   const upgrade: Upgrade = (request, socket, head) => {
     if (request.url === LINK_PATH) acceptor.upgrade(request, socket, head);
+    else if (request.url === OPERATOR_PATH) operatorDoor.upgrade(request, socket, head);
     else if (request.url === CARRIER_PATH && carrier !== null) carrier.upgrade(request, socket, head);
     else refuseUpgrade(socket, 404);
   };
@@ -209,7 +223,9 @@ export async function openHub({
     desk,
     approvals,
     signal,
+    operators,
     findSession,
+    findOperator: (bearer, address, socket) => operators.find(bearer, address, socket),
     hubId: key.id,
     status: hubStatus({
       name: settings.name ?? 'master',
@@ -233,7 +249,8 @@ export async function openHub({
   async function close(): Promise<void> {
     await jobs.close();
     await fleet.close();
-    await acceptor.close();
+    await Promise.all([acceptor.close(), operatorDoor.close()]);
+    sessions.close();
     carrier?.close();
     stopping.abort();
     await Promise.all(listeners.map((listener) => listener.close()));

@@ -5,7 +5,7 @@ import { memberNamed } from '#src/core/membership.ts';
 import type { Role } from '#src/core/node.ts';
 import { fingerprint } from '#src/core/node.ts';
 import type { Asking, PairingRequest } from '#src/core/pairing.ts';
-import { memberOn } from '#src/core/pairing.ts';
+import { isOn, membersOn } from '#src/core/pairing.ts';
 import type { Approval } from '#src/core/request.ts';
 import { roleOf, tokenFor } from '#src/core/token.ts';
 
@@ -19,7 +19,8 @@ export function approve(
   approval: Approval,
   now: number,
 ): MembershipEvent[] {
-  const held = request.kind === 'moved' ? request.held : request.changed;
+  const { kind, changed } = request;
+  const held = kind === 'moved' ? request.held : changed;
   if (held !== null && !approval.replace) {
     throw new FederationError('HELD', held, {
       hint: `manage-federation approve ${fingerprint(request.nodeId)} --replace  (if that is what you want)`,
@@ -27,9 +28,11 @@ export function approve(
   }
   const known = state.members.get(request.nodeId);
   const isMember = known?.revokedAt === null;
+  const facts = isMember ? factsAsMember(known, request) : request.facts;
+  const tailnet = kind === 'more' ? (known?.tailnet ?? request.tailnet) : request.tailnet;
   const member: Member = {
-    ...memberOf(state, request, request.facts.role, approval.by, now),
-    labels: { ...approval.labels, ...(isMember ? known.labels : {}) },
+    ...memberOf(state, { ...request, facts, tailnet }, facts.role, approval.by, now),
+    labels: { ...tokenLabels(state, request), ...approval.labels, ...(isMember ? known.labels : {}) },
     groups: [...new Set([...(approval.groups ?? []), ...(isMember ? known.groups : [])])],
     ...(isMember ? { drained: known.drained, formerId: known.formerId } : {}),
   };
@@ -39,17 +42,28 @@ export function approve(
   ];
 }
 
+/** Of the token that it brought, as long as that is good for something. */
+function tokenLabels({ tokens }: Membership, { token }: PairingRequest): Member['labels'] {
+  return token === null ? {} : (tokens.get(token.hash)?.labels ?? {});
+}
+
 /** Takes a revoked node back as it was. Throws NAME_TAKEN where only `replace` may. */
 export function readmit(state: Membership, revoked: Member, approval: Approval, now: number): MembershipEvent[] {
-  const member = { ...revoked, revokedAt: null, approvedAt: now, approvedBy: approval.by };
+  const member = { ...revoked, revokedAt: null, pruned: false, approvedAt: now, approvedBy: approval.by };
   return [...makeRoom(state, member, approval, now), { type: 'changed', member }];
 }
 
-/** Revokes the holders of the member's name and machine, where there are others and the approval says so. */
+/** Revokes who has the member's name, and who has the machine that it comes to, where the approval says so. */
 function makeRoom(state: Membership, member: Member, { replace }: Approval, now: number): MembershipEvent[] {
   const holder = memberNamed(state, member.name);
   if (replace) {
-    const others = new Set([holder, memberOn(state, member.tailnet)]);
+    const [there, ...more] = membersOn(state, member.tailnet);
+    // A name that is taken over on its own machine leaves the others there alone; so does who is there already.
+    const isThere = [holder, state.members.get(member.id)].some(
+      (one) => one !== undefined && isOn(one, member.tailnet),
+    );
+    // Of several, none is guessed.
+    const others = new Set([holder, isThere || more.length > 0 ? undefined : there]);
     return [...others]
       .filter((other) => other !== undefined && other.id !== member.id)
       .map((other) => revoke(other!, now));
@@ -70,7 +84,7 @@ export function redeem(state: Membership, asking: Asking, tokenHash: string, now
   const holder = memberNamed(state, asking.facts.name);
   if (holder !== undefined && holder.id !== asking.nodeId) {
     throw new FederationError('NAME_TAKEN', `the name ${holder.name} belongs to another node`, {
-      hint: `choose another name, or: manage-federation revoke ${holder.name}`,
+      hint: `choose another name, or on the master: manage-federation revoke ${holder.name}`,
     });
   }
   const member = memberOf(state, asking, roleOf(token), `token of ${token.createdBy}`, now);
@@ -88,6 +102,7 @@ function memberOf(state: Membership, asking: Asking, role: Role, approvedBy: str
     labels: {},
     groups: [],
     drained: false,
+    pruned: false,
     facts: asking.facts,
     granted: asking.facts.offers,
     grantedCommands: asking.facts.commands,

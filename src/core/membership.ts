@@ -13,7 +13,7 @@ export const EMPTY_MEMBERSHIP: Membership = { members: new Map(), requests: new 
 export type MembershipEvent =
   | { readonly type: 'asked'; readonly request: PairingRequest }
   | { readonly type: 'joined'; readonly member: Member; readonly tokenHash: string | null }
-  | { readonly type: 'rejected'; readonly nodeId: string }
+  | { readonly type: 'rejected'; readonly nodeId: string; readonly at: number }
   | { readonly type: 'forgotten'; readonly nodeId: string }
   | { readonly type: 'token'; readonly token: TokenRecord }
   | { readonly type: 'token-ended'; readonly hash: string }
@@ -34,7 +34,9 @@ export function reduce(state: Membership, event: MembershipEvent): Membership {
     case 'rejected': {
       const request = state.requests.get(event.nodeId);
       if (request === undefined) return state;
-      return { ...state, requests: set(state.requests, event.nodeId, { ...request, rejected: true }) };
+      // It asked up to now, on the line that it held: so the rejection is remembered as long as any.
+      const rejected = { ...request, rejected: true, lastAskedAt: event.at };
+      return { ...state, requests: set(state.requests, event.nodeId, rejected) };
     }
     case 'forgotten':
       return { ...state, requests: drop(state.requests, event.nodeId) };
@@ -42,8 +44,12 @@ export function reduce(state: Membership, event: MembershipEvent): Membership {
       return { ...state, tokens: set(state.tokens, event.token.hash, event.token) };
     case 'token-ended':
       return { ...state, tokens: drop(state.tokens, event.hash) };
-    case 'changed':
-      return { ...state, members: set(state.members, event.member.id, event.member) };
+    case 'changed': {
+      const members = set(state.members, event.member.id, event.member);
+      // Who is put out asks for nothing more: it comes back as it was, or anew.
+      const isOut = event.member.revokedAt !== null;
+      return { ...state, members, requests: isOut ? drop(state.requests, event.member.id) : state.requests };
+    }
     case 'removed':
       return { ...state, members: drop(state.members, event.nodeId) };
   }

@@ -62,15 +62,17 @@ const REJECTED_KEPT = 1000;
 
 /**
  * The pairing request of a node that is not let in yet; null where the one that waits says it all already.
- * Throws PENDING_FULL over the limits.
+ * Throws PENDING_FULL over the limits, and HELD for one that says something else each time.
  */
 export function ask(state: Membership, asking: Asking, limits: PendingLimits, now: number): MembershipEvent | null {
   const known = state.requests.get(asking.nodeId);
   if (known === undefined) checkRoom(state, asking.address, limits);
-  const changed = known === undefined ? null : (changeText(known, asking) ?? known.changed);
+  const change = known === undefined ? null : changeText(known, asking);
+  const changed = change ?? known?.changed ?? null;
   const kind = kindOf(state, asking);
   const held = identityHeld(state, { ...asking, kind }) ?? changed;
   const isFresh = known !== undefined && now - known.lastAskedAt < ASK_AGAIN_MS;
+  if (isFresh && change !== null && known.changed !== null) throw tooSoon();
   if (isFresh && kind === known.kind && isSaid(known, asking, held)) return null;
   return {
     type: 'asked',
@@ -84,6 +86,17 @@ export function ask(state: Membership, asking: Asking, limits: PendingLimits, no
       rejected: known?.rejected ?? false,
     },
   };
+}
+
+/** Each change is kept and audited: nobody may make one after the other. */
+function tooSoon(): FederationError {
+  return new FederationError(
+    'HELD',
+    'it asked for something else a moment ago, and before that for something else again',
+    {
+      hint: 'it may ask again in a minute',
+    },
+  );
 }
 
 function kindOf(state: Membership, asking: Asking): PairingRequest['kind'] {
@@ -103,7 +116,7 @@ function checkRoom(state: Membership, address: string, limits: PendingLimits): v
   const fromSource = waiting.filter((request) => request.address === address).length;
   if (waiting.length < limits.total && fromSource < limits.perSource) return;
   throw new FederationError('PENDING_FULL', 'too many nodes wait for approval', {
-    hint: 'manage-federation pending, then approve or reject',
+    hint: 'on the master: manage-federation pending, then approve or reject',
   });
 }
 
@@ -114,20 +127,25 @@ function identityHeld(state: Membership, asking: Asking & Pick<PairingRequest, '
   const holder = memberNamed(state, facts.name);
   if (holder !== undefined && holder.id !== nodeId) return `the name ${facts.name} belongs to another node`;
   if (kind === 'more') return null;
-  const here = memberOn(state, tailnet);
-  return here === undefined || here.id === nodeId ? null : `its machine is the node ${here.name}, under another key`;
+  const names = membersOn(state, tailnet).map((member) => member.name);
+  if (names.length > 1) return `its machine has the nodes ${names.join(', ')}, under other keys`;
+  return names.length === 0 ? null : `its machine is the node ${names[0]}, under another key`;
 }
 
 function placeText(machine: TailnetMachine | null): string {
   return machine === null ? 'outside the tailnet' : `the machine ${machine.stableId}`;
 }
 
-/** The member whose machine that is. */
-export function memberOn(state: Membership, machine: TailnetMachine | null): Member | undefined {
-  if (machine === null) return undefined;
-  return [...state.members.values()].find(
-    ({ revokedAt, tailnet }) => revokedAt === null && tailnet?.stableId === machine.stableId,
-  );
+/** The members whose machine that is, by name: one, unless somebody let several in there. */
+export function membersOn(state: Membership, machine: TailnetMachine | null): Member[] {
+  if (machine === null) return [];
+  return [...state.members.values()]
+    .filter((member) => isOn(member, machine))
+    .toSorted((a, b) => (a.name < b.name ? -1 : 1));
+}
+
+export function isOn({ revokedAt, tailnet }: Member, machine: TailnetMachine | null): boolean {
+  return revokedAt === null && machine !== null && tailnet?.stableId === machine.stableId;
 }
 
 /** Whether the request that waits is for the same, from the same place. */

@@ -16,8 +16,8 @@ export interface Credentials {
   /** The node that `bearer` belongs to, if it comes from where it was issued to. */
   find(bearer: string, address: string): Session | null;
   linkEnded(nodeId: string, link: number): void;
-  /** At once, for a node that is out. */
-  revoke(nodeId: string): void;
+  /** At once, for a node that is out, or for one link of it. */
+  revoke(nodeId: string, link?: number): void;
 }
 
 interface Issued {
@@ -50,8 +50,10 @@ export function createCredentials(now: () => number = () => performance.now()): 
         if (one.session.nodeId === nodeId && one.session.link === link) one.endsAt = now() + GRACE_MS;
       }
     },
-    revoke(nodeId) {
-      for (const [hash, { session }] of issued) if (session.nodeId === nodeId) issued.delete(hash);
+    revoke(nodeId, link) {
+      for (const [hash, { session }] of issued) {
+        if (session.nodeId === nodeId && (link === undefined || session.link === link)) issued.delete(hash);
+      }
     },
   };
 }

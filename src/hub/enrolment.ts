@@ -16,8 +16,10 @@ import { findNode } from '#src/core/selector.ts';
 import type { Identify } from '#src/hub/identity.ts';
 import type { AuditDetail, MembershipKeeper } from '#src/hub/membership.ts';
 import { noSuchRequest, waitingRequest } from '#src/hub/pairing-requests.ts';
+import { rejected, revoked, rotated, unasked } from '#src/hub/refusals.ts';
 import type { Approved, JudgedRequest, RequestSource } from '#src/hub/requests.ts';
 import { tokenHash } from '#src/hub/tokens.ts';
+import { createWaiters } from '#src/hub/waiters.ts';
 import type { Applicant } from '#src/link/accept.ts';
 
 /** How a node comes into the federation and goes out of it. */
@@ -48,14 +50,12 @@ export interface EnrolmentOptions {
   readonly log: Log;
 }
 
-type Waiter = { readonly admit: (member: Member) => void; readonly refuse: (error: FederationError) => void };
-
 export function createEnrolment({ membership, limits, identify, log }: EnrolmentOptions): Enrolment {
   const { inTurn, commit, note, record, now } = membership;
   const state = (): Membership => membership.state();
   /** Revoked while the store could not keep it. */
   const blocked = new Set<string>();
-  const waiters = new Map<string, Waiter>();
+  const waiters = createWaiters();
   const changes: Enrolment['changes'] = new EventEmitter();
 
   membership.changes.on('request', (request, before) => {
@@ -66,6 +66,12 @@ export function createEnrolment({ membership, limits, identify, log }: Enrolment
   const over = (): MembershipEvent[] =>
     expire(state(), now()).filter((event) => event.type !== 'forgotten' || !waiters.has(event.nodeId));
   const sweep = (): Promise<void> => commit(over(), []);
+  /** As things stand now, also where nothing has happened since time ended something. */
+  function standing(): Membership {
+    const gone = new Set(over().flatMap((event) => (event.type === 'forgotten' ? [event.nodeId] : [])));
+    if (gone.size === 0) return state();
+    return { ...state(), requests: new Map([...state().requests].filter(([id]) => !gone.has(id))) };
+  }
 
   function requestOf(id: string): PairingRequest {
     const request = state().requests.get(id);
@@ -89,6 +95,7 @@ export function createEnrolment({ membership, limits, identify, log }: Enrolment
       const event = redeem(state(), asking, hash, now());
       if (event !== null) {
         await commit([event], [record('node.join', asking.facts.name, identityDetail(asking))]);
+        dismiss();
         return state().members.get(asking.nodeId)!;
       }
       if (known === undefined)
@@ -108,12 +115,14 @@ export function createEnrolment({ membership, limits, identify, log }: Enrolment
   async function considerMember(known: Member, asking: Asking, identity: Identity): Promise<Member | null> {
     if (blocked.has(known.id)) throw revoked(known.id);
     if (identity.kind === 'unknown' && known.tailnet !== null) throw unasked(identity.problem);
-    if (identity.kind !== 'unasked' && isElsewhere(known, asking.tailnet)) {
-      return wish({ ...asking, facts: factsAsMember(known, asking) });
-    }
-    const { member, more } = relink(known, asking, now());
+    // Where nobody is asked, its machine is what it was.
+    const own = identity.kind === 'unasked' ? { ...asking, tailnet: known.tailnet } : asking;
+    if (isElsewhere(known, own.tailnet)) return wish({ ...own, facts: factsAsMember(known, own) });
+    const { member, more } = relink(known, own, now());
     note(member);
-    if (more !== null) await askFor(more).catch(unlessFull);
+    if (more === null) return member;
+    await sweep();
+    await askFor(more).catch(unlessRefused);
     return member;
   }
 
@@ -122,10 +131,7 @@ export function createEnrolment({ membership, limits, identify, log }: Enrolment
     const now = [...state().members.values()].find(
       ({ formerId, revokedAt }) => formerId === nodeId && revokedAt === null,
     );
-    if (now === undefined) return;
-    throw new FederationError('KEY_ROTATED', `this node has another key by now (${fingerprint(now.id)})`, {
-      hint: `if that was not you, on the master: manage-federation revoke ${now.name}`,
-    });
+    if (now !== undefined) throw rotated(now);
   }
 
   async function settle(
@@ -140,8 +146,18 @@ export function createEnrolment({ membership, limits, identify, log }: Enrolment
       record('node.approve', approval.by, { ...detail, replace: approval.replace }),
     ]);
     blocked.delete(id);
-    waiters.get(id)?.admit(state().members.get(id)!);
+    waiters.admit(state().members.get(id)!);
+    dismiss();
     return out;
+  }
+
+  /** Whoever holds a line for a request that is no more is not left waiting. */
+  function dismiss(): void {
+    waiters.refuseAll((id) => {
+      if (state().requests.has(id)) return null;
+      if (typeof state().members.get(id)?.revokedAt === 'number') return revoked(id);
+      return new FederationError('LINK_REPLACED', 'this was settled while the node waited');
+    });
   }
 
   async function letIn(request: PairingRequest, approval: Approval, more: AuditDetail): Promise<Approved> {
@@ -153,8 +169,11 @@ export function createEnrolment({ membership, limits, identify, log }: Enrolment
 
   async function refuse(request: PairingRequest, by: string, more: AuditDetail): Promise<void> {
     const { nodeId } = request;
-    await commit([{ type: 'rejected', nodeId }], [record('node.reject', by, { ...requestDetail(request), ...more })]);
-    waiters.get(nodeId)?.refuse(rejected(nodeId));
+    await commit(
+      [{ type: 'rejected', nodeId, at: now() }],
+      [record('node.reject', by, { ...requestDetail(request), ...more })],
+    );
+    waiters.refuse(nodeId, rejected(nodeId));
   }
 
   /** What is new of a request is kept and said once: whoever asks again and again fills neither disk nor log. */
@@ -171,34 +190,16 @@ export function createEnrolment({ membership, limits, identify, log }: Enrolment
     log.info('a node waits for approval', { name: asking.facts.name, fingerprint: fingerprint(asking.nodeId), held });
   }
 
-  function waitForPerson(applicant: Applicant): Promise<Member> {
-    const { promise, resolve, reject } = Promise.withResolvers<Member>();
-    const { nodeId } = applicant;
-    const waiter = { admit: resolve, refuse: reject };
-    waiters.get(nodeId)?.refuse(new FederationError('LINK_REPLACED', 'the node asked again on another connection'));
-    waiters.set(nodeId, waiter);
-    const leave = (): void => reject(new FederationError('LINK_LOST', 'the node went away'));
-    applicant.signal.addEventListener('abort', leave);
-    if (applicant.signal.aborted) leave();
-    applicant.wait(state().requests.get(nodeId)?.held ?? null);
-    return promise.finally(() => {
-      if (waiters.get(nodeId) === waiter) waiters.delete(nodeId);
-    });
-  }
-
   return {
     members: () => state().members.values(),
     member: (nodeId) => state().members.get(nodeId),
-    requests() {
-      const gone = new Set(over().map((event) => event.type === 'forgotten' && event.nodeId));
-      return [...state().requests.values()].filter(({ nodeId }) => !gone.has(nodeId)).map(judged);
-    },
+    requests: () => [...standing().requests.values()].map(judged),
     async admit(applicant) {
       // Before its turn: nobody waits for what the tailnet says of another.
       const identity = await identify(applicant.address, applicant.signal);
       const member = await inTurn(() => consider(applicant, identity));
       if (member !== null) return member;
-      return waitForPerson(applicant);
+      return waiters.hold(applicant, state().requests.get(applicant.nodeId)?.held ?? null);
     },
     approve: (id, approval) =>
       inTurn(async () => {
@@ -240,6 +241,7 @@ export function createEnrolment({ membership, limits, identify, log }: Enrolment
           word,
         );
         await commit([revoke(member, now())], [record('node.revoke', by, named(member))]);
+        dismiss();
         return state().members.get(member.id)!;
       }),
     rekey: (nodeId, next) =>
@@ -248,9 +250,10 @@ export function createEnrolment({ membership, limits, identify, log }: Enrolment
         if (member === undefined || member.revokedAt !== null || blocked.has(nodeId)) throw revoked(nodeId);
         const audit = record('node.rotate-key', member.name, { ...named(member), next: next.nodeId });
         await commit(rekey(state(), member, next), [audit]);
+        dismiss();
         return state().members.get(next.nodeId)!;
       }),
-    quarantine: (member) => quarantineOf(state(), member),
+    quarantine: (member) => quarantineOf(standing(), member),
     seen(nodeId) {
       void inTurn(async () => {
         const member = state().members.get(nodeId);
@@ -302,25 +305,7 @@ function named({ name, id }: Member): AuditDetail {
   return { node: name, id };
 }
 
-function revoked(nodeId: string): FederationError {
-  return new FederationError('REVOKED', 'this node was revoked', {
-    hint: `on the master: manage-federation approve ${fingerprint(nodeId)}`,
-  });
-}
-
-function unasked(problem: string): FederationError {
-  return new FederationError('TAILNET_DOWN', `the master’s tailnet can’t say which machine this is: ${problem}`, {
-    hint: 'on the master: tailscale status',
-  });
-}
-
-/** A member that wants more than the list of those who wait can take goes on with what it has. */
-function unlessFull(error: unknown): void {
-  if (!(error instanceof FederationError) || error.code !== 'PENDING_FULL') throw error;
-}
-
-function rejected(nodeId: string): FederationError {
-  return new FederationError('FORBIDDEN', 'this node was rejected', {
-    hint: `on the master, if that was a mistake: manage-federation approve ${fingerprint(nodeId)}`,
-  });
+/** A member that wants more, and may not ask for it now, goes on with what it has. */
+function unlessRefused(error: unknown): void {
+  if (!(error instanceof FederationError) || !['PENDING_FULL', 'HELD'].includes(error.code)) throw error;
 }

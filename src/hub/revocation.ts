@@ -52,6 +52,15 @@ export function createRevocation({
     desk.sweep();
   }
 
+  /** Ends the link that a key had from the machine that is its own no longer. */
+  async function leaveMachine(link: Link): Promise<void> {
+    credentials.revoke(link.nodeId, link.generation);
+    carrier?.closeFor(link.nodeId);
+    await endJobs(link);
+    link.close(new FederationError('REVOKED', 'the key of this node belongs to another machine now'));
+    await link.closed;
+  }
+
   async function settled(approved: Approved): Promise<Approved> {
     for (const id of approved.replaced) await putOut(id);
     return approved;
@@ -76,7 +85,15 @@ export function createRevocation({
       await putOut(id);
       return id;
     },
-    requests: { ...enrolment, approve: async (id, approval) => settled(await enrolment.approve(id, approval)) },
+    requests: {
+      ...enrolment,
+      async approve(id, approval) {
+        const former = fleet.link(id);
+        const approved = await enrolment.approve(id, approval);
+        if (approved.kind === 'moved' && former !== undefined) await leaveMachine(former);
+        return settled(approved);
+      },
+    },
     async readmit(word, approval) {
       const approved = await enrolment.readmit(word, approval);
       return approved === null ? null : settled(approved);

@@ -1,221 +1,219 @@
 import { expect, test } from 'vitest';
+import { approve, factsAsMember, readmit, redeem, rekey, relink, revoke } from '#src/core/admission.ts';
 import { FederationError } from '#src/core/errors.ts';
-import { approve, readmit, redeem, revoke } from '#src/core/admission.ts';
+import type { StoredMember } from '#src/core/member.ts';
+import { memberFrom } from '#src/core/member.ts';
 import type { Membership, MembershipEvent } from '#src/core/membership.ts';
 import { EMPTY_MEMBERSHIP, memberNamed, reduce } from '#src/core/membership.ts';
-import type { Asking } from '#src/core/pairing.ts';
-import { ask, expire, REQUEST_LIFE_MS } from '#src/core/pairing.ts';
+import type { Asking, StoredRequest } from '#src/core/pairing.ts';
+import { ask, expire, isElsewhere, quarantineOf, requestFrom, whyHeld } from '#src/core/pairing.ts';
 import type { TokenRecord } from '#src/core/token.ts';
 import { facts } from '../support/link.ts';
-import { randomNumbers } from '../support/random.ts';
-
-const LIMITS = { total: 4, perSource: 2 };
-const NAMES = ['a', 'b', 'c'];
-const STEP_MS = REQUEST_LIFE_MS / 10;
-
-/** What the rules say, in the plainest form: who is in, who waits, what a token is worth. */
-interface Model {
-  readonly members: Map<number, { name: string; revoked: boolean; device: boolean }>;
-  readonly waiting: Map<
-    number,
-    { name: string; source: number; lastAskedAt: number; changed: boolean; rejected: boolean; held: boolean }
-  >;
-  readonly tokens: Map<number, { uses: number; expiresAt: number; name: string | null }>;
-}
+import type { Knock } from '../support/membership-model.ts';
+import type { Seen, StorySubject } from '../support/membership-story.ts';
+import { ALL_SEEN, STORY_LIMITS, tellStory } from '../support/membership-story.ts';
 
 const nodeId = (key: number) => String(key).padStart(64, '0');
-const asking = (key: number, name: string, source: number): Asking => ({
-  nodeId: nodeId(key),
-  publicKey: 'k'.repeat(43),
-  facts: facts(name),
-  address: `100.64.0.${source}`,
-  tailnet: null,
-  token: null,
-});
-const tokenRecord = (id: number, uses: number, expiresAt: number, name: string | null): TokenRecord => ({
-  ...{ hash: `t${id}`, name, role: 'worker', labels: {}, createdAt: 0, expiresAt, usesLeft: uses, createdBy: 'me' },
-});
+const APPROVAL = { by: 'me', replace: false };
 
-/** The events of a decision; the code of the error where it is refused. */
-function decided(decide: () => MembershipEvent | MembershipEvent[] | null): MembershipEvent[] | string {
-  try {
-    return [decide() ?? []].flat();
-  } catch (error) {
-    if (error instanceof FederationError) return error.code;
-    throw error;
-  }
-}
+type Decision = MembershipEvent | readonly MembershipEvent[] | null;
 
-test('whatever happens in whatever order, who is in, who waits and what tokens are worth is what the rules say', () => {
-  const seen = new Map<string, number>();
-  for (let seed = 1; seed <= 150; seed += 1) story(seed, seen);
+test('whatever happens in whatever order, who is in, who waits and what tokens are worth is what the rules say', async () => {
+  const seen: Seen = new Map();
+  for (let seed = 1000; seed < 1150; seed += 1) await tellStory(seed, 120, decisions(), seen);
   // The stories reach every rule: else they would prove nothing.
-  expect([...seen.keys()].toSorted()).toEqual([
-    'approve HELD',
-    'approve NAME_TAKEN',
-    'approve ok',
-    'ask PENDING_FULL',
-    'ask ok',
-    'readmit NAME_TAKEN',
-    'readmit ok',
-    'redeem NAME_TAKEN',
-    'redeem TOKEN_EXPIRED',
-    'redeem TOKEN_INVALID',
-    'redeem ok',
-    'revoke ok',
-  ]);
+  expect([...seen.keys()].toSorted()).toEqual(ALL_SEEN);
 });
 
-function story(seed: number, seen: Map<string, number>): void {
-  const random = randomNumbers(seed);
-  const any = (count: number) => Math.floor(random() * count);
-  const model: Model = { members: new Map(), waiting: new Map(), tokens: new Map() };
+/** The decisions by themselves, put together as the hub does it, with nothing kept but the state. */
+function decisions(): StorySubject {
+  const start = Date.UTC(2026, 0, 1);
   let state: Membership = EMPTY_MEMBERSHIP;
-  let now = 0;
+  let now = start;
+  const lines = new Set<number>();
 
-  const holderOf = (name: string) => [...model.members].find(([, one]) => one.name === name && !one.revoked);
-  const isTaken = (key: number, name: string) => ![undefined, key].includes(holderOf(name)?.[0]);
-
-  function take(what: string, decide: () => MembershipEvent | MembershipEvent[] | null, expected: string): boolean {
-    const before = JSON.stringify(view(state));
-    const result = decided(decide);
-    const word = typeof result === 'string' ? result : 'ok';
-    seen.set(`${what} ${word}`, (seen.get(`${what} ${word}`) ?? 0) + 1);
-    expect(`${what} ${word} in story ${seed}`).toBe(`${what} ${expected} in story ${seed}`);
-    // A decision changes nothing by itself.
-    expect(JSON.stringify(view(state))).toBe(before);
-    if (typeof result === 'string') return false;
-    state = result.reduce(reduce, state);
-    return true;
-  }
-
-  function sweep(): void {
-    state = expire(state, now).reduce(reduce, state);
-    for (const [key, one] of model.waiting) if (now - one.lastAskedAt >= REQUEST_LIFE_MS) model.waiting.delete(key);
-    for (const [id, { expiresAt }] of model.tokens) if (now >= expiresAt) model.tokens.delete(id);
-  }
-
-  function evict(key: number, name: string): void {
-    const holder = holderOf(name);
-    if (holder !== undefined && holder[0] !== key) holder[1].revoked = true;
-  }
-
-  const actions: (() => void)[] = [
-    function time() {
-      now += any(3) * STEP_MS;
-      if (any(2) === 0) sweep();
-    },
-    function asks() {
-      const [key, name, source] = [any(8), NAMES[any(3)]!, any(3)];
-      if (model.members.has(key)) return;
-      const room = [...model.waiting.values()].filter((one) => !one.rejected);
-      const from = room.filter((one) => one.source === source).length;
-      const full = !model.waiting.has(key) && (room.length >= LIMITS.total || from >= LIMITS.perSource);
-      const known = model.waiting.get(key);
-      const changed = known !== undefined && (known.changed || known.name !== name);
-      const held = isTaken(key, name) || changed;
-      const done = take('ask', () => ask(state, asking(key, name, source), LIMITS, now), full ? 'PENDING_FULL' : 'ok');
-      if (!done) return;
-      expect(state.requests.get(nodeId(key))?.held !== null).toBe(held);
-      // The same from the same place again at once is known already.
-      const same = known?.name === name && known.source === source && known.held === held;
-      const again = same && known.lastAskedAt === now;
-      const rejected = known?.rejected ?? false;
-      if (!again) model.waiting.set(key, { name, source, lastAskedAt: now, changed, rejected, held });
-    },
-    function approves() {
-      const [key, replace] = [any(8), any(2) === 0];
-      const request = state.requests.get(nodeId(key));
-      if (request === undefined) return;
-      const { name, changed } = model.waiting.get(key)!;
-      const held = changed ? 'HELD' : isTaken(key, name) ? 'NAME_TAKEN' : 'ok';
-      const expected = replace ? 'ok' : held;
-      if (!take('approve', () => approve(state, request, { by: 'me', replace }, now), expected)) return;
-      evict(key, name);
-      model.waiting.delete(key);
-      model.members.set(key, { name, revoked: false, device: false });
-    },
-    function rejects() {
-      const key = any(8);
-      const request = model.waiting.get(key);
-      if (request === undefined) return;
-      state = reduce(state, { type: 'rejected', nodeId: nodeId(key) });
-      model.waiting.set(key, { ...request, rejected: true });
-    },
-    function redeems() {
-      const [key, id, name] = [any(8), any(6), NAMES[any(3)]!];
-      const known = model.members.get(key);
-      if (known !== undefined && !known.revoked) return;
-      const token = model.tokens.get(id);
-      const expected = (): string => {
-        if (token === undefined) return 'TOKEN_INVALID';
-        if (now >= token.expiresAt) return 'TOKEN_EXPIRED';
-        if (token.name !== null && token.name !== name) return 'TOKEN_INVALID';
-        return isTaken(key, name) ? 'NAME_TAKEN' : 'ok';
-      };
-      if (!take('redeem', () => redeem(state, asking(key, name, 0), `t${id}`, now), expected())) return;
-      token!.uses -= 1;
-      if (token!.uses === 0) model.tokens.delete(id);
-      model.waiting.delete(key);
-      model.members.set(key, { name, revoked: false, device: known?.device ?? false });
-    },
-    function makesToken() {
-      const [id, uses, life, name] = [any(6), 1 + any(3), (1 + any(5)) * STEP_MS, any(3) === 0 ? NAMES[any(3)]! : null];
-      state = reduce(state, { type: 'token', token: tokenRecord(id, uses, now + life, name) });
-      model.tokens.set(id, { uses, expiresAt: now + life, name });
-    },
-    function revokes() {
-      const [key, one] = [...model.members][any(8)] ?? [];
-      if (key === undefined || one === undefined || one.revoked) return;
-      take('revoke', () => revoke(state.members.get(nodeId(key))!, now), 'ok');
-      one.revoked = true;
-    },
-    function readmits() {
-      const [key, one] = [...model.members][any(8)] ?? [];
-      if (key === undefined || one === undefined || !one.revoked) return;
-      const replace = any(3) === 0;
-      const expected = isTaken(key, one.name) && !replace ? 'NAME_TAKEN' : 'ok';
-      const back = () => readmit(state, state.members.get(nodeId(key))!, { by: 'me', replace }, now);
-      if (!take('readmit', back, expected)) return;
-      evict(key, one.name);
-      one.revoked = false;
-    },
-    function getsDevice() {
-      const [key, one] = [...model.members][any(8)] ?? [];
-      if (key === undefined || one === undefined) return;
-      const member = { ...state.members.get(nodeId(key))!, openclaw: { deviceId: 'd', removing: one.revoked } };
-      state = reduce(state, { type: 'changed', member });
-      one.device = true;
-    },
-  ];
-
-  for (let step = 0; step < 120; step += 1) {
-    actions[any(actions.length)]!();
-    expect(view(state)).toEqual(viewOf(model));
-    for (const name of NAMES) {
-      const holders = [...state.members.values()].filter((one) => one.name === name && one.revokedAt === null);
-      expect(holders.length).toBeLessThanOrEqual(1);
-      expect(memberNamed(state, name)).toBe(holders[0]);
+  /** `ok`, or the code of the refusal. */
+  function take(decide: () => Decision): string {
+    const before = JSON.stringify(kept(state));
+    try {
+      const events = [decide() ?? []].flat();
+      // A decision changes nothing by itself.
+      expect(JSON.stringify(kept(state))).toBe(before);
+      state = events.reduce(reduce, state);
+    } catch (error) {
+      if (!(error instanceof FederationError)) throw error;
+      expect(JSON.stringify(kept(state))).toBe(before);
+      return error.code;
     }
+    for (const key of lines) if (!state.requests.has(nodeId(key))) lines.delete(key);
+    return 'ok';
   }
-}
 
-function view(state: Membership) {
+  const over = () => expire(state, now).filter((one) => one.type !== 'forgotten' || !lines.has(Number(one.nodeId)));
+  const sweep = () => void take(over);
+  const live = (key: number) => {
+    const member = state.members.get(nodeId(key));
+    return member?.revokedAt === null ? member : undefined;
+  };
+  const request = (key: number) => state.requests.get(nodeId(key));
+
+  function wish(asking: Asking): string {
+    sweep();
+    const asked = take(() => ask(state, asking, STORY_LIMITS, now));
+    if (asked !== 'ok') return asked;
+    if (state.requests.get(asking.nodeId)!.rejected) return 'FORBIDDEN';
+    lines.add(Number(asking.nodeId));
+    return 'waits';
+  }
+
+  function knockOf(knock: Knock): string {
+    const asking = askingOf(knock);
+    const member = live(knock.key);
+    if (member !== undefined) {
+      if (knock.place.machine === 'unsaid' && member.tailnet !== null) return 'TAILNET_DOWN';
+      if (isElsewhere(member, asking.tailnet)) return wish({ ...asking, facts: factsAsMember(member, asking) });
+      const { member: linked, more } = relink(member, asking, now);
+      take(() => ({ type: 'changed', member: linked }));
+      sweep();
+      if (more !== null) take(() => ask(state, more, STORY_LIMITS, now));
+      return 'in';
+    }
+    if ([...state.members.values()].some((one) => one.revokedAt === null && one.formerId === asking.nodeId)) {
+      return 'KEY_ROTATED';
+    }
+    const isKnown = state.members.has(asking.nodeId);
+    if (knock.token !== null) {
+      let isForRules = false;
+      const word = take(() => {
+        const event = redeem(state, asking, knock.token!, now);
+        isForRules = event === null;
+        return event;
+      });
+      if (word !== 'ok') return word;
+      if (!isForRules) return 'in';
+      if (!isKnown) return wish({ ...asking, token: { hash: knock.token, name: 'fleet' } });
+    }
+    return isKnown ? 'REVOKED' : wish(asking);
+  }
+
   return {
-    members: [...state.members.values()].map(
-      ({ id, name, revokedAt, openclaw }) => `${Number(id)} ${name} ${revokedAt !== null} ${openclaw !== null}`,
-    ),
-    waiting: [...state.requests.values()].map(
-      ({ nodeId: id, facts: { name }, lastAskedAt }) => `${Number(id)} ${name} ${lastAskedAt}`,
-    ),
-    tokens: [...state.tokens.values()].map(({ hash, usesLeft }) => `${hash} ${usesLeft}`),
+    knock: async (knock) => knockOf(knock),
+    async approve(key, replace) {
+      sweep();
+      const asked = request(key);
+      if (asked === undefined) return 'REQUEST_NOT_FOUND';
+      return take(() => approve(state, asked, { ...APPROVAL, replace }, now));
+    },
+    async judge(key) {
+      sweep();
+      const asked = request(key);
+      if (asked === undefined) return 'REQUEST_NOT_FOUND';
+      if (asked.rejected || whyHeld(state, asked, now) !== null) return 'nothing';
+      return take(() => approve(state, asked, APPROVAL, now));
+    },
+    async reject(key) {
+      sweep();
+      if (request(key) === undefined) return 'REQUEST_NOT_FOUND';
+      lines.delete(key);
+      return take(() => ({ type: 'rejected', nodeId: nodeId(key), at: now }));
+    },
+    async revoke(key) {
+      const member = live(key);
+      return member === undefined ? 'NODE_NOT_FOUND' : take(() => revoke(member, now));
+    },
+    async readmit(key, replace) {
+      sweep();
+      const former = state.members.get(nodeId(key));
+      if (former === undefined || former.revokedAt === null) return 'none';
+      return take(() => readmit(state, former, { ...APPROVAL, replace }, now));
+    },
+    async rename(key, name) {
+      take(() => ({ type: 'changed', member: { ...live(key)!, name } }));
+    },
+    async rekey(key, next) {
+      const member = live(key);
+      if (member === undefined) return 'REVOKED';
+      return take(() => rekey(state, member, { nodeId: nodeId(next), publicKey: 'n'.repeat(43) }));
+    },
+    async token(id, { name, byRules, expiresAt, uses }) {
+      const token: TokenRecord = {
+        ...{ hash: id, name, role: 'worker', labels: {}, rules: byRules ? 'fleet' : null, createdAt: now },
+        ...{ expiresAt: start + expiresAt, usesLeft: uses, createdBy: 'me' },
+      };
+      take(() => ({ type: 'token', token }));
+    },
+    async endToken(id) {
+      take(() => ({ type: 'token-ended', hash: id }));
+    },
+    async hangUp(key) {
+      lines.delete(key);
+    },
+    async restart() {
+      lines.clear();
+      state = loaded(JSON.parse(JSON.stringify(kept(state))) as ReturnType<typeof kept>);
+    },
+    pass(ms) {
+      now += ms;
+    },
+    view() {
+      const shown = over().reduce(reduce, state);
+      const members = [...shown.members.values()];
+      for (const { name, revokedAt } of members) {
+        const holders = members.filter((one) => one.name === name && one.revokedAt === null);
+        expect(holders.length).toBeLessThanOrEqual(1);
+        if (revokedAt === null) expect(memberNamed(shown, name)).toBe(holders[0]);
+      }
+      return {
+        members: members
+          .map(
+            ({ id, name, tailnet, facts: { offers }, revokedAt }) =>
+              `${Number(id)} ${name} ${tailnet?.stableId ?? null} ${offers.includes('node-host')} ${revokedAt !== null}`,
+          )
+          .toSorted(),
+        quarantined: members
+          .filter((member) => quarantineOf(shown, member) !== null)
+          .map(({ id }) => String(Number(id)))
+          .toSorted(),
+        requests: [...shown.requests.values()]
+          .map((one) => {
+            const isHeld = whyHeld(shown, one, now) !== null;
+            return `${Number(one.nodeId)} ${one.kind} ${one.facts.name} ${one.rejected} ${isHeld}`;
+          })
+          .toSorted(),
+        tokens: [...shown.tokens.values()].map(({ hash, usesLeft }) => `${hash} ${usesLeft}`).toSorted(),
+        lines: [...lines].map(String).toSorted(),
+      };
+    },
   };
 }
 
-function viewOf({ members, waiting, tokens }: Model): ReturnType<typeof view> {
+function askingOf({ key, name, offersMore, place: { address, machine } }: Knock): Asking {
+  const own = facts(name);
+  const isThere = machine !== null && machine !== 'unsaid';
   return {
-    members: [...members].map(([key, { name, revoked, device }]) => `${key} ${name} ${revoked} ${device}`),
-    waiting: [...waiting].map(([key, { name, lastAskedAt }]) => `${key} ${name} ${lastAskedAt}`),
-    tokens: [...tokens].map(([id, { uses }]) => `t${id} ${uses}`),
+    nodeId: nodeId(key),
+    publicKey: 'k'.repeat(43),
+    facts: { ...own, offers: offersMore ? ['exec', 'node-host'] : ['exec'] },
+    address,
+    tailnet: isThere ? { stableId: machine, name: `${machine}.tail.lab`, user: null, tags: [] } : null,
+    token: null,
   };
+}
+
+/** All that a store keeps of it. */
+function kept({ members, requests, tokens }: Membership) {
+  return {
+    members: [...members.values()] as StoredMember[],
+    requests: [...requests.values()] as StoredRequest[],
+    tokens: [...tokens.values()],
+  };
+}
+
+function loaded({ members, requests, tokens }: ReturnType<typeof kept>): Membership {
+  const events: MembershipEvent[] = [
+    ...members.map((member) => ({ type: 'changed', member: memberFrom(member) }) as const),
+    ...requests.map((request) => ({ type: 'asked', request: requestFrom(request, false) }) as const),
+    ...tokens.map((token) => ({ type: 'token', token }) as const),
+  ];
+  return events.reduce(reduce, EMPTY_MEMBERSHIP);
 }

@@ -7,6 +7,7 @@ import { decisionText, unfinishedText } from '#src/cli/auto-register/report.ts';
 import { judgeOnce } from '#src/cli/auto-register/once.ts';
 import { watchRequests } from '#src/cli/auto-register/watch.ts';
 import type { PolicyStatus, Status } from '#src/protocol/hub-api.ts';
+import { bareNode } from '../support/bare-node.ts';
 import { eventually } from '../support/eventually.ts';
 import type { Federation } from '../support/federation.ts';
 import { startFederation } from '../support/federation.ts';
@@ -75,6 +76,18 @@ test('whoever waits already and whoever comes later is let in', async () => {
   expect(watch.decided.map(decisionText).toSorted()[0]).toMatch(
     /^approved w1 \([0-9a-f-]{19}\): rule all approves it: it comes from 127\.0\.0\.1, in 127\.0\.0\.0\/8$/,
   );
+});
+
+test('twenty that come at once are all let in and told to be usable, each once', async () => {
+  await usePolicy(`maxPerHour: 20\n${EVERYBODY}`, 'broken');
+  const watch = watching();
+  await eventually('it listens', () => watch.told.includes('connected'));
+  await using nodes = new AsyncDisposableStack();
+  const names = Array.from({ length: 20 }, (_, at) => `light-${at + 10}`);
+  for (const name of names) nodes.use(bareNode(federation.hub, { name, offers: ['exec'] }));
+  await eventually('all are usable', () => watch.usable.length >= 20);
+  expect(watch.usable.toSorted()).toEqual(names);
+  expect(watch.halves).toEqual([]);
 });
 
 test('a node that came while nobody listened is found when the hub is back', async () => {

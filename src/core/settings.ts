@@ -3,6 +3,7 @@ import { ROLES } from '#src/core/node.ts';
 
 const port = (fallback: number) => z.int().min(0).max(65_535).default(fallback);
 const seconds = (fallback: number) => z.number().positive().max(86_400).default(fallback);
+const isAdminName = (text: string) => /^(?:tag:[A-Za-z][A-Za-z0-9-]*|[^\s@]+@[^\s@]+)$/.test(text);
 const rules = z.array(z.array(z.string()).min(1)).default([]);
 /** A program at a relative path would be another one in another folder. */
 const allowRules = rules.refine(
@@ -33,6 +34,10 @@ export const settingsSchema = z.strictObject({
         .describe('Listen on this machine’s tailnet addresses too, as they come and go'),
       pendingMax: z.int().positive().default(1000).describe('Pairing requests that may wait at once'),
       pendingPerSource: z.int().positive().default(64).describe('Pairing requests that may wait from one address'),
+      admins: z
+        .array(z.string().refine(isAdminName, 'a login of the tailnet, as ann@example.com, or a tag, as tag:ops'))
+        .default([])
+        .describe('Logins and tags of the tailnet whose machines an operator may log in from; none: nobody may'),
       heartbeatSeconds: seconds(5).describe('Time between two PINGs on a link'),
       broadcastTimeoutSeconds: seconds(60).describe('Time that broadcast gives each node unless told otherwise'),
     })

@@ -6,6 +6,7 @@ import type { AddressInfo } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { getRequestListener } from '@hono/node-server';
 import { FederationError } from '#src/core/errors.ts';
+import { hurryBody } from '#src/hub/api/body.ts';
 import type { Listener } from '#src/hub/api/principal.ts';
 import { limitConnections } from '#src/hub/connection-limit.ts';
 
@@ -64,7 +65,9 @@ export async function listenOnTcp(
   const server = serve({ kind: 'tcp' }, fetch, (request) => refusal(request, names()));
   limitConnections(server);
   server.headersTimeout = 10_000;
-  server.requestTimeout = 60_000;
+  // Node's own would end the input of a process, too.
+  server.requestTimeout = 0;
+  server.prependListener('request', (request: IncomingMessage) => hurryBody(request));
   server.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) => {
     socket.on('error', () => socket.destroy());
     if (refusal(request, names()) === null) upgrade(request, socket, head);

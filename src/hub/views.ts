@@ -3,6 +3,7 @@ import type { TailnetMachine } from '#src/core/identity.ts';
 import type { Lockdown } from '#src/core/lockdown.ts';
 import type { Member } from '#src/core/member.ts';
 import { fingerprint } from '#src/core/node.ts';
+import type { Operator } from '#src/core/operator.ts';
 import { risksOf } from '#src/core/risk.ts';
 import type { TokenRecord } from '#src/core/token.ts';
 import { roleOf } from '#src/core/token.ts';
@@ -15,6 +16,7 @@ import type {
   NodeDetail,
   NodeHostState,
   NodeView,
+  OperatorView,
   PairingRequestView,
   TokenView,
 } from '#src/protocol/hub-api.ts';
@@ -90,6 +92,14 @@ export function requestView({ request, held }: JudgedRequest): PairingRequestVie
 
 export function approvedView(approved: Approved): ApprovedView {
   return { ...approved, fingerprint: fingerprint(approved.id), replaced: [...approved.replaced] };
+}
+
+export function operatorView({ id, name, tailnet, approvedAt, approvedBy }: Operator): OperatorView {
+  return {
+    ...{ id, name, fingerprint: fingerprint(id), tailnet: machineView(tailnet) },
+    approvedAt: iso(approvedAt),
+    approvedBy,
+  };
 }
 
 export function tokenView(token: TokenRecord): TokenView {

@@ -66,7 +66,7 @@ export function createAcceptor(options: AcceptOptions): Acceptor {
       options.onFault(error);
       link.close(new FederationError('INTERNAL', 'internal error', { cause: error }));
     }
-    return (stopping: FederationError) => void link.close(stopping);
+    return (stopping: FederationError) => link.close(stopping);
   }
 
   return createDoor({

@@ -5,13 +5,29 @@ import { FederationError } from '#src/core/errors.ts';
 import { refuseInvalid } from '#src/hub/api/answers.ts';
 import type { ApiEnvironment } from '#src/hub/api/principal.ts';
 
+/** Paths of bodies that have no end that is known: the input of a process, which may take hours to come. */
+export const STREAMED = /^\/api\/v1\/jobs\/[^/]+\/stdin$/;
+
+/** Time for a body that does not stream. */
+const BODY_MS = 60_000;
+
+/** Lets go of a client that takes its time with a body. */
+export function hurryBody(request: IncomingMessage, milliseconds: number = BODY_MS): void {
+  const { 'content-length': length = '0', 'transfer-encoding': encoding } = request.headers;
+  const hasBody = encoding !== undefined || length !== '0';
+  if (!hasBody || STREAMED.test(request.url ?? '')) return;
+  const late = setTimeout(() => request.socket.destroy(), milliseconds).unref();
+  const over = (): void => clearTimeout(late);
+  request.once('end', over).once('close', over);
+}
+
 /**
  * Refuses a body that is too long before any of it is read. It must say its length: Node's server then reads no more
- * than that. `streamed`: paths whose bodies are as long as they are.
+ * than that. Those that stream are as long as they are.
  */
-export function limitBody(maxBytes: number, streamed: RegExp): MiddlewareHandler<ApiEnvironment> {
+export function limitBody(maxBytes: number): MiddlewareHandler<ApiEnvironment> {
   return async (context, next) => {
-    if (streamed.test(context.req.path)) return next();
+    if (STREAMED.test(context.req.path)) return next();
     if (context.req.header('transfer-encoding') !== undefined) {
       throw new FederationError('USAGE', 'the request does not say how long it is', {
         hint: 'send it with its Content-Length',

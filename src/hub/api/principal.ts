@@ -1,14 +1,18 @@
+import type { Socket } from 'node:net';
 import type { HttpBindings } from '@hono/node-server';
 import type { MiddlewareHandler } from 'hono';
 import { FederationError } from '#src/core/errors.ts';
 import type { Member } from '#src/core/member.ts';
+import type { Operator } from '#src/core/operator.ts';
+import { operatorText } from '#src/core/operator.ts';
 import type { Session } from '#src/hub/credentials.ts';
 
 /** Who a listener speaks for. A unix socket is its owner's; on TCP only a credential tells. */
 export type Listener = { readonly kind: 'operator'; readonly name: string } | { readonly kind: 'tcp' };
 
 export type Principal =
-  | { readonly kind: 'operator'; readonly name: string }
+  /** By the socket of the master, or by a key of their own from another machine. */
+  | { readonly kind: 'operator'; readonly name: string; readonly operator?: Operator }
   | { readonly kind: 'node'; readonly member: Member; readonly link: number }
   | { readonly kind: 'stranger' };
 
@@ -23,6 +27,14 @@ export type FindSession = (
   address: string,
 ) => { readonly member: Member; readonly session: Session } | null;
 
+/** The operator of a bearer credential; null as above. Whatever `socket` carries ends with the operator's connection. */
+export type FindOperator = (bearer: string, address: string, socket: Socket) => Operator | null;
+
+export interface Finders {
+  readonly findSession: FindSession;
+  readonly findOperator: FindOperator;
+}
+
 /** Routes that a node asks with its credential; all others are the operator's. */
 const NODE_ROUTES: ReadonlySet<string> = new Set([
   '/api/v1/node-host',
@@ -32,13 +44,11 @@ const NODE_ROUTES: ReadonlySet<string> = new Set([
 const OPEN_ROUTES = /^\/(?:health|api\/v1\/openapi\.json|api\/v1\/join-tokens\/[0-9a-f]{64})$/;
 
 /** Finds out who asks and lets nobody past but those whom the route is for. */
-export function authorize(findSession: FindSession): MiddlewareHandler<ApiEnvironment> {
+export function authorize(finders: Finders): MiddlewareHandler<ApiEnvironment> {
   return async (context, next) => {
     const { listener, incoming } = context.env;
     const principal =
-      listener.kind === 'operator'
-        ? listener
-        : nodeOf(findSession, context.req.header('authorization'), incoming.socket.remoteAddress ?? '');
+      listener.kind === 'operator' ? listener : peerOf(finders, context.req.header('authorization'), incoming.socket);
     const { path } = context.req;
     if (!OPEN_ROUTES.test(path)) demand(NODE_ROUTES.has(path) ? 'node' : 'operator', principal);
     context.set('principal', principal);
@@ -46,10 +56,14 @@ export function authorize(findSession: FindSession): MiddlewareHandler<ApiEnviro
   };
 }
 
-function nodeOf(findSession: FindSession, header: string | undefined, address: string): Principal {
+function peerOf({ findSession, findOperator }: Finders, header: string | undefined, socket: Socket): Principal {
   const bearer = bearerOf(header);
-  const found = bearer === null ? null : findSession(bearer, address);
-  return found === null ? { kind: 'stranger' } : { kind: 'node', member: found.member, link: found.session.link };
+  if (bearer === null) return { kind: 'stranger' };
+  const address = socket.remoteAddress ?? '';
+  const found = findSession(bearer, address);
+  if (found !== null) return { kind: 'node', member: found.member, link: found.session.link };
+  const operator = findOperator(bearer, address, socket);
+  return operator === null ? { kind: 'stranger' } : { kind: 'operator', name: operatorText(operator), operator };
 }
 
 /** The credential of an Authorization header. */
@@ -61,7 +75,7 @@ function demand(kind: Principal['kind'], principal: Principal): void {
   if (principal.kind === kind) return;
   if (principal.kind === 'stranger') {
     throw new FederationError('UNAUTHENTICATED', 'this needs a credential', {
-      hint: 'use manage-federation on the master, as the user that the hub runs as',
+      hint: 'use manage-federation on the master, as the user that the hub runs as, or log in: manage-federation login',
     });
   }
   throw new FederationError('FORBIDDEN', `this is not for ${principal.kind === 'node' ? 'nodes' : 'operators'}`);

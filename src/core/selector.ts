@@ -35,13 +35,19 @@ function candidates<T extends Named>(nodes: readonly T[], word: string): T[] {
 }
 
 function notFound(nodes: readonly Named[], word: string): FederationError {
-  const near = nodes.find((node) => distanceIsSmall(node.name, word));
+  const near = nearName(nodes, word);
   const known = nodes.slice(0, 8).map((node) => node.name);
   return new FederationError('NODE_NOT_FOUND', `no node is named ${JSON.stringify(word)}`, {
-    hint: near
-      ? `did you mean ${near.name}?`
-      : `manage-federation list${known.length > 0 ? ` (known: ${known.join(', ')})` : ''}`,
+    hint:
+      near !== null
+        ? `did you mean ${near}?`
+        : `manage-federation list${known.length > 0 ? ` (known: ${known.join(', ')})` : ''}`,
   });
+}
+
+/** The name that may be meant by one that nothing has; null where none is near. */
+export function nearName(nodes: readonly Named[], word: string): string | null {
+  return nodes.find((node) => distanceIsSmall(node.name, word))?.name ?? null;
 }
 
 /** One typing mistake apart: a letter changed, added, dropped, or two swapped. */

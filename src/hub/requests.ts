@@ -1,7 +1,7 @@
 import { EventEmitter } from 'node:events';
 import { FederationError } from '#src/core/errors.ts';
 import type { Approval, RequestKind, RequestRole, WaitingRequest } from '#src/core/request.ts';
-import { findNode } from '#src/core/selector.ts';
+import { findNode, nearName } from '#src/core/selector.ts';
 import type { AuditDetail } from '#src/hub/membership.ts';
 
 /** A request and why only a person may let it in, now. */
@@ -57,17 +57,23 @@ export interface Requests {
 export interface RequestsOptions {
   readonly sources: readonly RequestSource[];
   readonly readmit: (word: string, approval: Approval) => Promise<Approved | null>;
+  /** Why only a person may let in whoever it is, now; null where the rules may, too. */
+  readonly allHeld?: () => string | null;
 }
 
-export function createRequests({ sources, readmit }: RequestsOptions): Requests {
+export function createRequests({ sources, readmit, allHeld = () => null }: RequestsOptions): Requests {
   const changes: Requests['changes'] = new EventEmitter();
-  for (const source of sources) source.changes.on('request', (asked) => changes.emit('request', asked));
+  for (const source of sources) source.changes.on('request', (asked) => changes.emit('request', judged(asked)));
+
+  function judged({ request, held }: JudgedRequest): JudgedRequest {
+    return { request, held: held ?? allHeld() };
+  }
 
   const all = () =>
     sources.flatMap((source) =>
       source.requests().map((asked) => {
         const { id, keyId, name } = asked.request;
-        return { id, keyId, name, asked, source };
+        return { id, keyId, name, asked: judged(asked), source };
       }),
     );
 
@@ -76,8 +82,9 @@ export function createRequests({ sources, readmit }: RequestsOptions): Requests 
       return findNode(all(), word);
     } catch (error) {
       if (error instanceof FederationError && error.code === 'NODE_AMBIGUOUS') throw error;
+      const near = nearName(all(), word);
       throw new FederationError('REQUEST_NOT_FOUND', `nothing that waits for approval fits ${JSON.stringify(word)}`, {
-        hint: 'manage-federation pending',
+        hint: near === null ? 'manage-federation pending' : `did you mean ${near}?`,
         cause: error,
       });
     }
@@ -103,7 +110,7 @@ export function createRequests({ sources, readmit }: RequestsOptions): Requests 
     },
     judge(word, by, rule) {
       const { source, id } = found(word);
-      return source.judge(id, by, rule);
+      return source.judge(id, by, (asked) => rule(judged(asked)));
     },
     changes,
   };

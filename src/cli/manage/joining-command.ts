@@ -1,4 +1,5 @@
 import type { Role } from '#src/core/node.ts';
+import { shellWord } from '#src/core/shell-word.ts';
 import type { Status } from '#src/protocol/hub-api.ts';
 
 export interface JoiningCommand {
@@ -26,7 +27,7 @@ export function joiningCommand(
   const port = beyond.slice(beyond.lastIndexOf(':'));
   const hub = tailnet.dnsName === null ? beyond : `${tailnet.dnsName}${port === ':19000' ? '' : port}`;
   // It can't ask on the terminal: its input is the token. sudo asks there all the same.
-  const deploy = `sudo deploy-federation ${role ?? 'worker'} ${hub}${named} --yes --token-file -`;
+  const deploy = `sudo deploy-federation ${role ?? 'worker'} ${shellWord(hub)}${named} --yes --token-file -`;
   return { where: 'on the other machine, where it deploys without asking', command: withInput(deploy, token) };
 }
 

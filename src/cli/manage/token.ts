@@ -1,5 +1,5 @@
 import { renderUnicodeCompact } from 'uqr';
-import { say } from '#src/adapters/terminal.ts';
+import { harmless, say } from '#src/adapters/terminal.ts';
 import type { GlobalFlags } from '#src/cli/manage/context.ts';
 import { hubOf } from '#src/cli/manage/context.ts';
 import { parseDuration } from '#src/cli/manage/duration.ts';
@@ -46,7 +46,9 @@ export async function createToken(flags: TokenFlags): Promise<number> {
   const until = `expires ${ago(created.expiresAt)}`;
   say(`good ${uses}, ${until}; it is not shown again`);
   if (flags.byRules !== undefined) say('it lets nobody in by itself: the rules of auto-register decide');
-  say(`to paste ${where}:\n\n${command}`);
+  say(`to paste ${where}:\n`);
+  // Past what keeps secrets off the terminal: this one is shown on purpose, this once.
+  process.stderr.write(`${harmless(command)}\n`);
   if (flags.qr === true) printQr(command);
   return 0;
 }

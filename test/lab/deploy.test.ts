@@ -465,6 +465,8 @@ describeLab('a federation of four machines: master, worker, hybrid and light wor
         const units = ['federation-*', 'openclaw-*', 'tailscaled*', 'auto-register*'];
         expect(await machine.succeed(['systemctl', 'list-units', '--all', '--no-legend', ...units])).toBe('');
         expect(await machine.state()).toBe('running');
+        const temporary = (await machine.succeed(['ls', '-A', '/tmp', '/var/tmp'])).split('\n');
+        expect(temporary.filter((name) => /^ocf-|federation/.test(name))).toEqual([]);
       }
       for (const machine of [m2, m3]) {
         await untilOwnGatewayAnswers(machine);

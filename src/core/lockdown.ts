@@ -5,3 +5,8 @@ export interface Lockdown {
   readonly by: string;
   readonly reason: string | null;
 }
+
+/** Why nothing runs, in words. */
+export function lockdownText({ by, reason }: Lockdown): string {
+  return `the federation was locked down by ${by}${reason === null ? '' : ` (${reason})`}`;
+}

@@ -16,6 +16,8 @@ export interface Member {
   readonly groups: readonly string[];
   /** Set by the operator: what means all nodes, or a group, leaves it out. */
   readonly drained: boolean;
+  /** Of no use any more: it is in no list. Its key stays barred, as that of each that was revoked. */
+  readonly pruned: boolean;
   readonly facts: NodeFacts;
   /** What it may offer: what was approved. `facts.offers` is never more than that. */
   readonly granted: readonly string[];
@@ -36,13 +38,13 @@ export interface OpenClawDevice {
 }
 
 /** What a store of an earlier version does not have. */
-type Later = 'formerId' | 'tailnet' | 'groups' | 'drained' | 'grantedCommands';
+type Later = 'formerId' | 'tailnet' | 'groups' | 'drained' | 'pruned' | 'grantedCommands';
 export type StoredMember = Omit<Member, Later | 'facts'> &
   Partial<Pick<Member, Later>> & { readonly facts: Omit<NodeFacts, 'openclaw' | 'commands'> & Partial<NodeFacts> };
 
 export function memberFrom(stored: StoredMember): Member {
   return {
-    ...{ formerId: null, tailnet: null, groups: [], drained: false, grantedCommands: null },
+    ...{ formerId: null, tailnet: null, groups: [], drained: false, pruned: false, grantedCommands: null },
     ...stored,
     facts: { openclaw: null, commands: [], ...stored.facts },
   };

@@ -23,6 +23,8 @@ export interface CarrierOptions {
   readonly gatewayUrl: string;
   /** The member whose session credential the request bears. */
   readonly authenticate: (request: IncomingMessage) => Member | null;
+  /** Whether nothing is carried now: a lockdown. */
+  readonly isShut?: () => boolean;
   /** The gateway greeted this device as the member's node host. */
   readonly onDevice: (nodeId: string, deviceId: string) => void;
   readonly log: Log;
@@ -31,7 +33,13 @@ export interface CarrierOptions {
 /** A node host has one connection; a lost one may linger beside its successor. */
 const MAX_PER_MEMBER = 4;
 
-export function createCarrier({ gatewayUrl, authenticate, onDevice, log }: CarrierOptions): Carrier {
+export function createCarrier({
+  gatewayUrl,
+  authenticate,
+  isShut = () => false,
+  onDevice,
+  log,
+}: CarrierOptions): Carrier {
   /** What ends each of a member's connections, oldest first. */
   const open = new Map<string, Set<() => void>>();
 
@@ -40,6 +48,8 @@ export function createCarrier({ gatewayUrl, authenticate, onDevice, log }: Carri
     const member = authenticate(request);
     const refusal = judge(request, member);
     if (member === null || refusal !== null) return turnAway(socket, refusal ?? '401 Unauthorized');
+    // Its node host tries again by itself.
+    if (isShut()) return turnAway(socket, '503 Service Unavailable');
     const node = member.name;
     const guard = connectGuard({
       knownDevice: member.openclaw?.deviceId ?? null,

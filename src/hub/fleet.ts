@@ -9,6 +9,7 @@ export interface Fleet {
   /** Takes a link that has proved itself. A second one of the same node replaces the first. */
   add(link: Link): void;
   link(nodeId: string): Link | undefined;
+  links(): Iterable<Link>;
   state(member: Member): NodeState;
   /** Takes a node's link out of use: nothing new goes over it. The caller closes it. */
   take(nodeId: string): Link | undefined;
@@ -37,6 +38,7 @@ export function createFleet(isQuarantined: (member: Member) => boolean): Fleet {
       changes.emit('up', link);
     },
     link: (nodeId) => links.get(nodeId),
+    links: () => links.values(),
     state(member) {
       if (member.revokedAt !== null) return 'revoked';
       return links.get(member.id)?.state ?? (isQuarantined(member) ? 'quarantined' : 'offline');

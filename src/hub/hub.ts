@@ -15,14 +15,20 @@ import { createCarrier } from '#src/hub/carrier.ts';
 import type { Session } from '#src/hub/credentials.ts';
 import { createCredentials } from '#src/hub/credentials.ts';
 import { createEnrolment } from '#src/hub/enrolment.ts';
+import { followDeviceNames } from '#src/hub/device-names.ts';
 import { createFleet } from '#src/hub/fleet.ts';
 import { createGatewayDesk } from '#src/hub/gateway.ts';
 import { identifyByKey, identifyByTailnet } from '#src/hub/identity.ts';
 import { createJobs } from '#src/hub/jobs.ts';
+import { openLockdown } from '#src/hub/lockdown.ts';
+import { createMembers } from '#src/hub/members.ts';
 import { openMembership } from '#src/hub/membership.ts';
+import { createOperatorSessions } from '#src/hub/operator-sessions.ts';
+import { openOperators } from '#src/hub/operators.ts';
 import { followNodes } from '#src/hub/node-changes.ts';
 import { createReadinesses } from '#src/hub/readiness.ts';
 import { openOpenClawNodes } from '#src/hub/openclaw-nodes.ts';
+import { createPruning } from '#src/hub/prune.ts';
 import { createRequests } from '#src/hub/requests.ts';
 import type { Listening, OwnedSocket, Upgrade } from '#src/hub/listeners.ts';
 import { listenOnSocket, listenOnTcp, refuseUpgrade } from '#src/hub/listeners.ts';
@@ -34,9 +40,11 @@ import { createTokens } from '#src/hub/tokens.ts';
 import { createUnresolved } from '#src/hub/unresolved.ts';
 import { createAcceptor } from '#src/link/accept.ts';
 import type { KeyPair } from '#src/link/key.ts';
+import { createOperatorDoor } from '#src/link/operator-accept.ts';
 import { hubAddressText } from '#src/core/hub-address.ts';
 import { LINK_PATH } from '#src/protocol/handshake.ts';
 import { CARRIER_PATH } from '#src/protocol/hub-api.ts';
+import { OPERATOR_PATH } from '#src/protocol/operator-handshake.ts';
 
 export interface HubParts {
   readonly settings: Settings;
@@ -111,8 +119,15 @@ export async function openHub({
     members,
     requests: () => requests.list(),
     broadcastTimeoutMs: settings.hub.broadcastTimeoutSeconds * 1000,
+    denied: () => lockdown.denial(),
     onUnknown: (job) => unresolved.watch(job),
     log: log.child('jobs'),
+  });
+
+  const lockdown = await openLockdown({
+    ...{ store, membership, fleet, jobs },
+    carrier: () => carrier,
+    log: log.child('lockdown'),
   });
 
   function findSession(bearer: string, address: string): { member: Member; session: Session } | null {
@@ -133,6 +148,7 @@ export async function openHub({
       : createCarrier({
           gatewayUrl: gateway.status().url,
           authenticate: memberOf,
+          isShut: () => lockdown.status() !== null,
           onDevice: (nodeId, deviceId) => {
             const member = enrolment.member(nodeId);
             if (member !== undefined) desk.joined(member, deviceId).catch(logFault);
@@ -151,6 +167,7 @@ export async function openHub({
   const operators = await openOperators({
     ...{ store, membership, identify, sessions },
     admins: settings.hub.admins,
+    isNode: (keyId) => enrolment.member(keyId) !== undefined,
     log: log.child('operators'),
   });
   const operatorDoor = createOperatorDoor({
@@ -169,6 +186,7 @@ export async function openHub({
     epoch,
     heartbeatMs: settings.hub.heartbeatSeconds * 1000,
     async admit(applicant) {
+      operators.refuseAsNode(applicant.nodeId);
       const { id } = await enrolment.admit(applicant);
       links += 1;
       const session = { nodeId: id, link: links, address: applicant.address };
@@ -192,9 +210,17 @@ export async function openHub({
   };
 
   const revocation = createRevocation({ enrolment, waiting: () => requests.list(), fleet, credentials, carrier, desk });
-  const requests = createRequests({ sources: [revocation.requests, openClawNodes], readmit: revocation.readmit });
+  const requests = createRequests({
+    sources: [revocation.requests, openClawNodes, operators],
+    readmit: revocation.readmit,
+    allHeld: () => (lockdown.status() === null ? null : 'locked down'),
+  });
   const approvals = await openApprovals({ store, requests, policies: policies(signal), log: log.child('approval') });
-  const lockdown = await store.lockdown();
+  // What was held by it alone is there for the rules again.
+  lockdown.changes.on('lockdown', () => {
+    for (const asked of requests.list()) requests.changes.emit('request', asked);
+  });
+  followDeviceNames({ gateway, membership, log: log.child('gateway'), signal });
 
   let listening: readonly string[] = [];
   const app = createApp({
@@ -210,6 +236,18 @@ export async function openHub({
       runningOn: (nodeId) => jobs.runningOn(nodeId),
     },
     revocation,
+    members: createMembers({
+      membership,
+      waiting: () => requests.list(),
+      others: () => openClawNodes.list(),
+      log: enrolmentLog,
+    }),
+    pruning: createPruning({
+      ...{ membership, fleet, gateway, revocation, log: enrolmentLog },
+      isKnown: (deviceId) => (openClawNodes.node(deviceId)?.approvedBy ?? null) !== null,
+    }),
+    lockdown,
+    nameOf: (nodeId) => enrolment.member(nodeId)?.name ?? nodeId,
     readinesses: createReadinesses({
       members,
       waiting: () => requests.list(),
@@ -234,7 +272,7 @@ export async function openHub({
       epoch,
       enrolment,
       requests,
-      lockdown: () => lockdown,
+      lockdown: () => lockdown.status(),
       fleet,
       jobs,
       desk,

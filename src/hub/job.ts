@@ -28,8 +28,8 @@ export interface RunningJob {
   readonly targets: readonly Member[];
   /** Rejects where `begun` does: then nothing ran. */
   readonly done: Promise<JobEnded>;
-  /** Ends it everywhere; `done` still says how each part ended. */
-  cancel(by: string): Promise<void>;
+  /** Ends it everywhere; `done` still says how each part ended, and for `reason` where that is given. */
+  cancel(by: string, reason?: string | null): Promise<void>;
   resume(): void;
   readonly takesStdin: boolean;
   /** The one invocation that takes stdin; null where nothing was sent. */
@@ -51,15 +51,18 @@ export interface JobParts {
   readonly store: Store;
   readonly fleet: Fleet;
   readonly broadcastTimeoutMs: number;
+  /** Why nothing may run now; null where it may. */
+  readonly denied: () => string | null;
   readonly log: Log;
 }
 
 /** Sends a job to its targets, all at once. */
 export function runJob(parts: JobParts): RunningJob {
-  const { id, request, asker, targets, record, recorded, begun, audience, store, fleet, broadcastTimeoutMs, log } =
-    parts;
+  const { id, request, asker, targets, record, recorded, begun, audience, store, fleet } = parts;
+  const { broadcastTimeoutMs, denied, log } = parts;
   const invocations = new Map<number, RunningInvocation>();
   let ending = false;
+  let endedFor: string | null = null;
 
   const notKept = (error: unknown): void =>
     log.error('what became of a job was not kept', { job: id, problem: String(error) });
@@ -68,7 +71,8 @@ export function runJob(parts: JobParts): RunningJob {
     const blank = record.results[target]!;
     const { hashes, ...ended } = notSent(member) ?? (await follow(member, target, blank.invocation));
     await begun;
-    const result = { ...blank, ...ended };
+    const reason = ended.reason ?? (ended.outcome === 'cancelled' ? endedFor : null);
+    const result = { ...blank, ...ended, reason };
     record.results[target] = result;
     record.hashes[target] = hashes;
     audience.ended(target, result);
@@ -76,6 +80,8 @@ export function runJob(parts: JobParts): RunningJob {
 
   /** Why nothing is sent to this node, as the end of its part; null where something is. */
   function notSent(member: Member): Ended | null {
+    const lockedDown = denied();
+    if (lockedDown !== null) return withoutRun('denied', lockedDown);
     const verdict = consent(asker, member.role);
     if (verdict.kind !== 'allow') return withoutRun('denied', verdict.rule);
     if (ending) return withoutRun('cancelled', null);
@@ -117,9 +123,10 @@ export function runJob(parts: JobParts): RunningJob {
     id,
     targets,
     done: finish(),
-    async cancel(by) {
+    async cancel(by, reason = null) {
       if (ending) return;
       ending = true;
+      endedFor = reason;
       for (const one of invocations.values()) one.cancel();
       // It is ended in any case.
       await store.commit(record.cancelled(by)).catch(notKept);

@@ -25,6 +25,8 @@ export interface Jobs {
   runningOn(nodeId: string): number;
   list(limit: number): Promise<JobView[]>;
   view(id: string): Promise<JobView>;
+  /** Ends all that run now and waits for the confirmations; `reason` is what their ends say. */
+  endAll(by: string, reason: string | null): Promise<void>;
   /** Takes no new job, ends all and waits for the confirmations. */
   close(): Promise<void>;
 }
@@ -35,12 +37,15 @@ export interface JobsOptions {
   readonly members: () => Iterable<Member>;
   readonly requests: () => readonly JudgedRequest[];
   readonly broadcastTimeoutMs: number;
+  /** Why nothing may run now; null where it may. */
+  readonly denied: () => string | null;
   /** Takes a job that ended with parts whose end nobody saw. */
   readonly onUnknown: (job: JobView) => void;
   readonly log: Log;
 }
 
-export function createJobs({ store, fleet, members, requests, broadcastTimeoutMs, onUnknown, log }: JobsOptions): Jobs {
+export function createJobs(options: JobsOptions): Jobs {
+  const { store, fleet, members, requests, broadcastTimeoutMs, denied, onUnknown, log } = options;
   const running = new Map<string, RunningJob>();
   let closing = false;
 
@@ -57,7 +62,7 @@ export function createJobs({ store, fleet, members, requests, broadcastTimeoutMs
     const begun = Promise.withResolvers<void>();
     const job = runJob({
       ...{ id, request, asker, targets, record, recorded, begun: begun.promise },
-      ...{ audience, store, fleet, broadcastTimeoutMs, log },
+      ...{ audience, store, fleet, broadcastTimeoutMs, denied, log },
     });
     // After the nodes were told to go: the client's turn costs them no time.
     recorded.then(() => {
@@ -82,8 +87,20 @@ export function createJobs({ store, fleet, members, requests, broadcastTimeoutMs
     return {
       job: id,
       targets: targets.map((member) => ({ node: member.name, id: member.id })),
-      leftOut: leftOut.map((member) => ({ node: member.name, id: member.id, state: fleet.state(member) })),
+      leftOut: leftOut.map((member) => ({
+        ...{ node: member.name, id: member.id },
+        ...{ state: fleet.state(member), drained: member.drained },
+      })),
     };
+  }
+
+  async function endAll(by: string, reason: string | null): Promise<void> {
+    await Promise.allSettled(
+      [...running.values()].map(async (job) => {
+        await job.cancel(by, reason);
+        await job.done;
+      }),
+    );
   }
 
   return {
@@ -97,6 +114,7 @@ export function createJobs({ store, fleet, members, requests, broadcastTimeoutMs
       return running.size;
     },
     runningOn: (nodeId) => [...running.values()].filter((job) => job.runsOn(nodeId)).length,
+    endAll,
     list: (limit) => store.jobs(limit),
     async view(id) {
       const found = await store.job(id);
@@ -105,12 +123,7 @@ export function createJobs({ store, fleet, members, requests, broadcastTimeoutMs
     },
     async close() {
       closing = true;
-      await Promise.allSettled(
-        [...running.values()].map(async (job) => {
-          await job.cancel('the hub, which stops');
-          await job.done;
-        }),
-      );
+      await endAll('the hub, which stops', null);
     },
   };
 }

@@ -44,7 +44,7 @@ export function hubStatus({
   const startedAt = new Date().toISOString();
   return () => {
     const nodes = { online: 0, suspect: 0, offline: 0, revoked: 0, quarantined: 0 };
-    for (const member of enrolment.members()) nodes[fleet.state(member)] += 1;
+    for (const member of enrolment.members()) if (!member.pruned) nodes[fleet.state(member)] += 1;
     const gateway = desk.status();
     return {
       ...fixed,

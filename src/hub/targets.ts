@@ -7,12 +7,13 @@ import type { JudgedRequest } from '#src/hub/requests.ts';
 
 export interface Targets {
   readonly targets: readonly Member[];
-  /** Those that `all` would mean, were they online. */
+  /** Those that `all` or a group would mean, were they online and not drained. */
   readonly leftOut: readonly Member[];
 }
 
 /**
- * The members that a person's words mean; `all`: every online worker and hybrid.
+ * The members that a person's words mean: names and ids as they are, `@group` those of a group, `all` every worker and
+ * hybrid; of the last two only who is online and not drained.
  * Throws NODE_NOT_FOUND, NODE_AMBIGUOUS, or NOTHING_MATCHED.
  */
 export function chooseTargets(
@@ -21,14 +22,44 @@ export function chooseTargets(
   fleet: Fleet,
   requests: readonly JudgedRequest[],
 ): Targets {
-  if (wanted !== 'all') {
-    const named = wanted.map((word) => findMember(members, requests, word));
-    return { targets: [...new Set(named)], leftOut: [] };
+  const standing = members.filter(({ revokedAt }) => revokedAt === null).toSorted(byName);
+  const words = wanted === 'all' ? [] : wanted;
+  const named = words.filter((word) => !isGroup(word)).map((word) => findMember(members, requests, word));
+  const meant =
+    wanted === 'all'
+      ? standing.filter(({ role }) => role !== 'master')
+      : words.filter(isGroup).flatMap((word) => groupOf(standing, word));
+  const ready = meant.filter((member) => !member.drained && fleet.link(member.id) !== undefined);
+  const targets = [...new Set([...named, ...ready])];
+  if (targets.length === 0) throw nothing(wanted, meant);
+  return { targets, leftOut: [...new Set(meant)].filter((member) => !targets.includes(member)) };
+}
+
+function isGroup(word: string): boolean {
+  return word.startsWith('@');
+}
+
+function groupOf(members: readonly Member[], word: string): readonly Member[] {
+  const found = members.filter(({ groups }) => groups.includes(word.slice(1)));
+  if (found.length > 0) return found;
+  const known = [...new Set(members.flatMap(({ groups }) => groups))].toSorted().slice(0, 8);
+  throw new FederationError('NODE_NOT_FOUND', `no node is in a group ${JSON.stringify(word.slice(1))}`, {
+    hint:
+      known.length === 0
+        ? 'manage-federation group add GROUP NODE'
+        : `manage-federation group (known: ${known.join(', ')})`,
+  });
+}
+
+function nothing(wanted: readonly string[] | 'all', meant: readonly Member[]): FederationError {
+  const what = wanted === 'all' ? 'worker or hybrid' : `node of ${wanted.join(', ')}`;
+  const drained = meant.filter((member) => member.drained).map(({ name }) => name);
+  if (drained.length === 0) {
+    return new FederationError('NOTHING_MATCHED', `no ${what} is online`, { hint: 'manage-federation list' });
   }
-  const candidates = members.filter(({ role, revokedAt }) => revokedAt === null && role !== 'master').toSorted(byName);
-  const targets = candidates.filter(({ id }) => fleet.link(id) !== undefined);
-  if (targets.length > 0) return { targets, leftOut: candidates.filter((member) => !targets.includes(member)) };
-  throw new FederationError('NOTHING_MATCHED', 'no worker or hybrid is online', { hint: 'manage-federation list' });
+  return new FederationError('NOTHING_MATCHED', `no ${what} is online and not drained`, {
+    hint: `manage-federation undrain ${drained.slice(0, 8).join(' ')}`,
+  });
 }
 
 /**

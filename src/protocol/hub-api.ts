@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { ERROR_CODES } from '#src/core/errors.ts';
+import { isLabelKey, isLabelValue, MAX_GROUPS } from '#src/core/label.ts';
 import { ROLES, isNodeName } from '#src/core/node.ts';
 import { REQUEST_KINDS } from '#src/core/request.ts';
 import { OUTCOMES } from '#src/core/outcome.ts';
@@ -7,8 +8,9 @@ import { commandSchema } from '#src/protocol/worker-api.ts';
 
 /** What the hub answers and takes under /api/v1. Times are ISO 8601 in UTC. */
 const time = z.iso.datetime();
-const labelKey = z.string().regex(/^[a-z0-9]([a-z0-9._/-]{0,61}[a-z0-9])?$/);
-const labels = z.record(labelKey, z.string().max(256));
+const labelKey = z.string().refine(isLabelKey, 'a label is a-z, 0-9 and ._/-, and not self/…');
+const labelValue = z.string().refine(isLabelValue, 'at most 256 characters in one line');
+const labels = z.record(labelKey, labelValue);
 const groupName = z.string().refine(isNodeName, 'a group is named as a node is');
 const tailnetMachine = z.object({
   stableId: z.string(),
@@ -231,16 +233,17 @@ export type TokenView = z.infer<typeof tokenSchema>;
 export const renameSchema = z.strictObject({ name: z.string().refine(isNodeName, 'not a node name') });
 
 /** Labels to set, and with null to take away. */
-export const relabelSchema = z.strictObject({ labels: z.record(labelKey, z.string().max(256).nullable()) });
+export const relabelSchema = z.strictObject({ labels: z.record(labelKey, labelValue.nullable()) });
 
 export const regroupSchema = z.strictObject({
-  add: z.array(groupName).max(64).default([]),
-  remove: z.array(groupName).max(64).default([]),
+  add: z.array(groupName).max(MAX_GROUPS).default([]),
+  remove: z.array(groupName).max(MAX_GROUPS).default([]),
 });
 
 export const pruneSchema = z.strictObject({
   unseenSeconds: z.int().min(3600).describe('Members and devices that were not seen for so long'),
   dryRun: z.boolean().default(false),
+  only: z.array(z.string().max(256)).max(100_000).optional().describe('Ids that were shown: no other is touched'),
 });
 
 /** What is of no use any more. */
@@ -250,13 +253,28 @@ export const ghostSchema = z.object({
   name: z.string(),
   reason: z.string(),
   lastSeenAt: time.nullable(),
+  problem: z.string().nullable().describe('Why it is still there'),
 });
-export const prunedSchema = z.object({ ghosts: z.array(ghostSchema), done: z.boolean() });
+export type GhostView = z.infer<typeof ghostSchema>;
+export const prunedSchema = z.object({
+  ghosts: z.array(ghostSchema),
+  done: z.boolean().describe('False for a dry run'),
+  unasked: z.string().nullable().describe('Why the gateway’s devices were not looked at'),
+});
 export type Pruned = z.infer<typeof prunedSchema>;
 
-export const lockdownSchema = z.strictObject({ reason: z.string().max(256).optional() });
+export const lockdownSchema = z.strictObject({
+  reason: z.string().min(1).refine(isLabelValue, 'at most 256 characters in one line').optional(),
+});
 export const lockdownStatusSchema = z.object({ since: time, by: z.string(), reason: z.string().nullable() }).nullable();
 export type LockdownStatus = z.infer<typeof lockdownStatusSchema>;
+export const lockedDownSchema = z.object({
+  lockdown: lockdownStatusSchema.unwrap(),
+  ended: z.int().describe('Jobs that were ended by it'),
+  running: z.int().describe('Jobs whose end is not confirmed yet'),
+  unconfirmed: z.array(z.string()).describe('Linked nodes that did not confirm that they run nothing any more'),
+});
+export type LockedDown = z.infer<typeof lockedDownSchema>;
 
 export const operatorSchema = z.object({
   id: z.string(),
@@ -270,7 +288,7 @@ export type OperatorView = z.infer<typeof operatorSchema>;
 
 export const jobCreateSchema = z.strictObject({
   kind: z.enum(['exec', 'broadcast']),
-  /** Names, ids or id prefixes; `all`: every online worker and hybrid. */
+  /** Names, ids or id prefixes, and `@group`; `all`: every online worker and hybrid that is not drained. */
   targets: z.union([z.array(z.string().min(1).max(256)).min(1).max(65_535), z.literal('all')]),
   command: commandSchema,
   /** Whether the client will send bytes for stdin (one target only). */
@@ -278,7 +296,12 @@ export const jobCreateSchema = z.strictObject({
 });
 export type JobCreate = z.input<typeof jobCreateSchema>;
 
-const leftOutSchema = z.object({ node: z.string(), id: z.string(), state: z.enum(NODE_STATES) });
+const leftOutSchema = z.object({
+  node: z.string(),
+  id: z.string(),
+  state: z.enum(NODE_STATES),
+  drained: z.boolean(),
+});
 
 /** `open` frame of a job's stream. */
 export const jobOpenedSchema = z.object({

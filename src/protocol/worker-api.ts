@@ -9,6 +9,8 @@ import type { Asker } from '#src/core/policy.ts';
  *     GET  /invocations/{id}     what the worker's journal knows of it
  *     DELETE /invocations/{id}   ends it where a cancel frame would wait behind input that nobody reads
  *     POST /revoke               the node is out: everything that runs ends now
+ *     POST /lockdown             everything that runs ends, and nothing is run until
+ *     DELETE /lockdown           lifts it
  */
 export const EPOCH_HEADER = 'x-federation-epoch';
 

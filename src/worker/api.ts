@@ -18,40 +18,60 @@ export type WorkerApi = (stream: ServerHttp2Stream, headers: IncomingHttpHeaders
  *     GET    /invocations/{id}   InvocationState
  *     DELETE /invocations/{id}   ends it, also where `cancel` waits behind stdin that nobody reads; 202, or 404
  *     POST   /revoke             200 when nothing runs any more
+ *     POST   /lockdown           the same, and nothing is run until it is lifted
+ *     DELETE /lockdown           lifts it; 200. A hub of a newer epoch that says nothing of it has lifted it, too
  */
 export function createWorkerApi({ executor, knownEpoch }: WorkerApiOptions): WorkerApi {
-  function route(stream: ServerHttp2Stream, method: string, path: string): void | Promise<void> {
+  /** Epoch of the hub that locked this node down. */
+  let lockedIn: number | null = null;
+
+  function route(stream: ServerHttp2Stream, method: string, path: string, epoch: number): void | Promise<void> {
+    if (lockedIn !== null && epoch > lockedIn) lockDown(null);
     const id = /^\/invocations\/([0-9A-Z]{26})$/.exec(path)?.[1];
     if (method === 'POST' && path === '/exec') return executor.run(stream);
     stream.resume();
     if (method === 'GET' && id !== undefined) return answerJson(stream, 200, executor.state(id));
     if (method === 'DELETE' && id !== undefined && executor.cancel(id)) return answerJson(stream, 202, {});
-    if (method === 'POST' && path === '/revoke') return revoke(stream);
+    if (method === 'POST' && path === '/revoke') return endAll(stream, 'revoked');
+    if (method === 'POST' && path === '/lockdown') {
+      lockDown(epoch);
+      return endAll(stream, 'cancelled');
+    }
+    if (method === 'DELETE' && path === '/lockdown') {
+      lockDown(null);
+      return answerJson(stream, 200, {});
+    }
     answerError(stream, 404, { code: 'NOT_FOUND', message: `no ${method} ${path} here` });
   }
 
-  async function revoke(stream: ServerHttp2Stream): Promise<void> {
-    await executor.endAll('revoked');
+  async function endAll(stream: ServerHttp2Stream, reason: 'revoked' | 'cancelled'): Promise<void> {
+    await executor.endAll(reason);
     answerJson(stream, 200, {});
+  }
+
+  function lockDown(epoch: number | null): void {
+    lockedIn = epoch;
+    executor.lockDown(epoch !== null);
   }
 
   return (stream, headers) => {
     stream.on('error', () => undefined);
     void answer(stream, () => {
-      checkEpoch(headers[EPOCH_HEADER], knownEpoch());
-      return route(stream, headers[':method'] ?? '', headers[':path'] ?? '');
+      const epoch = checkedEpoch(headers[EPOCH_HEADER], knownEpoch());
+      return route(stream, headers[':method'] ?? '', headers[':path'] ?? '', epoch);
     });
   };
 }
 
 /** Only the acting hub may ask for anything: one that was replaced names an older epoch. */
-function checkEpoch(header: string | string[] | undefined, known: number): void {
+function checkedEpoch(header: string | string[] | undefined, known: number): number {
   if (typeof header !== 'string' || !/^[1-9][0-9]{0,14}$/.test(header)) {
     throw new FederationError('USAGE', `the request has no ${EPOCH_HEADER}`);
   }
   if (Number(header) < known) {
     throw new FederationError('EPOCH_STALE', `epoch ${header} is over, ${known} is the hub's`);
   }
+  return Number(header);
 }
 
 async function answer(stream: ServerHttp2Stream, work: () => void | Promise<void>): Promise<void> {

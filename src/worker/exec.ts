@@ -24,6 +24,8 @@ export interface Executor {
   readonly running: number;
   /** Lets nothing new begin, and says why, until it is called with null. */
   hold(reason: string | null): void;
+  /** Denies everything new, until it is lifted. */
+  lockDown(on: boolean): void;
 }
 
 export interface ExecutorNode {
@@ -55,6 +57,7 @@ export function createExecutor({ node, settings, journal, processes, log }: Exec
   /** Answers that are on their way to the hub. */
   const open = new Set<ServerHttp2Stream>();
   let held: string | null = null;
+  let lockedDown = false;
 
   function run(stream: ServerHttp2Stream): void {
     let current: RunningInvocation | null = null;
@@ -86,7 +89,7 @@ export function createExecutor({ node, settings, journal, processes, log }: Exec
 
   function admit(invocation: Invocation, stream: ServerHttp2Stream, input: Input): RunningInvocation | null {
     const { exec, hubLossMs, killAfterMs } = settings();
-    const refusal = judge(invocation, exec) ?? repeat(state(invocation.id)) ?? whileHeld();
+    const refusal = judge(invocation, exec) ?? repeat(state(invocation.id)) ?? whileLockedDown() ?? whileHeld();
     if (refusal !== null) {
       input.attach(null);
       answerExit(stream, refusal);
@@ -133,6 +136,10 @@ export function createExecutor({ node, settings, journal, processes, log }: Exec
     if (stream.closed) return;
     open.add(stream);
     stream.once('close', () => open.delete(stream));
+  }
+
+  function whileLockedDown(): WorkerExit | null {
+    return lockedDown ? { kind: 'refused', outcome: 'denied', reason: 'the federation is locked down' } : null;
   }
 
   function whileHeld(): WorkerExit | null {
@@ -184,6 +191,7 @@ export function createExecutor({ node, settings, journal, processes, log }: Exec
       return running.size;
     },
     hold: (reason) => void (held = reason),
+    lockDown: (on) => void (lockedDown = on),
   };
 }
 

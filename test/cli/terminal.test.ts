@@ -141,7 +141,7 @@ test('a bug of ours shows its stack here, and says that it is one', () => {
 test('lines of many nodes come whole, each with the name of its node', () => {
   const output = linedOutput();
   const targets = ['w1', 'w2'].map((node) => ({ node, id: node }));
-  output.opened({ job: 'j', targets, leftOut: [{ node: 'w3', id: 'w3', state: 'offline' }] });
+  output.opened({ job: 'j', targets, leftOut: [{ node: 'w3', id: 'w3', state: 'offline', drained: true }] });
   output.output(0, 'stdout', Buffer.from('one\r\ntw'));
   output.output(1, 'stdout', Buffer.from('\xc3', 'latin1'));
   output.output(0, 'stdout', Buffer.from('o\nthree'));
@@ -150,7 +150,7 @@ test('lines of many nodes come whole, each with the name of its node', () => {
   output.ended(0, RESULT);
   output.ended(1, RESULT);
   expect(screen.stdout).toBe('w1: one\nw1: two\nw2: ü\nw1: three\n');
-  expect(screen.stderr).toBe('left out: w3 (offline)\nw2: bad\n');
+  expect(screen.stderr).toBe('left out: w3 (offline, drained)\nw2: bad\n');
 });
 
 test('a line that never ends is printed in pieces and fills no memory', () => {

@@ -20,6 +20,7 @@ let gateway: FakeGateway;
 let member: Member;
 let carrier: Carrier;
 let devices: string[];
+let shut: boolean;
 let url: string;
 let closeHub: () => Promise<void>;
 
@@ -27,9 +28,11 @@ beforeEach(async () => {
   gateway = await fakeGateway();
   member = aMember();
   devices = [];
+  shut = false;
   carrier = createCarrier({
     gatewayUrl: gateway.url,
     authenticate: ({ headers }) => (headers.authorization === 'Bearer good' ? member : null),
+    isShut: () => shut,
     onDevice: (_nodeId, deviceId) => void devices.push(deviceId),
     log: SILENT_LOG,
   });

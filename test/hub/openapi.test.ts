@@ -41,6 +41,12 @@ test('the routes are these', async () => {
       "GET /api/v1/nodes",
       "GET /api/v1/nodes/{word}",
       "POST /api/v1/nodes/{word}/revoke",
+      "POST /api/v1/nodes/{word}/rename",
+      "POST /api/v1/nodes/{word}/labels",
+      "POST /api/v1/nodes/{word}/groups",
+      "POST /api/v1/nodes/{word}/drain",
+      "POST /api/v1/nodes/{word}/undrain",
+      "POST /api/v1/prune",
       "GET /api/v1/nodes/{word}/readiness",
       "GET /api/v1/openclaw-nodes",
       "GET /api/v1/pairing-requests",
@@ -58,10 +64,15 @@ test('the routes are these', async () => {
       "PUT /api/v1/jobs/{job}/stdin",
       "POST /api/v1/jobs/{job}/cancel",
       "GET /api/v1/jobs/{job}",
+      "POST /api/v1/lockdown",
+      "POST /api/v1/lockdown/lift",
       "GET /api/v1/audit",
       "GET /api/v1/audit/verdict",
       "GET /api/v1/node-host",
       "POST /api/v1/node-host/setup-code",
+      "GET /api/v1/operators",
+      "POST /api/v1/operators/{word}/revoke",
+      "POST /api/v1/node/key",
     ]
   `);
 });
@@ -171,6 +182,22 @@ test('every answer of every route is what the document says', async () => {
   await api.get('/api/v1/jobs', '/api/v1/jobs?limit=none', 400);
   await api.post('/api/v1/jobs', '/api/v1/jobs', 404, { ...cat, targets: ['none'] });
   await api.post('/api/v1/jobs', '/api/v1/jobs', 400, { ...cat, command: {} });
+
+  await api.post('/api/v1/nodes/{word}/rename', '/api/v1/nodes/waiting/rename', 200, { name: 'cellar' });
+  await api.post('/api/v1/nodes/{word}/rename', '/api/v1/nodes/w1/rename', 409, { name: 'cellar' });
+  await api.post('/api/v1/nodes/{word}/rename', '/api/v1/nodes/w1/rename', 400, { name: 'no name' });
+  await api.post('/api/v1/nodes/{word}/labels', '/api/v1/nodes/w1/labels', 200, { labels: { env: 'home', gpu: null } });
+  await api.post('/api/v1/nodes/{word}/labels', '/api/v1/nodes/w1/labels', 400, { labels: { 'self/os': 'linux' } });
+  await api.post('/api/v1/nodes/{word}/groups', '/api/v1/nodes/w1/groups', 200, { add: ['gpu'] });
+  await api.post('/api/v1/nodes/{word}/groups', '/api/v1/nodes/none/groups', 404, { add: ['gpu'] });
+  await api.post('/api/v1/nodes/{word}/drain', '/api/v1/nodes/w1/drain', 200);
+  await api.post('/api/v1/nodes/{word}/undrain', '/api/v1/nodes/w1/undrain', 200);
+  await api.post('/api/v1/prune', '/api/v1/prune', 200, { unseenSeconds: 3600, dryRun: true });
+  await api.post('/api/v1/prune', '/api/v1/prune', 400, { unseenSeconds: 1 });
+  await api.post('/api/v1/lockdown', '/api/v1/lockdown', 400, { reason: 'two\nlines' });
+  await api.post('/api/v1/lockdown', '/api/v1/lockdown', 200, { reason: 'a drill' });
+  await api.get('/api/v1/status', '/api/v1/status', 200);
+  await api.post('/api/v1/lockdown/lift', '/api/v1/lockdown/lift', 200);
 
   await api.post('/api/v1/nodes/{word}/revoke', '/api/v1/nodes/w2/revoke', 200);
   await api.post('/api/v1/nodes/{word}/revoke', '/api/v1/nodes/w2/revoke', 404);

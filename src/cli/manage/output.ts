@@ -68,7 +68,11 @@ export function linedOutput(): OutputView {
 }
 
 function sayLeftOut({ leftOut }: JobOpened): void {
-  if (leftOut.length > 0) say(`left out: ${leftOut.map(({ node, state }) => `${node} (${state})`).join(', ')}`);
+  if (leftOut.length > 0) say(`left out: ${leftOut.map(leftOutText).join(', ')}`);
+}
+
+function leftOutText({ node, state, drained }: JobOpened['leftOut'][number]): string {
+  return `${node} (${state}${drained ? ', drained' : ''})`;
 }
 
 /** Over all nodes; each gets its share, 64 KiB at least. */

@@ -7,13 +7,18 @@ import { limitBody } from '#src/hub/api/body.ts';
 import type { EventSources } from '#src/hub/api/events.ts';
 import { eventRoutes } from '#src/hub/api/events.ts';
 import { jobRoutes } from '#src/hub/api/jobs.ts';
+import type { LockdownRoutes } from '#src/hub/api/lockdown.ts';
+import { lockdownRoutes } from '#src/hub/api/lockdown.ts';
+import type { MemberRoutes } from '#src/hub/api/members.ts';
+import { memberRoutes } from '#src/hub/api/members.ts';
 import { nodeHostRoutes } from '#src/hub/api/node-host.ts';
 import { nodeKeyRoutes } from '#src/hub/api/node-key.ts';
 import type { NodeRoutes } from '#src/hub/api/nodes.ts';
 import { nodeRoutes } from '#src/hub/api/nodes.ts';
 import { openClawNodeRoutes } from '#src/hub/api/openclaw-nodes.ts';
+import { operatorRoutes } from '#src/hub/api/operators.ts';
 import { pairingRequestRoutes } from '#src/hub/api/pairing-requests.ts';
-import type { ApiEnvironment, FindSession } from '#src/hub/api/principal.ts';
+import type { ApiEnvironment, Finders } from '#src/hub/api/principal.ts';
 import { authorize } from '#src/hub/api/principal.ts';
 import type { ReadinessRoutes } from '#src/hub/api/readiness.ts';
 import { readinessRoutes } from '#src/hub/api/readiness.ts';
@@ -21,6 +26,7 @@ import { tokenRoutes } from '#src/hub/api/tokens.ts';
 import type { AuditLog } from '#src/hub/audit.ts';
 import type { GatewayDesk } from '#src/hub/gateway.ts';
 import type { Jobs } from '#src/hub/jobs.ts';
+import type { Operators } from '#src/hub/operators.ts';
 import type { Tokens } from '#src/hub/tokens.ts';
 import type { Status } from '#src/protocol/hub-api.ts';
 import { healthSchema, statusSchema } from '#src/protocol/hub-api.ts';
@@ -45,12 +51,12 @@ const PROTOCOL_RANGE = { min: Math.min(...PROTOCOL_VERSIONS), max: Math.max(...P
 /** Longest JSON body: a command is at most 256 KiB, and a list of targets some more. */
 const MAX_BODY_BYTES = 8 << 20;
 
-export interface AppOptions extends NodeRoutes, ReadinessRoutes, EventSources {
+export interface AppOptions extends NodeRoutes, MemberRoutes, LockdownRoutes, ReadinessRoutes, EventSources, Finders {
+  readonly operators: Operators;
   readonly tokens: Tokens;
   readonly jobs: Jobs;
   readonly audit: AuditLog;
   readonly desk: GatewayDesk;
-  readonly findSession: FindSession;
   readonly hubId: string;
   readonly status: () => Status;
   readonly log: Log;
@@ -58,7 +64,7 @@ export interface AppOptions extends NodeRoutes, ReadinessRoutes, EventSources {
 
 /** The hub's HTTP API: routes, their schemas, and the document that describes them. */
 export function createApp(options: AppOptions): OpenAPIHono<ApiEnvironment> {
-  const { jobs, audit, desk, findSession, hubId, status, log } = options;
+  const { jobs, audit, hubId, status, log } = options;
   const app = new OpenAPIHono<ApiEnvironment>();
   app.onError(answerError(log));
   app.notFound((context) => {
@@ -66,9 +72,8 @@ export function createApp(options: AppOptions): OpenAPIHono<ApiEnvironment> {
       hint: 'see /api/v1/openapi.json',
     });
   });
-  app.use('*', authorize(findSession));
-  // The input of a process has no end that is known.
-  app.use('*', limitBody(MAX_BODY_BYTES, /^\/api\/v1\/jobs\/[^/]+\/stdin$/));
+  app.use('*', authorize(options));
+  app.use('*', limitBody(MAX_BODY_BYTES));
 
   app.openapi(showHealth, (context) => {
     const { version, epoch } = status();
@@ -76,14 +81,17 @@ export function createApp(options: AppOptions): OpenAPIHono<ApiEnvironment> {
   });
   app.openapi(showStatus, (context) => context.json(status(), 200));
   app.route('/api/v1', nodeRoutes(options));
+  app.route('/api/v1', memberRoutes(options));
   app.route('/api/v1', readinessRoutes(options));
   app.route('/api/v1', openClawNodeRoutes(options.openClawNodes));
   app.route('/api/v1', pairingRequestRoutes(options));
   app.route('/api/v1', tokenRoutes(options.tokens));
   app.route('/api/v1', eventRoutes(options));
   app.route('/api/v1', jobRoutes(jobs));
+  app.route('/api/v1', lockdownRoutes(options));
   app.route('/api/v1', auditRoutes(audit));
-  app.route('/api/v1', nodeHostRoutes(desk));
+  app.route('/api/v1', nodeHostRoutes(options));
+  app.route('/api/v1', operatorRoutes(options.operators));
   app.route('/api/v1', nodeKeyRoutes(options));
   app.doc31('/api/v1/openapi.json', {
     openapi: '3.1.0',

@@ -4,6 +4,7 @@ import { failure, json, jsonBody, refuseInvalid } from '#src/hub/api/answers.ts'
 import type { ApiEnvironment } from '#src/hub/api/principal.ts';
 import { askingMember } from '#src/hub/api/principal.ts';
 import type { GatewayDesk } from '#src/hub/gateway.ts';
+import type { LockdownKeeper } from '#src/hub/lockdown.ts';
 import { ownNodeHostSchema, setupCodeRequestSchema, setupCodeSchema } from '#src/protocol/hub-api.ts';
 
 const ownNodeHost = createRoute({
@@ -21,12 +22,20 @@ const setupCode = createRoute({
   responses: { 200: json(setupCodeSchema, 'The code'), default: failure },
 });
 
+export interface NodeHostRoutes {
+  readonly desk: GatewayDesk;
+  readonly lockdown: Pick<LockdownKeeper, 'status'>;
+}
+
 /** What a worker daemon asks for the node host that it supervises. */
-export function nodeHostRoutes(desk: GatewayDesk): OpenAPIHono<ApiEnvironment> {
+export function nodeHostRoutes({ desk, lockdown }: NodeHostRoutes): OpenAPIHono<ApiEnvironment> {
   const app = new OpenAPIHono<ApiEnvironment>({ defaultHook: refuseInvalid });
-  app.openapi(ownNodeHost, (context) =>
-    context.json({ nodeHost: desk.nodeHostState(askingMember(context.get('principal'))) }, 200),
-  );
+  app.openapi(ownNodeHost, (context) => {
+    const state = desk.nodeHostState(askingMember(context.get('principal')));
+    // Nothing is carried to the gateway now: to start a node host anew would bring it no nearer.
+    const isShut = lockdown.status() !== null && state !== 'none';
+    return context.json({ nodeHost: isShut ? ('unknown' as const) : state }, 200);
+  });
   app.openapi(setupCode, async (context) => {
     const member = askingMember(context.get('principal'));
     if (!member.facts.offers.includes('node-host')) {

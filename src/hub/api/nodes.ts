@@ -58,7 +58,7 @@ export function nodeRoutes({
 }: NodeRoutes): OpenAPIHono<ApiEnvironment> {
   const app = new OpenAPIHono<ApiEnvironment>({ defaultHook: refuseInvalid });
   app.openapi(listNodes, (context) => {
-    const members = [...enrolment.members()].toSorted(byStanding);
+    const members = [...enrolment.members()].filter(({ pruned }) => !pruned).toSorted(byStanding);
     return context.json(
       members.map((member) => nodeView(member, views)),
       200,

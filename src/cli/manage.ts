@@ -5,6 +5,7 @@ import { VERSION } from '#src/adapters/version.ts';
 import type { ApproveFlags } from '#src/cli/manage/approve.ts';
 import type { GlobalFlags } from '#src/cli/manage/context.ts';
 import type { ExecFlags } from '#src/cli/manage/exec.ts';
+import type { LoginFlags } from '#src/cli/manage/login.ts';
 import { splitAtDashes, withDashesHint } from '#src/cli/manage/dashes.ts';
 import { TIMES } from '#src/cli/manage/duration.ts';
 import type { TokenFlags } from '#src/cli/manage/token.ts';
@@ -42,7 +43,7 @@ type Ends = (work: Promise<number>) => Promise<void>;
 /** Each command loads its own module, so that none waits for what only another one needs. */
 function commands(dashed: readonly string[] | null, ends: Ends): Command {
   const program = new Command('manage-federation')
-    .description('See and steer a federation: run it on the master, as the person who deployed it.')
+    .description('See and steer a federation: on the master, as the person who deployed it, or where you logged in.')
     .version(VERSION)
     .option('--home <folder>', 'home of the master (default: ~/.openclaw-federation)')
     .option('--json', 'answer as JSON on standard output')
@@ -60,7 +61,7 @@ function commands(dashed: readonly string[] | null, ends: Ends): Command {
     ends((await import('#src/cli/manage/nodes.ts')).listNodes(all(own))),
   );
   command('show <node>', 'all that is known of one node', 'show home-server').action(
-    async (node: string, own: object) => ends((await import('#src/cli/manage/nodes.ts')).showNode(node, all(own))),
+    async (node: string, own: object) => ends((await import('#src/cli/manage/show.ts')).showNode(node, all(own))),
   );
   command('pending', 'all that wait for approval, of whatever kind', 'pending').action(async (own: object) =>
     ends((await import('#src/cli/manage/pending.ts')).listPending(all(own))),
@@ -81,8 +82,12 @@ function commands(dashed: readonly string[] | null, ends: Ends): Command {
   command('reject <node...>', 'refuse what waits', 'reject home-server').action(async (nodes: string[], own: object) =>
     ends((await import('#src/cli/manage/reject.ts')).rejectNodes(nodes, all(own))),
   );
-  command('revoke <node>', 'put a member out: its link closes and its jobs end', 'revoke home-server').action(
-    async (node: string, own: object) => ends((await import('#src/cli/manage/nodes.ts')).revokeNode(node, all(own))),
+  command(
+    'revoke <node>',
+    'put a node out: its link closes and its jobs end; OpenClaw’s own is removed there',
+    'revoke home-server',
+  ).action(async (node: string, own: object) =>
+    ends((await import('#src/cli/manage/revoke.ts')).revokeNode(node, all(own))),
   );
   const token = program.command('token').description('join tokens');
   token
@@ -141,6 +146,30 @@ function commands(dashed: readonly string[] | null, ends: Ends): Command {
     .command('verify')
     .description('whether a record was changed, cut or moved; exit code 1 if so')
     .action(async () => ends((await import('#src/cli/manage/history.ts')).verifyAudit(all({}))));
+  command(
+    'login <hub>',
+    'let this machine operate a federation whose master is another one',
+    'login vps',
+    'login vps.tail.example --name laptop --hub-key 896f-3850-0352-d5be',
+  )
+    .option('--name <name>', 'what this machine’s operator is called (default: the host name)')
+    .option('--hub-key <fingerprint>', 'the hub’s key, as the master’s status shows it, instead of asking')
+    .action(async (hub: string, own: LoginFlags) =>
+      ends((await import('#src/cli/manage/login.ts')).login(hub, all(own))),
+    );
+  command('logout', 'end the login of this machine', 'logout').action(async (own: object) =>
+    ends((await import('#src/cli/manage/operators.ts')).logout(all(own))),
+  );
+  const operators = command(
+    'operators',
+    'who may operate from another machine',
+    'operators',
+    'operators revoke laptop',
+  ).action(async (own: object) => ends((await import('#src/cli/manage/operators.ts')).listOperators(all(own))));
+  operators
+    .command('revoke <name>')
+    .description('put an operator out: what that key does ends at once')
+    .action(async (name: string) => ends((await import('#src/cli/manage/operators.ts')).revokeOperator(name, all({}))));
   command('doctor', 'what is wrong, why it matters and what mends it', 'doctor').action(async (own: object) =>
     ends((await import('#src/cli/manage/doctor.ts')).doctor(all(own))),
   );

@@ -131,8 +131,9 @@ function reconnection({ name, platform }: OpenClawNodeView, node: GatewayNode | 
 
 function surface(name: string, node: GatewayNode | undefined): Step {
   const state = node?.approvalState ?? 'unknown';
-  if (state === 'approved') return done('surface');
-  if (state.startsWith('pending')) return waits('surface', 'an approval of its commands', approval(name));
+  // By what was approved before it can be called, whatever more it asks for.
+  if (state === 'approved' || state === 'pending-reapproval') return done('surface');
+  if (state === 'pending-approval') return waits('surface', 'an approval of its commands', approval(name));
   return waits('surface', 'it to say which commands it offers', null);
 }
 

@@ -1,84 +1,61 @@
 import type { GlobalFlags } from '#src/cli/manage/context.ts';
 import { hubOf } from '#src/cli/manage/context.ts';
-import { canAsk, confirm } from '#src/cli/confirm.ts';
-import { ago, printFacts, printJson, printTable, shortId } from '#src/cli/print.ts';
+import { NODE_HOST_WORDS, openClawText } from '#src/cli/manage/node-words.ts';
+import { ago, printJson, printTable, shortId } from '#src/cli/print.ts';
 import { say } from '#src/adapters/terminal.ts';
-import type { NodeDetail, NodeHostState, NodeView } from '#src/protocol/hub-api.ts';
+import type { NodeView, OpenClawNodeView } from '#src/protocol/hub-api.ts';
 
-/** `manage-federation list` */
+/** `manage-federation list`: the members, then OpenClaw's own nodes. */
 export async function listNodes(flags: GlobalFlags): Promise<number> {
-  const nodes = await (await hubOf(flags)).ask<NodeView[]>('GET', '/nodes');
-  if (flags.json) printJson(nodes.map(({ openclaw, ...node }) => ({ ...node, openclaw })));
-  else if (nodes.length === 0) say('no nodes yet; on the master: manage-federation token create');
+  const hub = await hubOf(flags);
+  const nodes = await hub.ask<NodeView[]>('GET', '/nodes');
+  const others = await hub.ask<OpenClawNodeView[]>('GET', '/openclaw-nodes');
+  if (flags.json) {
+    printJson([
+      ...nodes.map(({ openclaw, ...node }) => ({ ...node, openclaw })),
+      ...others.map(({ id, name, ...node }) => ({ id, name, role: 'node-host', ...node })),
+    ]);
+  } else if (nodes.length + others.length === 0) say('no nodes yet; on the master: manage-federation token create');
   else {
-    printTable(
-      ['NAME', 'ROLE', 'STATE', 'OPENCLAW', 'VERSION', 'SEEN', 'ID'],
-      nodes.map((node) => [
-        node.name,
-        node.role,
-        node.state,
-        NODE_HOST_WORDS[node.openclaw.nodeHost],
-        node.version,
-        ago(node.lastSeenAt),
-        shortId(node.id),
-      ]),
-    );
+    const rows = [...nodes.map(memberRow), ...others.map(openClawRow)];
+    const isMarked = nodes.some(({ groups, labels }) => groups.length > 0 || Object.keys(labels).length > 0);
+    const head = ['NAME', 'ROLE', 'STATE', 'OPENCLAW', 'VERSION', 'SEEN', 'ID', 'GROUPS AND LABELS'];
+    const shown = (row: readonly string[]): readonly string[] => (isMarked ? row : row.slice(0, -1));
+    printTable(shown(head), rows.map(shown));
   }
   return 0;
 }
 
-const NODE_HOST_WORDS: Readonly<Record<NodeHostState, string>> = {
-  none: '-',
-  unpaired: 'not paired yet',
-  disconnected: 'not connected',
-  connected: 'connected',
-  unknown: 'gateway not reachable',
-};
-
-/** `manage-federation show NODE` */
-export async function showNode(word: string, flags: GlobalFlags): Promise<number> {
-  const node = await (await hubOf(flags)).ask<NodeDetail>('GET', `/nodes/${encodeURIComponent(word)}`);
-  if (flags.json) printJson(node);
-  else printFacts(nodeFacts(node));
-  return 0;
-}
-
-function nodeFacts(node: NodeDetail): [string, string][] {
-  const labels = Object.entries(node.labels).map(([key, value]) => `${key}=${value}`);
+function memberRow(node: NodeView): string[] {
   return [
-    ['name', node.name],
-    ['role', node.role],
-    ['state', node.state],
-    ['id', node.id],
-    ['fingerprint', node.fingerprint],
-    ['address', node.address ?? '-'],
-    ['round trip', node.roundTripMs === null ? '-' : `${node.roundTripMs.toFixed(1)} ms`],
-    ['version', `${node.version} on ${node.platform} ${node.arch}`],
-    ['offers', node.offers.join(', ') || '-'],
-    ['labels', labels.join(', ') || '-'],
-    ['openclaw', NODE_HOST_WORDS[node.openclaw.nodeHost]],
-    ['commands', node.openclaw.commands.join(', ') || '-'],
-    ['running', String(node.running)],
-    ['approved', `${ago(node.approvedAt)} by ${node.approvedBy}`],
-    ['seen', ago(node.lastSeenAt)],
+    node.name,
+    node.role,
+    node.drained ? `${node.state}, drained` : node.state,
+    NODE_HOST_WORDS[node.openclaw.nodeHost],
+    node.version,
+    ago(node.lastSeenAt),
+    shortId(node.id),
+    marksText(node),
   ];
 }
 
-/** `manage-federation revoke NODE`: a person is asked first; a script has said what it wants. */
-export async function revokeNode(word: string, flags: GlobalFlags): Promise<number> {
-  const hub = await hubOf(flags);
-  const path = `/nodes/${encodeURIComponent(word)}`;
-  const before = await hub.ask<NodeDetail>('GET', path);
-  const isMember = before.state !== 'revoked' && before.role !== 'master';
-  if (isMember && flags.yes !== true && canAsk()) await confirm(`revoke ${before.name} (${before.fingerprint})?`);
-  const node = await hub.ask<NodeDetail>('POST', `${path}/revoke`);
-  if (flags.json) printJson(node);
-  else say(`revoked ${node.name}: ${endedText(before)}`);
-  return 0;
+function openClawRow(node: OpenClawNodeView): string[] {
+  return [
+    node.name,
+    'node-host',
+    node.state,
+    openClawText(node),
+    node.version ?? '-',
+    node.lastSeenAt === null ? '-' : ago(node.lastSeenAt),
+    shortId(node.id),
+    '',
+  ];
 }
 
-/** Only what was so: nothing was closed or ended on a node that was not there. */
-function endedText({ address, running }: NodeDetail): string {
-  if (address === null) return 'it was not connected, and is let in no more';
-  return running === 0 ? 'its link is closed' : 'its link is closed and its jobs were ended';
+/** `@rack1 gpu=yes` */
+function marksText({ groups, labels }: NodeView): string {
+  return [
+    ...groups.map((group) => `@${group}`),
+    ...Object.entries(labels).map(([key, value]) => `${key}=${value}`),
+  ].join(' ');
 }

@@ -1,26 +1,15 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
-import type { IncomingMessage } from 'node:http';
-import { request } from 'node:http';
 import { basename, dirname, join } from 'node:path';
+import type { Explain, HubApi } from '#src/adapters/hub-api.ts';
+import { hubThrough } from '#src/adapters/hub-api.ts';
 import { isRunning } from '#src/adapters/process/start-time.ts';
 import { ownerOf } from '#src/adapters/unix-socket.ts';
-import type { ErrorBody } from '#src/core/errors.ts';
 import { FederationError } from '#src/core/errors.ts';
 import type { HubRecord } from '#src/core/hub-record.ts';
 import { HUB_RECORD_FILE } from '#src/core/hub-record.ts';
 
-export type Method = 'GET' | 'POST' | 'PUT';
-
-/** A hub, over its operator's socket. All methods throw HUB_UNREACHABLE, what the hub answers, and what says that it is another user's. */
-export interface HubApi {
-  /** One question, one JSON answer. The hub's word is believed: it is the same package. */
-  ask<T>(method: Method, path: string, body?: object, signal?: AbortSignal): Promise<T>;
-  /** The response as it streams in; its status has been looked at. */
-  open(method: Method, path: string, body: object | undefined, signal: AbortSignal): Promise<IncomingMessage>;
-  /** Sends `input` as a body, however long it takes to come. */
-  send(path: string, input: NodeJS.ReadableStream, signal: AbortSignal): Promise<void>;
-}
+export type { HubApi, Method } from '#src/adapters/hub-api.ts';
 
 /** The hub of a home that this user can read. */
 export interface HubClient extends HubApi {
@@ -50,8 +39,8 @@ export function isMachineHubMeant(home: string, { socket, unit }: MachineHub = M
   return (existsSync(socket) || existsSync(unit)) && !hasRunningHub(home);
 }
 
-/** What a hub that was killed left behind does not count. */
-function hasRunningHub(home: string): boolean {
+/** Whether a hub runs with this home; what one that was killed left behind does not count. */
+export function hasRunningHub(home: string): boolean {
   try {
     const { pid } = JSON.parse(readFileSync(join(home, HUB_RECORD_FILE), 'utf8')) as HubRecord;
     return isRunning(pid, null);
@@ -79,55 +68,10 @@ async function foreign(socket: string, cause: unknown): Promise<FederationError>
   });
 }
 
-/** A hub that is there answers in far less; revoking waits for a node for a moment. */
-const ANSWER_MS = 60_000;
-
-/** What a failed request means to a person. */
-type Explain = (cause: unknown) => Promise<FederationError>;
-
+/** A hub by its operator's socket. */
 function hubBehind(socketPath: string, explain: Explain): HubApi {
-  function start(method: Method, path: string, type: string | null, signal?: AbortSignal) {
-    return request({
-      socketPath,
-      method,
-      path,
-      headers: { host: 'localhost', ...(type === null ? {} : { 'content-type': type }) },
-      ...(signal === undefined ? {} : { signal }),
-    });
-  }
-
-  async function open(
-    method: Method,
-    path: string,
-    body: object | undefined,
-    signal?: AbortSignal,
-  ): Promise<IncomingMessage> {
-    const asking = start(method, `/api/v1${path}`, body === undefined ? null : 'application/json', signal);
-    const answered = answerOf(asking, explain);
-    // A socket that systemd made takes requests also while the hub behind it can't be started.
-    const late = setTimeout(() => asking.destroy(new Error('no answer')), ANSWER_MS);
-    asking.end(body === undefined ? undefined : JSON.stringify(body));
-    const response = await answered.finally(() => clearTimeout(late));
-    if ((response.statusCode ?? 500) < 400) return response;
-    throw refusal(await textOf(response));
-  }
-
-  return {
-    open,
-    async ask<T>(method: Method, path: string, body?: object, signal?: AbortSignal) {
-      const inTime = AbortSignal.timeout(ANSWER_MS);
-      const over = signal === undefined ? inTime : AbortSignal.any([signal, inTime]);
-      const text = await textOf(await open(method, path, body, over));
-      return (text === '' ? undefined : JSON.parse(text)) as T;
-    },
-    async send(path, input, signal) {
-      const sending = start('PUT', `/api/v1${path}`, 'application/octet-stream', signal);
-      const answered = answerOf(sending, explain);
-      input.pipe(sending);
-      const response = await answered;
-      response.resume();
-    },
-  };
+  const way = { to: { socketPath }, headers: { host: 'localhost' } };
+  return hubThrough(async () => way, explain);
 }
 
 async function readRecord(home: string): Promise<HubRecord> {
@@ -136,13 +80,6 @@ async function readRecord(home: string): Promise<HubRecord> {
   } catch (cause) {
     throw unreachable(home, cause);
   }
-}
-
-function answerOf(asking: ReturnType<typeof request>, explain: Explain): Promise<IncomingMessage> {
-  const { promise, resolve, reject } = Promise.withResolvers<IncomingMessage>();
-  asking.once('response', resolve);
-  asking.once('error', (cause) => void explain(cause).then(reject, reject));
-  return promise;
 }
 
 function unreachable(home: string, cause: unknown): FederationError {
@@ -163,26 +100,4 @@ function startOf(home: string): string {
   const folder = dirname(home);
   const isLocal = basename(home) === 'master' && ['local.json', 'w1'].some((name) => existsSync(join(folder, name)));
   return isLocal ? `deploy-federation local --dir ${folder}` : `federation-hub --home ${home}`;
-}
-
-async function textOf(response: IncomingMessage): Promise<string> {
-  const chunks: Buffer[] = [];
-  try {
-    for await (const chunk of response) chunks.push(chunk as Buffer);
-  } catch (cause) {
-    throw new FederationError('HUB_UNREACHABLE', 'the hub went away in the middle of its answer', {
-      hint: 'look whether it runs: manage-federation status',
-      cause,
-    });
-  }
-  return Buffer.concat(chunks).toString('utf8');
-}
-
-function refusal(text: string): FederationError {
-  try {
-    const { code, message, hint } = JSON.parse(text) as ErrorBody;
-    return new FederationError(code, message, hint === undefined ? {} : { hint });
-  } catch (cause) {
-    return new FederationError('HUB_UNREACHABLE', 'something else than a hub answers', { cause });
-  }
 }

@@ -82,6 +82,12 @@ const ALL_IPV4 = constant('0.0.0.0/0');
 /** The widest that a network of somebody's own is: 10.0.0.0/8, or what a provider has. */
 const WIDEST = { ipv4: 1n << 24n, ipv6: 1n << 96n };
 
+/** Whether an address is this machine itself or of a tailnet: what goes there is seen by nobody on the way. */
+export function isUnseen(text: string): boolean {
+  const address = parseAddress(text);
+  return address !== null && [...LOOPBACK, ...TAILNET].some((range) => isIn(address, range));
+}
+
 /** Why whoever is in one of these ranges is anybody at all, as the end of a sentence; null where they tell people apart. */
 export function whyEverybody(ranges: readonly AddressRange[]): string | null {
   const touches = (places: readonly AddressRange[]) => places.some((place) => overlap(ranges, place) > 0n);

@@ -4,7 +4,8 @@ import { join } from 'node:path';
 import { parseDocument } from 'yaml';
 import { homePath } from '#src/adapters/home.ts';
 import type { HubApi } from '#src/adapters/hub.ts';
-import { findHub, isMachineHubMeant, machineHub } from '#src/adapters/hub.ts';
+import { findHub, hasRunningHub, isMachineHubMeant, machineHub } from '#src/adapters/hub.ts';
+import { readLogin } from '#src/adapters/login-file.ts';
 import { SETTINGS_FILE } from '#src/adapters/settings-file.ts';
 import { FederationError } from '#src/core/errors.ts';
 import { parseHubAddress } from '#src/core/hub-address.ts';
@@ -16,11 +17,18 @@ export interface GlobalFlags {
   readonly yes?: boolean;
 }
 
-/** The hub of the home that is named; where none is, that of the user's own home or of the machine. */
+/**
+ * The hub of the home that is named; where none is, that of the user's own home or of the machine. A home without a hub
+ * that runs may have a login to one on another machine.
+ */
 export async function hubOf(flags: GlobalFlags): Promise<HubApi> {
   if (isOnMachine(flags)) return machineHub();
+  const home = homePath(flags.home);
+  const login = hasRunningHub(home) ? null : readLogin(home);
+  // Its modules are for those who are away alone.
+  if (login !== null) return (await import('#src/cli/manage/logged-in.ts')).loggedInHub(home, login);
   try {
-    return await findHub(homePath(flags.home));
+    return await findHub(home);
   } catch (error) {
     throw onWorker(error, flags);
   }
@@ -31,7 +39,7 @@ function onWorker(error: unknown, flags: GlobalFlags): unknown {
   const hub = isHomeNamed(flags) ? null : masterOfWorkerHere();
   if (hub === null || !(error instanceof FederationError) || error.code !== 'HUB_UNREACHABLE') return error;
   return new FederationError(error.code, `no hub runs here: this machine is a worker of ${hub}`, {
-    hint: `run it on ${hub}`,
+    hint: `run it on ${hub}, or here after: manage-federation login ${hub}`,
     cause: error,
   });
 }

@@ -1,0 +1,107 @@
+import type { IncomingMessage, RequestOptions } from 'node:http';
+import { request } from 'node:http';
+import type { ErrorBody } from '#src/core/errors.ts';
+import { FederationError } from '#src/core/errors.ts';
+
+export type Method = 'GET' | 'POST' | 'PUT';
+
+/** A hub, as its operator. All methods throw HUB_UNREACHABLE, what the hub answers, and why it can't be asked. */
+export interface HubApi {
+  /** One question, one JSON answer. The hub's word is believed: it is the same package. */
+  ask<T>(method: Method, path: string, body?: object, signal?: AbortSignal): Promise<T>;
+  /** The response as it streams in; its status has been looked at. */
+  open(method: Method, path: string, body: object | undefined, signal: AbortSignal): Promise<IncomingMessage>;
+  /** Sends `input` as a body, however long it takes to come. */
+  send(path: string, input: NodeJS.ReadableStream, signal: AbortSignal): Promise<void>;
+}
+
+/** How a request reaches the hub. */
+export interface Way {
+  readonly to: Pick<RequestOptions, 'socketPath' | 'host' | 'port' | 'agent'>;
+  readonly headers: Readonly<Record<string, string>>;
+  /** Aborted when nothing goes by it any more: what is under way ends with it. */
+  readonly lost?: AbortSignal;
+}
+
+/** What a failed request means to a person. */
+export type Explain = (cause: unknown) => Promise<FederationError>;
+
+/** A hub that is there answers in far less; revoking waits for a node for a moment. */
+const ANSWER_MS = 60_000;
+
+/** A hub by a way that is found anew for each request. */
+export function hubThrough(findWay: () => Promise<Way>, explain: Explain): HubApi {
+  async function start(method: Method, path: string, type: string | null, signal?: AbortSignal) {
+    const { to, headers, lost } = await findWay();
+    const signals = [signal, lost].filter((one) => one !== undefined);
+    return request({
+      ...to,
+      method,
+      path: `/api/v1${path}`,
+      headers: { ...headers, ...(type === null ? {} : { 'content-type': type }) },
+      ...(signals.length === 0 ? {} : { signal: AbortSignal.any(signals) }),
+    });
+  }
+
+  async function open(
+    method: Method,
+    path: string,
+    body: object | undefined,
+    signal?: AbortSignal,
+  ): Promise<IncomingMessage> {
+    const asking = await start(method, path, body === undefined ? null : 'application/json', signal);
+    const answered = answerOf(asking, explain);
+    // A socket that systemd made takes requests also while the hub behind it can't be started.
+    const late = setTimeout(() => asking.destroy(new Error('no answer')), ANSWER_MS);
+    asking.end(body === undefined ? undefined : JSON.stringify(body));
+    const response = await answered.finally(() => clearTimeout(late));
+    if ((response.statusCode ?? 500) < 400) return response;
+    throw refusal(await textOf(response));
+  }
+
+  return {
+    open,
+    async ask<T>(method: Method, path: string, body?: object, signal?: AbortSignal) {
+      const inTime = AbortSignal.timeout(ANSWER_MS);
+      const over = signal === undefined ? inTime : AbortSignal.any([signal, inTime]);
+      const text = await textOf(await open(method, path, body, over));
+      return (text === '' ? undefined : JSON.parse(text)) as T;
+    },
+    async send(path, input, signal) {
+      const sending = await start('PUT', path, 'application/octet-stream', signal);
+      const answered = answerOf(sending, explain);
+      input.pipe(sending);
+      const response = await answered;
+      response.resume();
+    },
+  };
+}
+
+function answerOf(asking: ReturnType<typeof request>, explain: Explain): Promise<IncomingMessage> {
+  const { promise, resolve, reject } = Promise.withResolvers<IncomingMessage>();
+  asking.once('response', resolve);
+  asking.once('error', (cause) => void explain(cause).then(reject, reject));
+  return promise;
+}
+
+async function textOf(response: IncomingMessage): Promise<string> {
+  const chunks: Buffer[] = [];
+  try {
+    for await (const chunk of response) chunks.push(chunk as Buffer);
+  } catch (cause) {
+    throw new FederationError('HUB_UNREACHABLE', 'the hub went away in the middle of its answer', {
+      hint: 'look whether it runs: manage-federation status',
+      cause,
+    });
+  }
+  return Buffer.concat(chunks).toString('utf8');
+}
+
+function refusal(text: string): FederationError {
+  try {
+    const { code, message, hint } = JSON.parse(text) as ErrorBody;
+    return new FederationError(code, message, hint === undefined ? {} : { hint });
+  } catch (cause) {
+    return new FederationError('HUB_UNREACHABLE', 'something else than a hub answers', { cause });
+  }
+}

@@ -63,7 +63,8 @@ function following(options: Partial<ArrivalsOptions> = {}) {
 }
 
 const USABLE = 'usable pi (1a2b-1a2b-1a2b-1a2b), 0.0 s after it was let in';
-const half = (waitsFor: string) => `half-approved pi (1a2b-1a2b-1a2b-1a2b): step node-host waits for ${waitsFor}; on pi: start it`;
+const half = (waitsFor: string) =>
+  `half-approved pi (1a2b-1a2b-1a2b-1a2b): step node-host waits for ${waitsFor}; on pi: start it`;
 
 test('a node that is usable is told so, and followed no longer', async () => {
   const { arrivals, steps, said, run } = following();
@@ -122,7 +123,9 @@ test('what the hub can’t tell is said in its words', async () => {
   arrivals.add(PI);
   void run();
   await eventually('it is told', () => said.length === 1);
-  expect(said).toEqual(['half-approved pi (1a2b-1a2b-1a2b-1a2b): it can’t be looked at: the store failed; look at the disk']);
+  expect(said).toEqual([
+    'half-approved pi (1a2b-1a2b-1a2b-1a2b): it can’t be looked at: the store failed; look at the disk',
+  ]);
 });
 
 test('a hub that is away ends it, and by the next all are looked at again', async () => {

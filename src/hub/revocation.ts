@@ -56,6 +56,7 @@ export function createRevocation({
   async function leaveMachine(link: Link): Promise<void> {
     credentials.revoke(link.nodeId, link.generation);
     carrier?.closeFor(link.nodeId);
+    if (fleet.link(link.nodeId) === link) fleet.take(link.nodeId);
     await endJobs(link);
     link.close(new FederationError('REVOKED', 'the key of this node belongs to another machine now'));
     await link.closed;
@@ -88,10 +89,11 @@ export function createRevocation({
     requests: {
       ...enrolment,
       async approve(id, approval) {
+        const asked = enrolment.requests().find(({ request }) => request.id === id);
         const former = fleet.link(id);
-        const approved = await enrolment.approve(id, approval);
-        if (approved.kind === 'moved' && former !== undefined) await leaveMachine(former);
-        return settled(approved);
+        // First, since the node that waits is let in, and its link takes the place of this one, as soon as it is approved.
+        if (asked?.request.kind === 'moved' && approval.replace && former !== undefined) await leaveMachine(former);
+        return settled(await enrolment.approve(id, approval));
       },
     },
     async readmit(word, approval) {

@@ -53,6 +53,7 @@ ask_login() {
   if [ "$uid" != 0 ] && has sudo && sudo -n true >/dev/null 2>&1; then
     say sudo yes
   fi
+  if [ "$uid" = 0 ] && [ -n "${SUDO_USER:-}" ] && [ "$SUDO_USER" != root ]; then say bySudo yes; fi
   # The address here that ssh was given: the third word (ssh(1)).
   connection=${SSH_CONNECTION:-}
   connection=${connection#* * }

@@ -19,7 +19,7 @@ export function parseJoinToken(text: string): JoinToken {
   const match = JOIN_TOKEN.exec(text.trim());
   if (match === null) {
     throw new FederationError('TOKEN_INVALID', 'this is not a join token', {
-      hint: 'paste the whole line that starts with ocf1. (manage-federation token create)',
+      hint: 'paste the whole line that starts with ocf1. (on the master: manage-federation token create)',
     });
   }
   return { hubId: match[1]!, secret: match[2]! };

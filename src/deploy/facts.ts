@@ -34,6 +34,8 @@ export interface Facts {
     readonly name: string;
     readonly root: boolean;
     readonly sudo: boolean;
+    /** It is root by sudo, and what the person types next is not. */
+    readonly bySudo: boolean;
     /** Address of the machine by which ssh came to it; null where nobody came by ssh. */
     readonly address: string | null;
   };

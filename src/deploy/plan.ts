@@ -1,3 +1,4 @@
+import { asDeployer } from '#src/deploy/as-root.ts';
 import type { Plan, Step, UnitName } from '#src/deploy/action.ts';
 import { FederationError } from '#src/core/errors.ts';
 import { nodeNameFrom } from '#src/core/node.ts';
@@ -92,20 +93,22 @@ function isDeployed(record: Facts['record']): record is DeploymentRecord {
   return record !== null && (record.state === 'applying' || record.state === 'deployed');
 }
 
-function checkRole({ record }: Facts, { role }: Wanted): void {
+function checkRole(facts: Facts, { role }: Wanted): void {
+  const { record } = facts;
   if (!isDeployed(record) || record.wanted.role === role) return;
   throw new FederationError('ROLE_DIFFERS', `this machine is deployed as ${record.wanted.role}, not as ${role}`, {
-    hint: 'deploy-federation uninstall, then deploy it anew',
+    hint: `${asDeployer(facts, 'deploy-federation uninstall')}, then deploy it anew`,
   });
 }
 
 /** Their home has the node's key, and what is to be taken back. */
-function checkPerson({ record, person }: Facts): void {
+function checkPerson(facts: Facts): void {
+  const { record, person } = facts;
   if (!isDeployed(record)) return;
   const before = record.wanted.runAs;
   if (before === null || before === person.name) return;
   throw new FederationError('ROLE_DIFFERS', `this machine is deployed for ${before}, not for ${person.name}`, {
-    hint: 'deploy-federation uninstall, then deploy it anew',
+    hint: `${asDeployer(facts, 'deploy-federation uninstall')}, then deploy it anew`,
   });
 }
 

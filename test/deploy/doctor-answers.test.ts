@@ -45,7 +45,7 @@ function factsHere(): Facts {
     ...bareMachine(),
     person,
     place: placeOf('user', person),
-    login: { name: username, root: false, sudo: false, address: null },
+    login: { name: username, root: false, sudo: false, bySudo: false, address: null },
   };
 }
 

@@ -141,7 +141,7 @@ const WORKER_CASES: Readonly<Record<string, Case>> = {
   'programs of a newer version': {
     answers: { program: { stdout: '99.0.0\n' }, hub: { state: 'answers', version: '99.0.0' } },
     found: [['program', 'warn', 'version 99.0.0 is deployed']],
-    mend: 'that is deployed on this machine',
+    mend: 'use the one that is deployed there: /usr/local/bin/deploy-federation',
   },
   'no Tailscale': {
     facts: { tailscale: { installed: null, state: null } },
@@ -601,6 +601,20 @@ it('says with what right the master runs commands, without calling it wrong', ()
   expect(exec(asRoot)?.why).toContain('that is root');
   const narrow = 'worker:\n  hub: vps.tail.example:19000\n  exec:\n    mode: allowlist\n    allow: [[df, "**"]]\n';
   expect(exec(healthyWorker(workerSettings(narrow)))?.found).toBe('what one rule allows may be run here as sam');
+});
+
+it('says sudo to whoever came by it, and not to root', () => {
+  const mends = (bySudo: boolean) =>
+    found(healthyWorker({ login: { name: 'root', root: true, sudo: false, bySudo } }), { worker: null })
+      .filter(({ check }) => check === 'worker')
+      .map(({ mend }) => mend);
+  expect(mends(true)).toEqual(['sudo journalctl -u openclaw-worker -n 50']);
+  expect(mends(false)).toEqual(['journalctl -u openclaw-worker -n 50']);
+});
+
+it('names the program that looks by its path, where an older one comes first on PATH', () => {
+  const [first] = found(healthyWorker(), { program: { stdout: '0.0.1\n' } }).filter(({ check }) => check === 'program');
+  expect(first?.mend).toMatch(/^sudo \/\S+\/bin\/deploy-federation worker vps\.tail\.example:19000$/);
 });
 
 it('finds that the services of a person end with their login', () => {

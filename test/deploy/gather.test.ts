@@ -103,6 +103,7 @@ describe('the scope', () => {
       name: login,
       root: login === 'root',
       sudo: login === 'sam' && sudo === 'exit 0',
+      bySudo: false,
       address: null,
     });
   });

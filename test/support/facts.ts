@@ -38,7 +38,7 @@ export function bareMachine(change: Change<Facts> = {}, scope: Scope = 'system')
       freeBytes: 40 * GIB,
       clock: NOW,
     },
-    login: { name: SAM.name, root: false, sudo: true, address: null },
+    login: { name: SAM.name, root: false, sudo: true, bySudo: false, address: null },
     person: SAM,
     place,
     systemd: { system: true, linger: false },

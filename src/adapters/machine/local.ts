@@ -30,7 +30,7 @@ export function thisMachine({ askPassword }: { readonly askPassword?: AskPasswor
         socket.destroy();
         signal.throwIfAborted();
         throw new FederationError('HUB_UNREACHABLE', `nothing answers at ${hubAddressText(to)}`, {
-          hint: 'check the name and the port, and that the hub runs: manage-federation status',
+          hint: 'check the name and the port, and on the master: manage-federation status',
           cause,
         });
       }

@@ -137,7 +137,7 @@ function through(argv: readonly string[], to: HubAddress, signal: AbortSignal): 
 
 function unanswered(to: HubAddress, said: string): FederationError {
   return new FederationError('HUB_UNREACHABLE', `nothing answers at ${hubAddressText(to)}, seen from there`, {
-    hint: 'check the name and the port, and that the hub runs: manage-federation status',
+    hint: 'check the name and the port, and on the master: manage-federation status',
     cause: new Error(said),
   });
 }

@@ -1,3 +1,4 @@
+import { fileURLToPath } from 'node:url';
 import type { Machine } from '#src/adapters/machine/machine.ts';
 import { VERSION } from '#src/adapters/version.ts';
 import type { Answers } from '#src/deploy/doctor/answers.ts';
@@ -22,6 +23,8 @@ import type { MachineFinding } from '#src/deploy/doctor/finding.ts';
 import type { Facts } from '#src/deploy/facts.ts';
 import { PROTOCOL_VERSIONS } from '#src/protocol/version.ts';
 
+const PROGRAM = fileURLToPath(new URL('../../../bin/deploy-federation', import.meta.url));
+
 /**
  * What is right and what is wrong with a machine of a federation. Nothing of it is changed. Throws
  * MACHINE_UNREACHABLE, and the reason of `signal`.
@@ -43,7 +46,7 @@ function withoutFix(finding: MachineFinding): MachineFinding {
 export function findings(facts: Facts, deployed: Deployed, answers: Answers): MachineFinding[] {
   return [
     checkDeployment(facts),
-    checkProgram(facts, deployed, answers, VERSION),
+    checkProgram(facts, deployed, answers, { version: VERSION, program: PROGRAM }),
     ...checkSettings(facts, deployed),
     ...checkPermissions(facts, deployed, answers),
     ...checkDisks(facts, answers),

@@ -1,14 +1,10 @@
+import { asDeployer, asRoot } from '#src/deploy/as-root.ts';
 import type { UnitName } from '#src/deploy/action.ts';
 import type { Facts } from '#src/deploy/facts.ts';
 import type { Scope } from '#src/deploy/place.ts';
 import type { Wanted } from '#src/deploy/wanted.ts';
 import { hubAddressText } from '#src/core/hub-address.ts';
 import { shellWord } from '#src/core/shell-word.ts';
-
-/** A command as the person types it where it takes root. */
-export function asRoot({ login }: Facts, command: string): string {
-  return login.root ? command : `sudo ${command}`;
-}
 
 /** `sudo systemctl restart openclaw-worker`, or `systemctl --user …`. */
 export function systemctl(facts: Facts, words: string, { name, scope }: UnitName): string {
@@ -27,11 +23,11 @@ export function journal(facts: Facts, { name, scope }: UnitName): string {
   return scope === 'user' ? `journalctl --user -u ${short} -n 50` : asRoot(facts, `journalctl -u ${short} -n 50`);
 }
 
-/** The command that deploys this machine as it was deployed. */
-export function deployAgain(facts: Facts, { role, master }: Wanted): string {
-  const command = `deploy-federation ${role}`;
+/** The command that deploys this machine as it was deployed; `program` is which of ours does it. */
+export function deployAgain(facts: Facts, { role, master }: Wanted, program = 'deploy-federation'): string {
+  const command = `${program} ${role}`;
   const full = master === null ? command : `${command} ${hubAddressText(master)}`;
-  return facts.place.scope === 'system' ? asRoot(facts, full) : full;
+  return asDeployer(facts, full);
 }
 
 /** `512 MiB`, `76.8 GiB`. */

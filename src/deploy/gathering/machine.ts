@@ -46,6 +46,7 @@ const loginSchema = z.object({
   name: word,
   uid: count,
   sudo: flag,
+  bySudo: flag,
   address: word.optional(),
 });
 
@@ -54,13 +55,15 @@ export interface Login {
   readonly root: boolean;
   /** It can become root without being asked for a password. */
   readonly sudo: boolean;
+  /** It is root by sudo, and what the person types next is not. */
+  readonly bySudo: boolean;
   /** Address of the machine by which ssh came to it; null where nobody came by ssh. */
   readonly address: string | null;
 }
 
 export function loginOf(answers: Answers): Login {
-  const { name, uid, sudo, address } = answers.to(['login'], loginSchema);
-  return { name, root: uid === 0, sudo, address: address || null };
+  const { name, uid, sudo, bySudo, address } = answers.to(['login'], loginSchema);
+  return { name, root: uid === 0, sudo, bySudo, address: address || null };
 }
 
 const personSchema = z.object({ passwd: word, group: word, linger: flag });

@@ -1,10 +1,10 @@
 import type { MachineFinding } from '#src/deploy/doctor/finding.ts';
-import { asRoot } from '#src/deploy/doctor/words.ts';
+import { asDeployer } from '#src/deploy/as-root.ts';
 import type { Facts } from '#src/deploy/facts.ts';
 
 /** Whether a deployment is there, and came to its end. */
 export function checkDeployment(facts: Facts): MachineFinding {
-  const { record, place } = facts;
+  const { record } = facts;
   const check = 'deployment';
   if (record === null) {
     return {
@@ -16,7 +16,7 @@ export function checkDeployment(facts: Facts): MachineFinding {
     };
   }
   const { role, master } = record.wanted;
-  const again = (words: string): string => (place.scope === 'system' ? asRoot(facts, words) : words);
+  const again = (words: string): string => asDeployer(facts, words);
   switch (record.state) {
     case 'deployed':
       return { check, state: 'ok', found: master === null ? role : `${role} of ${master.host}` };

@@ -1,6 +1,7 @@
 import type { Answers } from '#src/deploy/doctor/answers.ts';
 import type { MachineFinding } from '#src/deploy/doctor/finding.ts';
-import { asRoot, sizeText } from '#src/deploy/doctor/words.ts';
+import { asRoot } from '#src/deploy/as-root.ts';
+import { sizeText } from '#src/deploy/doctor/words.ts';
 import type { Facts } from '#src/deploy/facts.ts';
 import { shellWord } from '#src/core/shell-word.ts';
 

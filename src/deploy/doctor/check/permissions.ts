@@ -4,7 +4,8 @@ import type { Answers } from '#src/deploy/doctor/answers.ts';
 import type { FileAnswer } from '#src/deploy/doctor/ask/files.ts';
 import type { Deployed, HomeOf } from '#src/deploy/doctor/deployed.ts';
 import type { Fix, MachineFinding } from '#src/deploy/doctor/finding.ts';
-import { asRoot, deployAgain } from '#src/deploy/doctor/words.ts';
+import { asRoot, isRootsShell } from '#src/deploy/as-root.ts';
+import { deployAgain } from '#src/deploy/doctor/words.ts';
 import type { Facts } from '#src/deploy/facts.ts';
 import { shellWord } from '#src/core/shell-word.ts';
 
@@ -105,7 +106,9 @@ function ownerFinding(
 
 /** Keys and tokens of ours, directly in a home; the folders in it are OpenClaw’s own business. */
 function isSecret({ path, kind }: FileAnswer, home: HomeOf): boolean {
-  return dirname(path) === home.path && kind.startsWith('regular') && /(?:\.key|-token|\.sqlite)$/.test(path);
+  return (
+    dirname(path) === home.path && kind.startsWith('regular') && /(?:\.key|\.key\.next|-token|\.sqlite)$/.test(path)
+  );
 }
 
 function ownerOf({ person }: Facts, { owner }: HomeOf): Owner {
@@ -115,7 +118,7 @@ function ownerOf({ person }: Facts, { owner }: HomeOf): Owner {
 /** As its owner, also where root asks: a link in a home of theirs leads root no further than themselves. */
 function asOwner({ login }: Facts, { owner }: HomeOf, command: string): string {
   if (login.name === owner) return command;
-  return login.root ? `runuser -u ${owner} -- ${command}` : `sudo -u ${owner} ${command}`;
+  return isRootsShell(login) ? `runuser -u ${owner} -- ${command}` : `sudo -u ${owner} ${command}`;
 }
 
 function run(title: string, argv: readonly [string, ...string[]], owner: Owner): Fix {

@@ -1,6 +1,6 @@
 import type { Deployed } from '#src/deploy/doctor/deployed.ts';
 import type { MachineFinding } from '#src/deploy/doctor/finding.ts';
-import { asRoot } from '#src/deploy/doctor/words.ts';
+import { asRoot } from '#src/deploy/as-root.ts';
 import type { Facts } from '#src/deploy/facts.ts';
 import { unitIn } from '#src/deploy/facts.ts';
 

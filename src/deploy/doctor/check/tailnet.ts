@@ -1,7 +1,8 @@
 import type { Answers } from '#src/deploy/doctor/answers.ts';
 import type { Deployed } from '#src/deploy/doctor/deployed.ts';
 import type { MachineFinding } from '#src/deploy/doctor/finding.ts';
-import { asRoot, deployAgain, spanText } from '#src/deploy/doctor/words.ts';
+import { asRoot } from '#src/deploy/as-root.ts';
+import { deployAgain, spanText } from '#src/deploy/doctor/words.ts';
 import type { Facts } from '#src/deploy/facts.ts';
 
 /** A person needs some days to notice, and to get at a machine that stands elsewhere. */

@@ -420,6 +420,12 @@ test('Tailscale’s own build is checked, installed, and leaves nothing', async 
       });
     }
     expect(await scratch.snapshot()).toEqual(before);
+    // Nothing listens there, and the reason is said.
+    await expect(kind.apply({ do: 'tailscale', url: 'http://127.0.0.1:1/d.tgz' }, context)).rejects.toMatchObject({
+      message: expect.stringMatching(
+        /^http:\/\/127\.0\.0\.1:1\/\S+ can’t be fetched from here: .*(?:bad port|ECONNREFUSED)/,
+      ) as string,
+    });
   } finally {
     server.close();
   }

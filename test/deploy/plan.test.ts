@@ -347,6 +347,12 @@ describe('a plan refuses', () => {
       wantedOf(),
     ],
     ['a port that is taken', 'PORT_IN_USE', bareMachine({ ports: [{ address: '0.0.0.0', port: 19_000 }] }), MASTER],
+    [
+      'a port of the node host that is taken',
+      'PORT_IN_USE',
+      bareMachine({ ports: [{ address: '127.0.0.1', port: 19_002 }] }),
+      wantedOf(),
+    ],
     ['a gateway without a service', 'PORT_IN_USE', bareMachine({ gateway: { listening: true } }), MASTER],
     [
       'settings that are no JSON',
@@ -395,6 +401,26 @@ describe('a plan refuses', () => {
       wantedOf({ scope: 'user' }),
     ],
   ];
+
+  it('nothing about a port that the node host does not need', () => {
+    const ports = [{ address: '127.0.0.1', port: 19_002 }];
+    const settings = { text: 'nodeHost:\n  carrierPort: 19003\n', mode: 0o600, owner: 'sam' };
+    for (const [facts, wanted] of [
+      [bareMachine({ ports }), wantedOf({ light: true })],
+      [bareMachine({ ports: [{ address: '100.64.0.2', port: 19_002 }] }), wantedOf()],
+      [bareMachine({ ports, files: [[`${WORKER_HOME}/settings.yaml`, settings]] }), wantedOf()],
+      [healthyWorker({ ports }), wantedOf()],
+    ] as const) {
+      expect(() => planDeployment(facts, wanted, GIVEN)).not.toThrow();
+    }
+  });
+
+  it('what another role takes, said to whoever came by sudo', () => {
+    const facts = healthyWorker({ login: { name: 'root', root: true, sudo: false, bySudo: true } });
+    expect(() => planDeployment(facts, wantedOf({ role: 'hybrid' }), GIVEN)).toThrow(
+      expect.objectContaining({ hint: 'sudo deploy-federation uninstall, then deploy it anew' }) as Error,
+    );
+  });
 
   it.each(cases)('%s', (_, code, facts, wanted) => {
     expect(() => planDeployment(facts, wanted, GIVEN)).toThrow(

@@ -1,7 +1,7 @@
 import { say } from '#src/adapters/terminal.ts';
 import { canAsk } from '#src/cli/confirm.ts';
 import type { Deployment } from '#src/cli/deploy/tools.ts';
-import { fileChanges } from '#src/cli/deploy/file-changes.ts';
+import { fileChangeLines } from '#src/cli/deploy/file-changes.ts';
 import { planLines } from '#src/cli/deploy/plan-text.ts';
 import { askToGoOn } from '#src/cli/deploy/question.ts';
 import { widthOf } from '#src/cli/deploy/wrap.ts';
@@ -16,7 +16,7 @@ export async function consent(plan: Plan, facts: Facts, { flags, signal }: Deplo
   if (flags.json !== true || flags.yes !== true) {
     const width = widthOf(process.stderr);
     for (const line of planLines(plan, width)) say(line);
-    for (const line of fileChanges(plan, facts)) say(line);
+    for (const line of fileChangeLines(plan, facts)) say(line);
   }
   if (changesNothing(plan)) {
     if (flags.json !== true) say('nothing to change');

@@ -2,7 +2,7 @@ import { harmless, say } from '#src/adapters/terminal.ts';
 import { carryOut } from '#src/cli/deploy/carrying-out.ts';
 import { consent } from '#src/cli/deploy/consent.ts';
 import type { DeployFlags } from '#src/cli/deploy/flags.ts';
-import { fileChanges } from '#src/cli/deploy/file-changes.ts';
+import { fileChangeLines, fileChanges } from '#src/cli/deploy/file-changes.ts';
 import { checkFlags } from '#src/cli/deploy/flags.ts';
 import type { Deployment, DeployTools } from '#src/cli/deploy/tools.ts';
 import { deploymentReport } from '#src/cli/deploy/report.ts';
@@ -86,7 +86,7 @@ async function deployOn(deployment: Deployment): Promise<number> {
   const { facts, wanted } = await inquire(deployment, hub);
   const plan = planDeployment(facts, wanted, await tools.given(facts));
   if (flags.dryRun === true) {
-    if (flags.json === true) printJson(deploymentReport(deployment, plan));
+    if (flags.json === true) printJson({ ...deploymentReport(deployment, plan), changes: fileChanges(plan, facts) });
     else printPlan(plan, facts);
     return 0;
   }
@@ -99,7 +99,7 @@ async function deployOn(deployment: Deployment): Promise<number> {
 
 /** The diffs hold words of others. */
 function printPlan(plan: Plan, facts: Facts): void {
-  const lines = [...planLines(plan, widthOf(process.stdout)), ...fileChanges(plan, facts)];
+  const lines = [...planLines(plan, widthOf(process.stdout)), ...fileChangeLines(plan, facts)];
   for (const line of lines) process.stdout.write(`${harmless(scrub(line))}\n`);
 }
 

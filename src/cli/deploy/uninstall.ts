@@ -15,6 +15,7 @@ import { commandText } from '#src/cli/deploy/resume-text.ts';
 import { widthOf, wrapped } from '#src/cli/deploy/wrap.ts';
 import { FederationError } from '#src/core/errors.ts';
 import type { Facts } from '#src/deploy/facts.ts';
+import { isMember } from '#src/deploy/plan/worker.ts';
 import type { DeploymentRecord } from '#src/deploy/record/record.ts';
 import { refuseAsRoot, refuseWithoutRoot } from '#src/deploy/root-deployment.ts';
 import type { Keeping } from '#src/deploy/undo.ts';
@@ -48,9 +49,9 @@ export function uninstall(flags: UninstallFlags, tools: DeployTools): Promise<nu
       const context = contextOf({ machine, signal }, facts, { progress: progress.line });
       await tools.undo(record, context, { ...keeping, onStep: progress.step });
     } catch (error) {
-      if (!signal.aborted) throw error;
-      const command = ['uninstall', ...(keepData ? ['--keep-data'] : [])];
-      say(`stopped; to go on: ${commandText(command, flags)}`);
+      const again = commandText(['uninstall', ...(keepData ? ['--keep-data'] : [])], flags);
+      if (!signal.aborted) throw withWayOn(error, again);
+      say(`stopped; to go on: ${again}`);
       return 130;
     } finally {
       signal.removeEventListener('abort', onAbort);
@@ -90,10 +91,16 @@ async function consent(
   });
 }
 
-function sayAfter({ wanted }: DeploymentRecord, { worker, machine, place }: Facts, kept: boolean): void {
+function withWayOn(error: unknown, again: string): unknown {
+  if (!(error instanceof FederationError) || error.code !== 'STEP_FAILED') return error;
+  return new FederationError(error.code, error.message, { hint: `mend that, then: ${again}`, cause: error });
+}
+
+function sayAfter({ wanted }: DeploymentRecord, facts: Facts, kept: boolean): void {
+  const { worker, machine, place } = facts;
   if (kept) say(`kept: ${wanted.master === null ? `${place.hubHome}, ` : ''}${place.workerHome}`);
   else say('nothing of the federation is left here');
-  if (wanted.master === null) return;
+  if (wanted.master === null || !isMember(facts)) return;
   say(`${masterText(wanted.master)} still knows the node; there:`);
   say(`  manage-federation revoke ${worker?.name ?? wanted.name ?? machine.hostname}`);
 }

@@ -122,10 +122,17 @@ async function fetchBytes(url: string, signal: AbortSignal): Promise<Buffer> {
   } catch (cause) {
     signal.throwIfAborted();
     if (cause instanceof FederationError) throw cause;
-    throw unfetched(`${url} can’t be fetched from here`, cause);
+    const why = silence.signal.aborted ? `nothing came for ${SILENCE_MS / 1000} s` : reasonOf(cause);
+    throw unfetched(`${url} can’t be fetched from here: ${why}`, cause);
   } finally {
     clearTimeout(timer);
   }
+}
+
+/** `fetch` only says that it failed; the reason lies below that. */
+function reasonOf(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  return error.cause instanceof Error ? reasonOf(error.cause) : error.message || String(Reflect.get(error, 'code'));
 }
 
 function unfetched(message: string, cause?: unknown): FederationError {

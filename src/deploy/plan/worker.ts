@@ -1,9 +1,11 @@
 import { parseDocument } from 'yaml';
 import type { Action, Step } from '#src/deploy/action.ts';
+import { FederationError } from '#src/core/errors.ts';
 import type { HubAddress } from '#src/core/hub-address.ts';
 import { hubAddressText, parseHubAddress } from '#src/core/hub-address.ts';
 import { nodeNameFrom } from '#src/core/node.ts';
 import { peerNamed } from '#src/core/peer.ts';
+import { readSettings } from '#src/deploy/doctor/settings.ts';
 import type { Facts } from '#src/deploy/facts.ts';
 import { fileIn } from '#src/deploy/facts.ts';
 import { needed } from '#src/deploy/plan/already.ts';
@@ -11,7 +13,7 @@ import type { Given } from '#src/deploy/plan/given.ts';
 import { openclawProgram } from '#src/deploy/plan/openclaw.ts';
 import { isNewRelease } from '#src/deploy/plan/program.ts';
 import { settingsFile } from '#src/deploy/plan/settings.ts';
-import { unitActions } from '#src/deploy/plan/units.ts';
+import { isRunning, unitActions } from '#src/deploy/plan/units.ts';
 import type { Wanted } from '#src/deploy/wanted.ts';
 import { execMode } from '#src/deploy/wanted.ts';
 
@@ -22,6 +24,7 @@ export function workerSteps(facts: Facts, wanted: Wanted, given: Given): Step[] 
   const { place } = facts;
   const name = wanted.name ?? nodeNameFrom(facts.machine.hostname);
   const hasNodeHost = wanted.role !== 'master' && !wanted.light;
+  if (hasNodeHost) checkCarrierPort(facts);
   const home = needed(facts, [
     { do: 'folder', path: place.workerHome, mode: 0o700, owner: 'person' },
     settingsFile(facts, place.workerSettings, 'person', {
@@ -39,7 +42,10 @@ export function workerSteps(facts: Facts, wanted: Wanted, given: Given): Step[] 
   const approval = isMember(facts) || wanted.role === 'master' || wanted.token !== null ? 'given' : 'needed';
   return [
     { id: 'worker-home', title: `the worker’s home is ${place.workerHome}`, actions: home },
-    { id: 'join-token', title: 'the worker may join', actions: admission },
+    // Without a token it asks, and that is no step of its own.
+    ...(admission.length > 0 || isMember(facts)
+      ? [{ id: 'join-token', title: 'the worker may join', actions: admission }]
+      : []),
     {
       id: 'worker',
       title: 'the worker runs',
@@ -50,6 +56,22 @@ export function workerSteps(facts: Facts, wanted: Wanted, given: Given): Step[] 
     },
   ];
 }
+
+/** Throws PORT_IN_USE where the worker daemon could not listen for its node host. */
+function checkCarrierPort(facts: Facts): void {
+  const { place, ports } = facts;
+  const { settings } = readSettings(fileIn(facts, place.workerSettings)?.text ?? '');
+  // Settings that can't be read are refused where they would be written.
+  const port = settings?.nodeHost.carrierPort ?? 0;
+  const isTaken = port !== 0 && ports.some((one) => one.port === port && LOOPBACK.has(one.address));
+  if (!isTaken || isRunning(facts, { name: WORKER_UNIT, scope: place.scope })) return;
+  throw new FederationError('PORT_IN_USE', `another program listens on port ${port}, which the node host needs`, {
+    hint: `stop it, or set nodeHost.carrierPort in ${place.workerSettings} to a free one; or go without: --light`,
+  });
+}
+
+/** What a listener on 127.0.0.1 gets in the way of. */
+const LOOPBACK: ReadonlySet<string> = new Set(['127.0.0.1', '0.0.0.0', '::', '::ffff:127.0.0.1']);
 
 /** Whether a hub has admitted the worker of this machine before: then it holds the hub's id. */
 export function isMember(facts: Facts): boolean {

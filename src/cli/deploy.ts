@@ -14,6 +14,7 @@ import {
   userName,
   webAddress,
 } from '#src/cli/deploy/flag-values.ts';
+import { helpText } from '#src/cli/deploy/help-text.ts';
 import type { LocalFlags } from '#src/cli/deploy/local.ts';
 import type { MachineDoctorFlags } from '#src/cli/deploy/doctor.ts';
 import type { RotateKeyFlags } from '#src/cli/deploy/rotate-key.ts';
@@ -43,10 +44,12 @@ function commands(ends: (work: Promise<number>) => Promise<void>, toolsOf: Tools
   const program = new Command('deploy-federation')
     .description('Put machines into a federation. Without a command, on a terminal: asks what to do.')
     .version(VERSION)
-    .addHelpText('after', EXAMPLES)
+    // Otherwise what an option means is not wrapped on a narrow terminal, which breaks its words.
+    .configureHelp({ minWidthToWrap: 20 })
+    .addHelpText('after', helpText(EXAMPLES))
     .action(async () => ends(unaided(toolsOf)));
   const role = (name: Role, usage: string, description: string, examples: string) => {
-    const command = program.command(usage).description(description).addHelpText('after', examples);
+    const command = program.command(usage).description(description).addHelpText('after', helpText(examples));
     addMachineOptions(addDeployOptions(command, name));
     return command;
   };
@@ -69,7 +72,7 @@ function commands(ends: (work: Promise<number>) => Promise<void>, toolsOf: Tools
       .command('doctor')
       .description('what is wrong with this machine, why it matters and what mends it')
       .option('--fix', 'mend what can be mended without losing data or widening access')
-      .addHelpText('after', DOCTOR_EXAMPLES),
+      .addHelpText('after', helpText(DOCTOR_EXAMPLES)),
   )
     .option('--json', 'answer as JSON on standard output')
     .action(async (flags: MachineDoctorFlags) =>
@@ -81,7 +84,7 @@ function commands(ends: (work: Promise<number>) => Promise<void>, toolsOf: Tools
       .description('take back what was deployed here: it is as it was before')
       .option('--keep-data', 'leave the homes of hub and worker: keys, members, jobs')
       .option('--yes', 'do not ask')
-      .addHelpText('after', UNINSTALL_EXAMPLES),
+      .addHelpText('after', helpText(UNINSTALL_EXAMPLES)),
   ).action(async (flags: UninstallFlags) =>
     ends((await import('#src/cli/deploy/uninstall.ts')).uninstall(flags, await toolsOf())),
   );
@@ -93,7 +96,7 @@ function commands(ends: (work: Promise<number>) => Promise<void>, toolsOf: Tools
     .option('--run-as <user>', 'whose worker it is (default: who asks, or whom root deployed it for)', userName)
     .option('--yes', 'end what runs there')
     .option('--json', 'answer as JSON on standard output')
-    .addHelpText('after', ROTATE_KEY_EXAMPLES)
+    .addHelpText('after', helpText(ROTATE_KEY_EXAMPLES))
     .action(async (flags: RotateKeyFlags) =>
       ends((await import('#src/cli/deploy/rotate-key.ts')).rotateKey(flags, await toolsOf())),
     );
@@ -108,7 +111,7 @@ function commands(ends: (work: Promise<number>) => Promise<void>, toolsOf: Tools
     .option('--stop', 'stop the one that runs there')
     .option('--status', 'say whether one runs there')
     .option('--json', 'answer as JSON on standard output')
-    .addHelpText('after', LOCAL_EXAMPLES)
+    .addHelpText('after', helpText(LOCAL_EXAMPLES))
     .action(async (flags: LocalFlags) => ends((await import('#src/cli/deploy/local.ts')).local(given(flags))));
   program
     .command('demo')
@@ -117,7 +120,7 @@ function commands(ends: (work: Promise<number>) => Promise<void>, toolsOf: Tools
     .option('--openclaw <program>', 'the openclaw program (default: the one beside this package, or on PATH)')
     .option('--no-openclaw', 'without OpenClaw')
     .option('--once', 'end after the tour')
-    .addHelpText('after', DEMO_EXAMPLES)
+    .addHelpText('after', helpText(DEMO_EXAMPLES))
     .action(async (flags: DemoFlags) => ends((await import('#src/cli/deploy/demo.ts')).demo(given(flags))));
   return program;
 }

@@ -221,6 +221,35 @@ describe('a dry run', () => {
     expect(screen.stdout).not.toContain(TOKEN);
     expect(screen.stderr).toBe('');
   });
+
+  test('is JSON with what becomes of the files of others', async () => {
+    const path = '/home/sam/.openclaw-worker/settings.yaml';
+    const text = 'log:\n  level: debug # for a week\n';
+    const facts = bareMachine({ files: [[path, { text, mode: 0o600, owner: 'sam' }]] });
+    expect(await run([...argv, tokenFile, '--dry-run', '--json'], fakeTools({ facts }))).toBe(0);
+    const { changes } = JSON.parse(screen.stdout) as { changes: { path: string; diff: string }[] };
+    expect(changes).toMatchObject([
+      { path, diff: expect.stringContaining('+  hub: vps.tail.example:19000\n') as string },
+    ]);
+    expect(changes[0]?.diff).toContain('   level: debug # for a week\n');
+  });
+
+  test('names no step for a token that is not there', async () => {
+    expect(await run(['worker', 'vps', '--light', '--dry-run'], untouched())).toBe(0);
+    expect(screen.stdout).not.toContain('may join');
+    expect(screen.stdout).toContain('- wait until the worker asks the hub to be let in\n');
+  });
+});
+
+test.each([60, 100])('the help of a worker breaks no word in %i columns', async (columns) => {
+  watchScreen(columns);
+  expect(await run(['worker', '--help'], fakeTools({ facts: bareMachine() }))).toBe(0);
+  const prose = screen.stdout.slice(screen.stdout.indexOf('MASTER is a name')).split('\nExamples:')[0] ?? '';
+  expect(prose.split('\n').every((line) => line.length <= columns)).toBe(true);
+  expect(prose.replaceAll('\n', ' ')).toContain(
+    'Without one the node waits until it is approved there: manage-federation',
+  );
+  expect(screen.stdout).toContain('\n  deploy-federation worker vps --token-file token --light\n');
 });
 
 describe('deploying', () => {
@@ -563,6 +592,19 @@ describe('uninstall', () => {
     expect(screen.stderr).toMatch(
       /vps.tail.example still knows the node; there:\n {2}manage-federation revoke home-server\n$/,
     );
+  });
+
+  test('says nothing of a master that never let the node in', async () => {
+    const tools = fakeTools({ facts: healthyWorker({ files: [['/home/sam/.openclaw-worker/hub', null]] }) });
+    expect(await run(['uninstall', '--yes'], tools)).toBe(0);
+    expect(screen.stderr).toMatch(/nothing of the federation is left here\n$/);
+  });
+
+  test('says how to go on where not all could be taken back', async () => {
+    const undo = () => Promise.reject(new FederationError('STEP_FAILED', 'not all could be taken back: x'));
+    const tools = fakeTools({ facts: healthyWorker(), change: { undo } });
+    expect(await run(['uninstall', '--yes', '--ssh', 'pi@10.0.0.5'], tools)).toBe(1);
+    expect(screen.stderr).toContain('try: mend that, then: deploy-federation uninstall --ssh pi@10.0.0.5 --yes\n');
   });
 
   test('leaves the tailnet that it came by', async () => {

@@ -79,6 +79,8 @@ describe('the operator of a federation', () => {
       role,
       state: 'online',
       labels: {},
+      groups: [],
+      drained: false,
       version: expect.stringMatching(/^\d+\.\d+\.\d+$/),
       openclaw: { nodeHost: 'none', deviceId: null, commands: [] },
       lastSeenAt: expect.stringMatching(TIME),
@@ -133,7 +135,7 @@ describe('the operator of a federation', () => {
     const words = await federation.manage(['token', 'create', '--name', 'pi', '--labels', 'place=shed,gpu=no']);
     expect(words).toMatchObject({ exitCode: 0, stdout: expect.stringMatching(/^\S+\n$/) });
     expect(words.stderr).toContain('it is not shown again');
-    expect(words.stderr).toMatch(/^ {2}federation-worker --home ~\/pi --name pi --hub \S+:\d+$/m);
+    expect(words.stderr).toMatch(/ && federation-worker --home ~\/pi --name pi --hub \S+:\d+$/m);
     const token = words.stdout.trim();
     const joining = await startWorker('pi', 'pi', token);
     await joining.untilLink('member');
@@ -150,7 +152,12 @@ describe('the operator of a federation', () => {
 
   it('gets a token as JSON', async () => {
     const created = await federation.ask<TokenCreated>('token', 'create', '--ttl', '1h', '--uses', '3');
-    expect(created).toEqual({ token: expect.any(String), expiresAt: expect.stringMatching(TIME), uses: 3 });
+    expect(created).toEqual({
+      id: expect.stringMatching(ID),
+      token: expect.any(String),
+      expiresAt: expect.stringMatching(TIME),
+      uses: 3,
+    });
   });
 
   it('sees who waits, and admits whom it approves', async () => {
@@ -160,7 +167,8 @@ describe('the operator of a federation', () => {
     expect(requests.find(({ name }) => name === 'shed')).toMatchObject({ fingerprint, rejected: false, held: null });
     const pending = await federation.manage(['pending']);
     expect(pending).toMatchObject({ exitCode: 0, stderr: expect.stringContaining('compare the fingerprint') });
-    expect(pending.stdout).toMatch(new RegExp(`^shed +worker +${fingerprint} `, 'm'));
+    expect(pending.stdout).toMatch(/^[0-9a-f]{6,} +shed +to join as worker /m);
+    expect(pending.stdout).toContain(`fingerprint ${fingerprint}, from 127.0.0.1`);
     for (const command of [
       ['exec', 'shed', '--', 'true'],
       ['revoke', 'shed'],
@@ -171,7 +179,12 @@ describe('the operator of a federation', () => {
       });
     }
     const approved = await federation.manage(['approve', fingerprint]);
-    expect(approved).toMatchObject({ exitCode: 0, stderr: `approved shed (${fingerprint}) as worker\n` });
+    expect(approved).toMatchObject({
+      exitCode: 0,
+      stderr: expect.stringMatching(
+        new RegExp(String.raw`^approved shed \(${fingerprint}\) as worker\n[^]*shed is usable\n$`),
+      ),
+    });
     await asking.untilLink('member');
     expect(await federation.manage(['exec', 'shed', '--', 'echo', 'here'])).toMatchObject({ stdout: 'here\n' });
   });

@@ -4,7 +4,7 @@ import type { AddressInfo } from 'node:net';
 import { createServer } from 'node:net';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { freePort } from '#src/deploy/children/free-port.ts';
-import type { NodeView } from '#src/protocol/hub-api.ts';
+import type { NodeDetail, NodeView } from '#src/protocol/hub-api.ts';
 import type { Place, Running } from './place.ts';
 import { makePlace } from './place.ts';
 import { until } from './until.ts';
@@ -54,6 +54,35 @@ describe('deploy-federation --foreground', () => {
       'vps master online',
     ]);
     for (const running of again) await end(running);
+  });
+
+  it('gives a node a new key while it runs, and again after the daemon was killed in the middle', async () => {
+    const { master, hub } = await startMaster();
+    const { stdout: token } = await manage('token', 'create');
+    await mkdir(place.file('pi'), { mode: 0o700 });
+    await writeFile(place.file('pi/join-token'), token, { mode: 0o600 });
+    const worker = start('worker', 'pi', hub, '--name', 'pi');
+    await says(worker, 'pi is a member');
+    const rotate = () => place.run('deploy-federation', ['rotate-key', '--home', place.file('pi'), '--json']);
+    const shown = async () => (JSON.parse((await manage('show', 'pi', '--json')).stdout) as NodeDetail).fingerprint;
+
+    const first = await shown();
+    const { stdout } = await rotate();
+    const second = await shown();
+    expect(JSON.parse(stdout)).toEqual({ name: 'pi', before: first, after: second });
+    expect(second).not.toBe(first);
+
+    const rotating = rotate();
+    const { pid } = JSON.parse(await readFile(place.file('pi/worker.json'), 'utf8')) as { pid: number };
+    const asked = until('it is asked', () => readFile(place.file('pi/rotate-key.json')).then(Boolean, () => false));
+    // Where it was too quick to be seen, it is killed afterwards.
+    await Promise.race([asked.catch(() => undefined), rotating]);
+    process.kill(pid, 'SIGKILL');
+    expect(JSON.parse((await rotating).stdout)).toMatchObject({ name: 'pi', before: second });
+    expect(await shown()).toBe((JSON.parse((await rotating).stdout) as { after: string }).after);
+    expect((await manage('exec', 'pi', '--', 'echo', 'hello')).stdout).toBe('hello\n');
+    await end(worker);
+    await end(master);
   });
 
   it('shows a node without a token what a person compares, and follows it until it is let in', async () => {

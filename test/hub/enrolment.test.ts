@@ -1,15 +1,17 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, beforeEach, expect, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { openSqliteStore } from '#src/adapters/store/sqlite.ts';
 import type { Store } from '#src/adapters/store/store.ts';
 import { parseJoinToken } from '#src/core/join-token.ts';
+import type { PendingLimits } from '#src/core/pairing.ts';
 import type { Enrolment } from '#src/hub/enrolment.ts';
 import { createEnrolment } from '#src/hub/enrolment.ts';
 import { identifyByKey } from '#src/hub/identity.ts';
+import type { MembershipKeeper } from '#src/hub/membership.ts';
 import { openMembership } from '#src/hub/membership.ts';
-import type { Requests } from '#src/hub/requests.ts';
+import type { Requests, Rule } from '#src/hub/requests.ts';
 import { createRequests } from '#src/hub/requests.ts';
 import type { Tokens } from '#src/hub/tokens.ts';
 import { createTokens } from '#src/hub/tokens.ts';
@@ -23,6 +25,7 @@ const HUB_ID = 'f'.repeat(64);
 let directory: string;
 let store: Store;
 let clock: number;
+let keeper: MembershipKeeper;
 let enrolment: Enrolment;
 let requests: Requests;
 let tokens: Tokens;
@@ -38,12 +41,11 @@ afterEach(async () => {
   await rm(directory, { recursive: true });
 });
 
-async function open(): Promise<void> {
-  const membership = await openMembership({ store, log: SILENT_LOG, now: () => clock });
-  const limits = { total: 5, perSource: 2 };
-  enrolment = createEnrolment({ membership, limits, identify: identifyByKey, log: SILENT_LOG });
+async function open(limits: PendingLimits = { total: 5, perSource: 2 }): Promise<void> {
+  keeper = await openMembership({ store, log: SILENT_LOG, now: () => clock });
+  enrolment = createEnrolment({ membership: keeper, limits, identify: identifyByKey, log: SILENT_LOG });
   requests = createRequests({ sources: [enrolment], readmit: enrolment.readmit });
-  tokens = createTokens(membership, HUB_ID);
+  tokens = createTokens(keeper, HUB_ID);
 }
 
 interface Line extends Applicant {
@@ -117,6 +119,117 @@ test('200 nodes that race under one name with one token each end as one', async 
   const judged = secrets.map((secret, key) => enrolment.admit(applicant(key, { name: 'one', secret })));
   expect(await tally(judged)).toEqual({ in: 1, NAME_TAKEN: 199 });
   expect((await store.membership()).tokens).toHaveLength(199);
+});
+
+describe('a token that leaves it to the rules', () => {
+  const BY = 'auto-register';
+
+  /** Rules that approve whatever may be approved without a person. */
+  const everybody: Rule = ({ request, held }) => {
+    const act = held === null && !request.rejected ? 'approve' : 'nothing';
+    return { act, labels: { from: 'rule' }, groups: [], detail: null };
+  };
+  const judgeAll = (keys: readonly number[]) =>
+    Promise.allSettled(keys.map((key) => requests.judge(applicant(key).nodeId, BY, everybody)));
+
+  test.each([1, 3])('with %i uses lets in that many of 200 that bring it at once', async (uses) => {
+    await open({ total: 1000, perSource: 1000 });
+    const secret = await secretOf({ uses, rules: 'fleet', labels: { env: 'lab', from: 'token' } });
+    const keys = Array.from({ length: 200 }, (_, key) => key);
+    const asked = await Promise.all(keys.map((key) => asks(applicant(key, { secret }))));
+    expect([...enrolment.members()]).toEqual([]);
+    for (const { judged } of asked) judged.catch(() => undefined);
+    // By several at once, as two daemons would have it.
+    await Promise.all([judgeAll(keys), judgeAll(keys.toReversed()), judgeAll(keys)]);
+    const members = [...enrolment.members()];
+    expect(members).toHaveLength(uses);
+    expect(members.every(({ labels }) => labels['env'] === 'lab' && labels['from'] === 'rule')).toBe(true);
+    expect(requests.list()).toHaveLength(200 - uses);
+    expect(new Set(requests.list().map(({ held }) => held))).toEqual(new Set(['its join token is used up or expired']));
+    expect((await store.membership()).tokens).toEqual([]);
+  });
+
+  test('is worth nothing to the rules once it has expired, was revoked, or is not brought again', async () => {
+    const over: readonly (() => Promise<unknown>)[] = [
+      async () => (clock += 60_000),
+      () => tokens.revoke('fleet', 'me'),
+      () => asks(applicant(2)),
+    ];
+    const seen: unknown[] = [];
+    for (const [key, end] of over.entries()) {
+      const secret = await secretOf({ rules: 'fleet', ttlSeconds: 60 });
+      (await asks(applicant(key, { secret }))).judged.catch(() => undefined);
+      expect(requests.find(`n${key}`)).toMatchObject({ held: null, request: { token: 'fleet' } });
+      await end();
+      const { held, request } = requests.find(`n${key}`);
+      seen.push(held ?? request.token);
+    }
+    expect(seen).toEqual(['its join token is used up or expired', 'its join token is used up or expired', null]);
+  });
+
+  test('may be used up by a person’s approval, who can approve without it too', async () => {
+    const secret = await secretOf({ rules: 'fleet' });
+    for (const key of [1, 2]) (await asks(applicant(key, { secret }))).judged.catch(() => undefined);
+    await requests.approve('n1', { by: 'me', replace: false });
+    expect(tokens.list()).toEqual([]);
+    await judgeAll([2]);
+    expect([...enrolment.members()].map(({ name }) => name)).toEqual(['n1']);
+    await requests.approve('n2', { by: 'me', replace: false });
+    expect([...enrolment.members()].map(({ name }) => name)).toEqual(['n1', 'n2']);
+  });
+});
+
+test('of 200 approvals of one name by a person, one lets one node in', async () => {
+  await open({ total: 1000, perSource: 1000 });
+  const keys = Array.from({ length: 200 }, (_, key) => key);
+  const asked = await Promise.all(keys.map((key) => asks(applicant(key, { name: 'one' }))));
+  for (const { judged } of asked) judged.catch(() => undefined);
+  const by = 'me';
+  const approvals = keys.map((key) => requests.approve(applicant(key).nodeId, { by, replace: false }));
+  expect(await tally(approvals)).toEqual({ in: 1, NAME_TAKEN: 199 });
+  // With --replace each puts the one before out: there is one at any time.
+  const replacing = keys.slice(1).map((key) => requests.approve(applicant(key).nodeId, { by, replace: true }));
+  expect(await tally(replacing)).toEqual({ in: 199 });
+  expect([...enrolment.members()].filter(({ revokedAt }) => revokedAt === null)).toHaveLength(1);
+});
+
+test('a member keeps its new name, its labels and its groups when it is granted more', async () => {
+  const first = { ...applicant(1), facts: { ...facts('n1'), offers: ['exec'] } };
+  await enrolment.admit({ ...first, secret: await secretOf({ labels: { env: 'lab' } }) });
+  await enrolment.admit({ ...first, facts: { ...facts('n1'), offers: ['exec', 'node-host'] } });
+  await keeper.inTurn(async () => {
+    const member = enrolment.member(first.nodeId)!;
+    await keeper.commit(
+      [{ type: 'changed', member: { ...member, name: 'renamed', groups: ['g'], drained: true } }],
+      [],
+    );
+  });
+  await requests.approve(first.nodeId, { by: 'me', replace: false });
+  expect(enrolment.member(first.nodeId)).toMatchObject({
+    ...{ name: 'renamed', labels: { env: 'lab' }, groups: ['g'], drained: true },
+    granted: ['exec', 'node-host'],
+  });
+});
+
+test('a node that was put out asks for nothing more, and is told so on the line that it holds', async () => {
+  const { judged } = await asks(applicant(1));
+  await requests.approve('n1', { by: 'me', replace: false });
+  await judged;
+  const more = { ...applicant(1), facts: { ...facts('n1'), offers: ['exec', 'node-host'] } };
+  await enrolment.admit(more);
+  expect(requests.list()).toHaveLength(1);
+  await enrolment.revoke('n1', 'me');
+  expect(requests.list()).toEqual([]);
+  await requests.approve('n1', { by: 'me', replace: false });
+  expect(enrolment.member(more.nodeId)).toMatchObject({ revokedAt: null, granted: ['exec'] });
+});
+
+test('a rejection of a node that had waited for days is remembered as any other', async () => {
+  const { judged } = await asks(applicant(1));
+  clock += 3 * DAY_MS;
+  await requests.reject('n1', 'me');
+  await expect(judged).rejects.toMatchObject({ code: 'FORBIDDEN' });
+  await expect(enrolment.admit(applicant(1))).rejects.toMatchObject({ code: 'FORBIDDEN' });
 });
 
 test('a use of a token is not given back by a hub that starts anew', async () => {

@@ -47,7 +47,7 @@ function commands(dashed: readonly string[] | null, ends: Ends): Command {
     .version(VERSION)
     .option('--home <folder>', 'home of the master (default: ~/.openclaw-federation)')
     .option('--json', 'answer as JSON on standard output')
-    .option('--yes', 'do not ask, where a command on many nodes or revoke would')
+    .option('--yes', 'do not ask, where a command on many nodes, prune or revoke would')
     .configureHelp({ showGlobalOptions: true, subcommandTerm })
     .addHelpText('after', EXAMPLES);
   const command = (usage: string, description: string, ...examples: string[]) =>
@@ -89,6 +89,59 @@ function commands(dashed: readonly string[] | null, ends: Ends): Command {
   ).action(async (node: string, own: object) =>
     ends((await import('#src/cli/manage/revoke.ts')).revokeNode(node, all(own))),
   );
+  command('rename <node> <name>', 'give a member another name', 'rename home-server cellar').action(
+    async (node: string, name: string, own: object) =>
+      ends((await import('#src/cli/manage/member.ts')).renameNode(node, name, all(own))),
+  );
+  command(
+    'label <node> <changes...>',
+    'set labels of a member, or take them away (env-)',
+    'label pi env=home gpu=no',
+    'label pi env-',
+  ).action(async (node: string, changes: string[], own: object) =>
+    ends((await import('#src/cli/manage/member.ts')).labelNode(node, changes, all(own))),
+  );
+  const group = command('group', 'groups of nodes, which @GROUP names', 'group', 'exec @gpu -- nvidia-smi').action(
+    async () => ends((await import('#src/cli/manage/group.ts')).listGroups(all({}))),
+  );
+  group
+    .command('add <group> <node...>')
+    .description('put nodes into a group')
+    .addHelpText('after', examplesText(['group add gpu box1 box2']))
+    .action(async (name: string, nodes: string[]) =>
+      ends((await import('#src/cli/manage/group.ts')).addToGroup(name, nodes, all({}))),
+    );
+  group
+    .command('remove <group> <node...>')
+    .description('take nodes out of a group; it is gone with its last node')
+    .addHelpText('after', examplesText(['group remove gpu box2']))
+    .action(async (name: string, nodes: string[]) =>
+      ends((await import('#src/cli/manage/group.ts')).removeFromGroup(name, nodes, all({}))),
+    );
+  command('drain <node...>', 'leave nodes out of what means all, or a group', 'drain pi').action(
+    async (nodes: string[], own: object) =>
+      ends((await import('#src/cli/manage/member.ts')).drainNodes(nodes, all(own))),
+  );
+  command('undrain <node...>', 'end that', 'undrain pi').action(async (nodes: string[], own: object) =>
+    ends((await import('#src/cli/manage/member.ts')).undrainNodes(nodes, all(own))),
+  );
+  command('prune', 'take away what is of no use any more', 'prune --dry-run', 'prune --unseen 90d --yes')
+    .option('--unseen <time>', 'members and devices that were not seen for so long', '30d')
+    .option('--dry-run', 'only show them')
+    .action(async (own: { unseen: string; dryRun?: boolean }) =>
+      ends((await import('#src/cli/manage/prune.ts')).prune(all(own))),
+    );
+  command(
+    'lockdown',
+    'end all that runs on every node, and let nothing run until it is lifted',
+    'lockdown --reason "a key was stolen"',
+    'lockdown --lift',
+  )
+    .option('--reason <text>', 'shown to everybody whose command is denied')
+    .option('--lift', 'let commands run again')
+    .action(async (own: { reason?: string; lift?: boolean }) =>
+      ends((await import('#src/cli/manage/lockdown.ts')).lockdown(all(own))),
+    );
   const token = program.command('token').description('join tokens');
   token
     .command('create')
@@ -120,7 +173,7 @@ function commands(dashed: readonly string[] | null, ends: Ends): Command {
       .option('--timeout <time>', `end it on the node after this time (${TIMES})`)
       .addArgument(new Argument('[words...]', 'the command'));
   runs('exec', 'run a command on one node; the exit code is the command’s')
-    .usage('[options] <node> -- <program> [arguments...]  |  <node> "<line for the shell>"')
+    .usage('[options] <node|@group> -- <program> [arguments...]  |  <node> "<line for the shell>"')
     .option('--all', 'on every online worker and hybrid instead of one node')
     .option('--raw', 'bytes as they are, also on a terminal')
     .option('-i, --stdin', 'pass standard input, also from a terminal')
@@ -130,7 +183,7 @@ function commands(dashed: readonly string[] | null, ends: Ends): Command {
       ends((await import('#src/cli/manage/exec.ts')).exec(words, dashed, all(own))),
     );
   runs('broadcast', 'run a command on every online worker and hybrid at once')
-    .usage('[options] -- <program> [arguments...]  |  "<line for the shell>"')
+    .usage('[options] [@group|node...] -- <program> [arguments...]  |  [@group] "<line for the shell>"')
     .addHelpText('after', BROADCAST_EXAMPLES)
     .action(async (words: string[], own: ExecFlags) =>
       ends((await import('#src/cli/manage/exec.ts')).broadcast(words, dashed, all(own))),

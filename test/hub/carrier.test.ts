@@ -134,6 +134,14 @@ test('a node host offers what it was granted, and one from before that was asked
   }
 });
 
+test('while it is shut nothing is carried, and the gateway is not dialled', async () => {
+  shut = true;
+  expect(await refusal(dial())).toBe(503);
+  expect(gateway.requests).toEqual([]);
+  shut = false;
+  (await greeted()).terminate();
+});
+
 describe('what may not be the first frame', () => {
   const { params } = connect();
   test.each<[string, string | Buffer]>([

@@ -107,20 +107,24 @@ export interface Exec {
   readonly closed: Promise<void>;
   readonly stdout: () => string;
   readonly stderr: () => string;
-  send(type: 'stdin' | 'stdinEnd' | 'cancel', payload?: Uint8Array): void;
+  send(type: 'stdin' | 'stdinEnd' | 'cancel' | 'go', payload?: Uint8Array): void;
 }
 
 export interface ExecOptions {
   readonly id?: string;
   readonly asker?: Asker;
   readonly stdin?: boolean;
+  /** Of the hub that asks. */
+  readonly epoch?: string;
+  /** Whether it waits for `go`. */
+  readonly held?: boolean;
   readonly onStdout?: (chunk: Buffer) => void;
 }
 
 /** Asks for one command as a hub does. */
 export function exec(session: ClientHttp2Session, command: Partial<Command>, options: ExecOptions = {}): Exec {
-  const { id = ulid(), asker = { kind: 'operator', name: 'ann' }, stdin = false } = options;
-  const stream = session.request({ ':method': 'POST', ':path': '/exec', [EPOCH_HEADER]: '5' }, { endStream: false });
+  const { id = ulid(), asker = { kind: 'operator', name: 'ann' }, stdin = false, epoch = '5', held = false } = options;
+  const stream = session.request({ ':method': 'POST', ':path': '/exec', [EPOCH_HEADER]: epoch }, { endStream: false });
   const started = Promise.withResolvers<Started>();
   const exit = Promise.withResolvers<WorkerExit>();
   const closed = Promise.withResolvers<void>();
@@ -140,7 +144,7 @@ export function exec(session: ClientHttp2Session, command: Partial<Command>, opt
     started.reject(new Error('the stream closed before `started`'));
     exit.reject(new Error('the stream closed before `exit`'));
   });
-  stream.write(encodeJsonFrame(FRAME.open, 0, { id, job: ulid(), asker, command, stdin }));
+  stream.write(encodeJsonFrame(FRAME.open, 0, { id, job: ulid(), asker, command, stdin, held }));
   return {
     id,
     stream,

@@ -4,6 +4,7 @@ import { homePath } from '#src/adapters/home.ts';
 import type { HubApi } from '#src/adapters/hub.ts';
 import type { GlobalFlags } from '#src/cli/manage/context.ts';
 import { hubOf, isOnMachine } from '#src/cli/manage/context.ts';
+import { LIFT, lockdownText } from '#src/cli/manage/lockdown.ts';
 import { printFindings } from '#src/cli/finding.ts';
 import { FederationError } from '#src/core/errors.ts';
 import type { Finding } from '#src/core/finding.ts';
@@ -70,6 +71,7 @@ async function hubFindings(flags: GlobalFlags): Promise<Finding[]> {
     const status = await hub.ask<Status>('GET', '/status');
     return [
       { check: 'hub', state: 'ok', found: `process ${status.pid}, version ${status.version}` },
+      ...lockdownFindings(status),
       gatewayFinding(status),
       ...(await nodeFindings(hub)),
       ...(await pendingFindings(hub)),
@@ -87,6 +89,12 @@ async function hubFindings(flags: GlobalFlags): Promise<Finding[]> {
       },
     ];
   }
+}
+
+function lockdownFindings({ lockdown }: Status): Finding[] {
+  if (lockdown === null) return [];
+  const why = 'no command runs on any node, and no node host reaches the gateway';
+  return [{ check: 'lockdown', state: 'warn', found: lockdownText(lockdown), why, mend: LIFT }];
 }
 
 function gatewayFinding({ gateway }: Status): Finding {

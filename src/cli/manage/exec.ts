@@ -27,7 +27,7 @@ export interface ExecFlags extends GlobalFlags {
 /** More targets than this are confirmed by a person or by --yes. */
 const MANY = 10;
 
-/** `manage-federation exec NODE -- ARGV…`, `exec NODE "command line"`, `exec --all -- ARGV…` */
+/** `manage-federation exec NODE -- ARGV…`, `exec NODE "command line"`, `exec @GROUP -- ARGV…`, `exec --all -- ARGV…` */
 export async function exec(
   words: readonly string[],
   argv: readonly string[] | null,
@@ -39,17 +39,26 @@ export async function exec(
   const command = commandOf(verb, rest, argv, flags);
   const hub = await hubOf(flags);
   if (flags.all === true) return manyNodes(hub, { kind: 'exec', targets: 'all', command }, flags);
+  if (isGroup(node)) return manyNodes(hub, { kind: 'exec', targets: [node], command }, flags);
   return oneNode(hub, { kind: 'exec', targets: [node], command, stdin: takesStdin(flags) }, flags);
 }
 
-/** `manage-federation broadcast -- ARGV…`, `broadcast "command line"` */
+/** `manage-federation broadcast [NODE|@GROUP…] -- ARGV…`, `broadcast [@GROUP…] "command line"` */
 export async function broadcast(
   words: readonly string[],
   argv: readonly string[] | null,
   flags: ExecFlags,
 ): Promise<number> {
-  const command = commandOf('broadcast', words, argv, flags);
-  return manyNodes(await hubOf(flags), { kind: 'broadcast', targets: 'all', command }, flags);
+  const count = argv === null ? words.findIndex((word) => !isGroup(word)) : words.length;
+  const named = words.slice(0, count === -1 ? words.length : count);
+  const verb = ['broadcast', ...named.map(shellWord)].join(' ');
+  const command = commandOf(verb, words.slice(named.length), argv, flags);
+  const targets = named.length === 0 ? ('all' as const) : named;
+  return manyNodes(await hubOf(flags), { kind: 'broadcast', targets, command }, flags);
+}
+
+function isGroup(word: string): boolean {
+  return word.startsWith('@');
 }
 
 /** What follows `--` is an argv; a single word before it is a line for the shell, as the older scripts had it. */
@@ -125,7 +134,7 @@ function needsWords({ outcome, reason }: Result): boolean {
 }
 
 async function manyNodes(hub: HubApi, job: JobCreate, flags: ExecFlags): Promise<number> {
-  await confirmMany(hub, flags);
+  await confirmMany(hub, job.targets, flags);
   const collected = flags.json === true ? collectedOutput() : null;
   const finished = await runJob(hub, job, collected ?? linedOutput());
   if (collected !== null) printJson(jobJson(finished.opened.job, finished.results, collected));
@@ -133,12 +142,15 @@ async function manyNodes(hub: HubApi, job: JobCreate, flags: ExecFlags): Promise
   return finished.interrupted ? 130 : broadcastExitCode(summarize(finished.results));
 }
 
-async function confirmMany(hub: HubApi, { yes }: GlobalFlags): Promise<void> {
+async function confirmMany(hub: HubApi, targets: JobCreate['targets'], { yes }: GlobalFlags): Promise<void> {
   if (yes === true) return;
   const nodes = await hub.ask<NodeView[]>('GET', '/nodes');
-  const count = nodes.filter(
-    ({ role, state }) => role !== 'master' && (state === 'online' || state === 'suspect'),
-  ).length;
+  const ready = nodes.filter(({ state, drained }) => (state === 'online' || state === 'suspect') && !drained);
+  const count =
+    targets === 'all'
+      ? ready.filter(({ role }) => role !== 'master').length
+      : targets.filter((word) => !isGroup(word)).length +
+        ready.filter(({ groups }) => groups.some((group) => targets.includes(`@${group}`))).length;
   if (count <= MANY) return;
   if (canAsk()) return confirm(`run this on ${count} nodes?`);
   throw new FederationError('CONFIRMATION_NEEDED', `this runs on ${count} nodes`, { hint: 'add --yes' });

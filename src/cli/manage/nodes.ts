@@ -1,5 +1,6 @@
 import type { GlobalFlags } from '#src/cli/manage/context.ts';
 import { hubOf } from '#src/cli/manage/context.ts';
+import { sayLockdown } from '#src/cli/manage/lockdown.ts';
 import { NODE_HOST_WORDS, openClawText } from '#src/cli/manage/node-words.ts';
 import { ago, printJson, printTable, shortId } from '#src/cli/print.ts';
 import { say } from '#src/adapters/terminal.ts';
@@ -10,6 +11,7 @@ export async function listNodes(flags: GlobalFlags): Promise<number> {
   const hub = await hubOf(flags);
   const nodes = await hub.ask<NodeView[]>('GET', '/nodes');
   const others = await hub.ask<OpenClawNodeView[]>('GET', '/openclaw-nodes');
+  await sayLockdown(hub);
   if (flags.json) {
     printJson([
       ...nodes.map(({ openclaw, ...node }) => ({ ...node, openclaw })),

@@ -1,5 +1,6 @@
 import { hubOf } from '#src/cli/manage/context.ts';
 import type { GlobalFlags } from '#src/cli/manage/context.ts';
+import { LIFT, lockdownText } from '#src/cli/manage/lockdown.ts';
 import { ago, printFacts, printJson } from '#src/cli/print.ts';
 import type { Status } from '#src/protocol/hub-api.ts';
 
@@ -11,13 +12,14 @@ export async function showStatus(flags: GlobalFlags): Promise<number> {
   return 0;
 }
 
-function statusFacts({ nodes, gateway, tailnet, policy, ...status }: Status): [string, string][] {
+function statusFacts({ nodes, gateway, tailnet, policy, lockdown, ...status }: Status): [string, string][] {
   const present = Object.entries(nodes).filter(([, count]) => count > 0);
   return [
     ['hub', `${status.name}, version ${status.version}, process ${status.pid}, started ${ago(status.startedAt)}`],
     ['fingerprint', status.fingerprint],
     ['listens on', status.listening.join(', ')],
     ...(tailnet.state === 'off' ? [] : [['tailnet', tailnetText(tailnet)] satisfies [string, string]]),
+    ...(lockdown === null ? [] : [['lockdown', `${lockdownText(lockdown)}  (${LIFT})`] satisfies [string, string]]),
     ['nodes', present.map(([state, count]) => `${count} ${state}`).join(', ') || 'none'],
     ['pending', `${status.pending}${status.pending > 0 ? '  (manage-federation pending)' : ''}`],
     ...(policy.state === 'none' ? [] : [['policy', policyText(policy)] satisfies [string, string]]),

@@ -39,6 +39,7 @@ test('these are all settings, with their environment names and what they are wit
       "hub.tailnet OPENCLAW_FEDERATION_HUB_TAILNET false",
       "hub.pendingMax OPENCLAW_FEDERATION_HUB_PENDING_MAX 1000",
       "hub.pendingPerSource OPENCLAW_FEDERATION_HUB_PENDING_PER_SOURCE 64",
+      "hub.admins OPENCLAW_FEDERATION_HUB_ADMINS []",
       "hub.heartbeatSeconds OPENCLAW_FEDERATION_HUB_HEARTBEAT_SECONDS 5",
       "hub.broadcastTimeoutSeconds OPENCLAW_FEDERATION_HUB_BROADCAST_TIMEOUT_SECONDS 60",
       "gateway.url OPENCLAW_FEDERATION_GATEWAY_URL -",

@@ -18,6 +18,7 @@ import type { Federation } from '../support/federation.ts';
 import { startFederation } from '../support/federation.ts';
 import type { Answer } from '../support/http.ts';
 import { ask } from '../support/http.ts';
+import { operatorAt } from '../support/operator.ts';
 import { sendInput } from '../support/job.ts';
 
 interface Document {
@@ -134,6 +135,16 @@ test('every answer of every route is what the document says', async () => {
   await api.get(ofToken, `/api/v1/join-tokens/${hash}`, 200);
   await api.get(ofToken, `/api/v1/join-tokens/${'0'.repeat(64)}`, 400);
   await api.get(ofToken, '/api/v1/join-tokens/none', 400);
+
+  const entered = operatorAt(hub, { name: 'laptop' }).enter({ login: true });
+  await eventually('it waits', async () => (await federation.pending()).some(({ name }) => name === 'laptop'));
+  await api.get('/api/v1/pairing-requests', '/api/v1/pairing-requests', 200);
+  await api.post(approve, '/api/v1/pairing-requests/laptop/approve', 200, {});
+  await using operator = await entered;
+  expect(operator.name).toBe('laptop');
+  await api.get('/api/v1/operators', '/api/v1/operators', 200);
+  await api.post('/api/v1/operators/{word}/revoke', '/api/v1/operators/laptop/revoke', 200);
+  await api.post('/api/v1/operators/{word}/revoke', '/api/v1/operators/laptop/revoke', 404);
 
   await api.get('/api/v1/nodes', '/api/v1/nodes', 200);
   await api.get('/api/v1/nodes/{word}', '/api/v1/nodes/w1', 200);

@@ -39,9 +39,13 @@ const GONE_MS = 600_000;
 export function followGateway(options: FollowerOptions): Follower {
   const { gateway, records, looks, standing, membership, inTurn, onNews, log, signal } = options;
   let wake = (): void => undefined;
+  let wasAway = false;
 
   async function follow(): Promise<void> {
-    const forget = gateway.onChange(() => wake());
+    const forget = gateway.onChange(() => {
+      if (gateway.status().state !== 'connected') wasAway = true;
+      wake();
+    });
     for (let failures = 0; !signal.aborted;) {
       const woken = Promise.withResolvers<void>();
       wake = woken.resolve;
@@ -65,6 +69,9 @@ export function followGateway(options: FollowerOptions): Follower {
 
   /** Returns how much is left to do. */
   async function tend(): Promise<number> {
+    // Who decides could not do it meanwhile, and is told of all anew.
+    if (wasAway) looks.forget();
+    wasAway = false;
     const news = await looks.update(gateway.requests());
     const decided = looks.all().filter((look) => standing.isDecided(look));
     let left = looks.all().filter(({ isIdentified }) => !isIdentified).length;

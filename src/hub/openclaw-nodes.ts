@@ -146,7 +146,12 @@ export async function openOpenClawNodes(options: OpenClawNodesOptions): Promise<
   }
 
   return {
-    requests: () => looks.all().map((look) => standing.judged(look)),
+    // What is decided waits for the gateway alone.
+    requests: () =>
+      looks
+        .all()
+        .filter((look) => !standing.isDecided(look))
+        .map((look) => standing.judged(look)),
     approve: (id, approval) => inTurn(() => letIn(lookAt(id), approval, null, {})),
     reject: (id, by) =>
       inTurn(async () => {

@@ -22,6 +22,8 @@ export interface Looks {
   find(id: string): Look | undefined;
   /** Looks at what asks now. Returns those that are new, or say or are something else than before. */
   update(requests: readonly GatewayRequest[]): Promise<readonly Look[]>;
+  /** All that ask are new then. */
+  forget(): void;
 }
 
 export interface LooksOptions {
@@ -65,6 +67,9 @@ export function createLooks({ requests, identify, isRejected, signal }: LooksOpt
       const now = await Promise.all(asked.map((one) => look(one, before.get(idOf(one)))));
       looks = new Map(now.map((one) => [one.waiting.id, one]));
       return now.filter(({ isNews }) => isNews);
+    },
+    forget() {
+      looks = new Map();
     },
   };
 }

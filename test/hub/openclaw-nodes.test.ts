@@ -297,9 +297,20 @@ describe('nothing is lost where', () => {
     });
     await expect(approve(asked)).resolves.toMatchObject({ id: DEVICE });
     expect(openclaw.paired.size).toBe(0);
+    expect(nodes.requests()).toEqual([]);
     fake.answers.set('device.pair.list', list);
     await until('it is done', () => openclaw.paired.has(DEVICE));
     expect(await audit()).toHaveLength(1);
+  });
+
+  test('the gateway goes away before anybody decides: what waits is said again', async () => {
+    openclaw.asks(DEVICE);
+    await waiting('device');
+    fake.sockets.at(-1)?.close(1012, 'service restart');
+    await until('nothing waits', () => nodes.requests().length === 0);
+    await waiting('device');
+    await until('it is said again', () => news.length === 2);
+    expect(new Set(news.map(({ request }) => request.id)).size).toBe(1);
   });
 
   test('the hub is started again between the device and its commands', async () => {

@@ -1,5 +1,7 @@
 import { createHash, generateKeyPairSync, randomUUID, sign } from 'node:crypto';
 import type { KeyObject } from 'node:crypto';
+import { once } from 'node:events';
+import { setTimeout as pause } from 'node:timers/promises';
 import { WebSocket } from 'ws';
 
 /** A node host without the half gigabyte: it has a key, pairs, offers commands, and answers each with its arguments. */
@@ -7,6 +9,8 @@ export interface LightNode {
   readonly deviceId: string;
   /** Tries once, saying this of itself from now on. Resolves with `connected`, `pairing required` or what went wrong. */
   connect(said?: Partial<Said>): Promise<string>;
+  /** Tries again and again, as an app does, until it is closed. */
+  stay(): Promise<void>;
   close(): void;
 }
 
@@ -29,6 +33,7 @@ interface Frame {
   readonly error?: { readonly message: string; readonly details?: { readonly code?: string } };
 }
 
+const AGAIN_MS = 500;
 const CLIENT = { id: 'node-host', mode: 'node', version: '2026.9.6', platform: 'linux', deviceFamily: 'Linux' };
 
 export function lightNode({ url, token, ...first }: LightNodeOptions): LightNode {
@@ -37,6 +42,7 @@ export function lightNode({ url, token, ...first }: LightNodeOptions): LightNode
   const deviceId = createHash('sha256').update(raw).digest('hex');
   let said: Said = first;
   let socket: WebSocket | null = null;
+  const over = new AbortController();
 
   function hello({ nonce, ts }: { nonce: string; ts: number }): object {
     const signature = signed(privateKey, ['v3', deviceId, CLIENT.id, CLIENT.mode, 'node', '', ts, token, nonce]);
@@ -46,35 +52,49 @@ export function lightNode({ url, token, ...first }: LightNodeOptions): LightNode
     return { minProtocol: 4, maxProtocol: 4, client, ...asks };
   }
 
+  function connect(changed: Partial<Said> = {}): Promise<string> {
+    said = { ...said, ...changed };
+    socket?.terminate();
+    const opened = new WebSocket(url, { perMessageDeflate: false });
+    socket = opened;
+    const { promise, resolve } = Promise.withResolvers<string>();
+    const ask = (id: string, method: string, params: object) =>
+      opened.send(JSON.stringify({ type: 'req', id, method, params }));
+    opened.on('error', (error) => resolve(error.message));
+    opened.on('close', (code) => resolve(`closed with ${code}`));
+    opened.on('message', (data: Buffer) => {
+      const frame = JSON.parse(data.toString()) as Frame;
+      if (frame.event === 'connect.challenge') ask('hello', 'connect', hello(frame.payload!));
+      if (frame.id === 'hello' && frame.ok === true) resolve('connected');
+      if (frame.id === 'hello' && frame.ok === false) {
+        const code = frame.error?.details?.code;
+        resolve(code === 'PAIRING_REQUIRED' ? 'pairing required' : (frame.error?.message ?? ''));
+      }
+      if (frame.event === 'node.invoke.request') {
+        const { id, paramsJSON } = frame.payload!;
+        const result = { id, nodeId: deviceId, ok: true, payloadJSON: paramsJSON ?? '{}' };
+        ask(randomUUID(), 'node.invoke.result', result);
+      }
+    });
+    return promise;
+  }
+
   return {
     deviceId,
-    connect(changed = {}) {
-      said = { ...said, ...changed };
+    connect,
+    async stay() {
+      while (!over.signal.aborted) {
+        const isIn = (await connect()) === 'connected' && socket?.readyState === WebSocket.OPEN;
+        if (isIn) await once(socket!, 'close', { signal: over.signal }).catch(() => undefined);
+        else socket?.terminate();
+        await pause(AGAIN_MS, undefined, { signal: over.signal }).catch(() => undefined);
+      }
       socket?.terminate();
-      const opened = new WebSocket(url, { perMessageDeflate: false });
-      socket = opened;
-      const { promise, resolve } = Promise.withResolvers<string>();
-      const ask = (id: string, method: string, params: object) =>
-        opened.send(JSON.stringify({ type: 'req', id, method, params }));
-      opened.on('error', (error) => resolve(error.message));
-      opened.on('close', (code) => resolve(`closed with ${code}`));
-      opened.on('message', (data: Buffer) => {
-        const frame = JSON.parse(data.toString()) as Frame;
-        if (frame.event === 'connect.challenge') ask('hello', 'connect', hello(frame.payload!));
-        if (frame.id === 'hello' && frame.ok === true) resolve('connected');
-        if (frame.id === 'hello' && frame.ok === false) {
-          const code = frame.error?.details?.code;
-          resolve(code === 'PAIRING_REQUIRED' ? 'pairing required' : (frame.error?.message ?? ''));
-        }
-        if (frame.event === 'node.invoke.request') {
-          const { id, paramsJSON } = frame.payload!;
-          const result = { id, nodeId: deviceId, ok: true, payloadJSON: paramsJSON ?? '{}' };
-          ask(randomUUID(), 'node.invoke.result', result);
-        }
-      });
-      return promise;
     },
-    close: () => socket?.terminate(),
+    close() {
+      over.abort();
+      socket?.terminate();
+    },
   };
 }
 

@@ -11,10 +11,9 @@ import { ERROR_CODES, FederationError } from '#src/core/errors.ts';
 import type { KeyRotationRequest } from '#src/core/key-rotation.ts';
 import { KEY_ROTATION_FILE, KEY_ROTATION_REQUEST_FILE } from '#src/core/key-rotation.ts';
 import { fingerprint } from '#src/core/node.ts';
-import { WORKER_RECORD_FILE } from '#src/core/worker-record.ts';
 import { jsonAs } from '#src/deploy/json.ts';
 import type { WorkerStanding } from '#src/deploy/worker-standing.ts';
-import { workerStandingIn } from '#src/deploy/worker-standing.ts';
+import { runningWorker } from '#src/deploy/worker-standing.ts';
 
 export interface KeyRotationWish {
   /** Whose worker it is. */
@@ -83,9 +82,14 @@ async function ask(
   const files = filesOf(machine, person, signal);
   const [path, own] = [join(home, KEY_ROTATION_REQUEST_FILE), ownFile(home, request)];
   await files.write({ path: own, content: `${JSON.stringify(request)}\n`, mode: 0o600, owner: null });
-  const linked = await machine.run({ argv: ['ln', '--', own, path], as: person, signal });
+  const link = () => machine.run({ argv: ['ln', '--', own, path], as: person, signal });
+  let linked = await link();
   if (linked.code !== 0) {
     if (requestIn(await read(files, path)) !== null) throw overtaken();
+    // The one that stood there has been answered meanwhile.
+    linked = await link();
+  }
+  if (linked.code !== 0) {
     throw new FederationError('STEP_FAILED', `can’t write ${path}: ${lastWords(linked)}`, { hint: DOCTOR });
   }
   await files.remove(own);
@@ -127,9 +131,8 @@ async function checkHome(files: Files, { home, person }: KeyRotationWish): Promi
 
 /** Throws where there is no daemon, or none whose hub would agree. */
 async function memberIn(machine: Machine, files: Files, home: string, signal: AbortSignal): Promise<WorkerStanding> {
-  const standing = workerStandingIn(await read(files, join(home, WORKER_RECORD_FILE)));
-  // One that was killed leaves its word behind.
-  if (standing === null || !(await isAlive(machine, standing, signal))) {
+  const standing = await runningWorker(machine, files, home, signal);
+  if (standing === null) {
     throw new FederationError('NOT_RUNNING', `no worker daemon runs with ${home}`, { hint: DOCTOR });
   }
   const { link, hub, fingerprint: shown, held, problem } = standing;
@@ -149,11 +152,6 @@ async function memberIn(machine: Machine, files: Files, home: string, signal: Ab
         hint: problem.hint ?? DOCTOR,
       });
   }
-}
-
-async function isAlive(machine: Machine, { pid }: WorkerStanding, signal: AbortSignal): Promise<boolean> {
-  const { code } = await machine.run({ argv: ['test', '-d', `/proc/${pid}`], as: 'login', signal });
-  return code === 0;
 }
 
 interface Followed {

@@ -1,5 +1,8 @@
+import { join } from 'node:path/posix';
 import { z } from 'zod';
 import type { Home } from '#src/adapters/home.ts';
+import type { Files } from '#src/adapters/machine/files.ts';
+import type { Machine } from '#src/adapters/machine/machine.ts';
 import { ERROR_CODES } from '#src/core/errors.ts';
 import type { WorkerRecord } from '#src/core/worker-record.ts';
 import { WORKER_RECORD_FILE } from '#src/core/worker-record.ts';
@@ -30,6 +33,21 @@ const schema: z.ZodType<WorkerStanding> = z.object({
 /** Null where the text is no record of a worker. */
 export function workerStandingIn(text: string): WorkerStanding | null {
   return jsonAs(schema, text);
+}
+
+/** How the worker daemon of a home on that machine stands; null where none runs. */
+export async function runningWorker(
+  machine: Machine,
+  files: Files,
+  home: string,
+  signal: AbortSignal,
+): Promise<WorkerStanding | null> {
+  const bytes = await files.read(join(home, WORKER_RECORD_FILE));
+  const standing = workerStandingIn(bytes?.toString('utf8') ?? '');
+  if (standing === null) return null;
+  // One that was killed leaves its record behind.
+  const looked = await machine.run({ argv: ['test', '-d', `/proc/${standing.pid}`], as: 'login', signal });
+  return looked.code === 0 ? standing : null;
 }
 
 /** Null where none was written. */

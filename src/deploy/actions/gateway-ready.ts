@@ -1,4 +1,5 @@
 import type { ActionKind } from '#src/deploy/actions/kind.ts';
+import { journalCommand } from '#src/deploy/actions/systemctl.ts';
 import { askFrom } from '#src/deploy/ask-from.ts';
 import { until } from '#src/deploy/condition.ts';
 
@@ -11,7 +12,9 @@ export const gatewayReady: ActionKind<'gateway-ready'> = {
   isCheck: true,
   describe: ({ port }) => `wait until the gateway answers on port ${port}`,
   before: () => Promise.resolve(null),
-  async apply({ port }, { machine, signal }) {
+  async apply({ port }, context) {
+    const { machine, place, signal } = context;
+    const unit = { name: 'openclaw-gateway.service', scope: place.scope };
     await until({
       what: `the OpenClaw gateway on port ${port}`,
       withinMs: START_MS,
@@ -19,7 +22,7 @@ export const gatewayReady: ActionKind<'gateway-ready'> = {
         const { status } = await askFrom(machine, { to: { host: '127.0.0.1', port }, path: '/healthz' }, signal);
         return status === 200 || null;
       },
-      hint: 'journalctl -u openclaw-gateway (or --user), and: openclaw doctor',
+      hint: `${journalCommand(context, unit)}, and: openclaw doctor`,
       signal,
     });
   },

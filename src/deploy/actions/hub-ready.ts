@@ -6,6 +6,7 @@ import type { Context } from '#src/deploy/actions/context.ts';
 import { jsonAs } from '#src/deploy/json.ts';
 import type { ActionKind } from '#src/deploy/actions/kind.ts';
 import { keepsFailing, notStarted } from '#src/deploy/actions/unit-failure.ts';
+import { journalCommand } from '#src/deploy/actions/systemctl.ts';
 import { until } from '#src/deploy/condition.ts';
 
 const ANSWER_MS = 30_000;
@@ -23,7 +24,7 @@ export const hubReady: ActionKind<'hub-ready'> = {
   async apply(_action, context) {
     const { signal } = context;
     const unit: UnitName = { name: 'federation-hub.service', scope: context.place.scope };
-    const hint = 'journalctl -u federation-hub (or --user)';
+    const hint = journalCommand(context, unit);
     const answer = { what: 'the hub', withinMs: ANSWER_MS, look: () => askStatus(context), hint, signal };
     await until(answer).catch(async (error: unknown) => {
       signal.throwIfAborted();

@@ -1,4 +1,5 @@
 import type { Command, Ran } from '#src/adapters/machine/machine.ts';
+import type { UnitName } from '#src/deploy/action.ts';
 import type { Context } from '#src/deploy/actions/context.ts';
 import type { Scope } from '#src/deploy/place.ts';
 
@@ -12,6 +13,13 @@ export async function journalOf(context: Context, scope: Scope, unit: string): P
   const words = ['--unit', unit, '--lines', '10', '--no-pager', '--output', 'cat'];
   const { stdout } = await context.machine.run(systemCommand(context, scope, 'journalctl', words));
   return stdout.split('\n').flatMap((line) => line.trim() || []);
+}
+
+/** What a person types to see more of them. */
+export function journalCommand({ machine }: Pick<Context, 'machine'>, { name, scope }: UnitName): string {
+  const isRoot = machine.isLocal && process.getuid?.() === 0 && process.env['SUDO_USER'] === undefined;
+  const program = scope === 'user' ? 'journalctl --user' : isRoot ? 'journalctl' : 'sudo journalctl';
+  return `${program} -u ${name} -n 20`;
 }
 
 export function systemCommand(

@@ -1,8 +1,7 @@
 import { FederationError } from '#src/core/errors.ts';
 import type { UnitName } from '#src/deploy/action.ts';
 import type { Context } from '#src/deploy/actions/context.ts';
-import { journalOf, systemctl } from '#src/deploy/actions/systemctl.ts';
-import type { Scope } from '#src/deploy/place.ts';
+import { journalCommand, journalOf, systemctl } from '#src/deploy/actions/systemctl.ts';
 
 /** One failure may be chance, where something else was not there yet. */
 const RESTARTS = 2;
@@ -24,15 +23,9 @@ export async function notStarted(
   const own = journal.filter((line) => !line.startsWith(`${name}: `) && !SYSTEMD.test(line));
   const last = own.findLast((line) => line.startsWith('error:')) ?? own.at(-1) ?? otherwise;
   return new FederationError('START_FAILED', `${name} does not start: ${last.replace(/^error: /, '')}`, {
-    hint: `${journalctl(context, scope)} -u ${name} -n 20`,
+    hint: journalCommand(context, { name, scope }),
   });
 }
 
 /** How systemd begins what it says of a unit itself, beside the unit's name. */
 const SYSTEMD = /^(?:Start(?:ing|ed)|Stopp(?:ing|ed)|Failed to start) /;
-
-function journalctl({ machine }: Context, scope: Scope): string {
-  if (scope === 'user') return 'journalctl --user';
-  const isRoot = machine.isLocal && process.getuid?.() === 0 && process.env['SUDO_USER'] === undefined;
-  return isRoot ? 'journalctl' : 'sudo journalctl';
-}

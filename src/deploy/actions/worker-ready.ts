@@ -1,13 +1,12 @@
-import { join } from 'node:path/posix';
 import { setTimeout as pause } from 'node:timers/promises';
 import { FederationError } from '#src/core/errors.ts';
-import { WORKER_RECORD_FILE } from '#src/core/worker-record.ts';
 import type { ActionOf, UnitName } from '#src/deploy/action.ts';
 import type { Context } from '#src/deploy/actions/context.ts';
 import { filesAs } from '#src/deploy/actions/context.ts';
 import type { ActionKind } from '#src/deploy/actions/kind.ts';
 import type { WorkerStanding } from '#src/deploy/worker-standing.ts';
-import { workerStandingIn } from '#src/deploy/worker-standing.ts';
+import { runningWorker } from '#src/deploy/worker-standing.ts';
+import { journalCommand } from '#src/deploy/actions/systemctl.ts';
 import { keepsFailing, notStarted } from '#src/deploy/actions/unit-failure.ts';
 
 const LIGHT_MS = 60_000;
@@ -53,7 +52,7 @@ async function waitForWorker(action: ActionOf<'worker-ready'>, context: Context)
     await pause(ASK_MS, undefined, { signal });
   }
   throw new FederationError('START_FAILED', `${textOf(standing, action)}, after ${Math.round(withinMs / 1000)} s`, {
-    hint: standing?.problem?.hint ?? 'journalctl -u openclaw-worker (or --user), and: deploy-federation doctor',
+    hint: standing?.problem?.hint ?? `${journalCommand(context, unit)}, and: deploy-federation doctor`,
   });
 }
 
@@ -97,11 +96,5 @@ function because(problem: string | null): string {
 /** Null where no worker daemon runs. */
 async function readStanding(context: Context): Promise<WorkerStanding | null> {
   const { machine, place, signal } = context;
-  const bytes = await (await filesAs(context, 'person')).read(join(place.workerHome, WORKER_RECORD_FILE));
-  if (bytes === null) return null;
-  const record = workerStandingIn(bytes.toString('utf8'));
-  if (record === null) return null;
-  // One that was killed leaves its record behind.
-  const looked = await machine.run({ argv: ['test', '-d', `/proc/${record.pid}`], as: 'login', signal });
-  return looked.code === 0 ? record : null;
+  return runningWorker(machine, await filesAs(context, 'person'), place.workerHome, signal);
 }

@@ -27,7 +27,7 @@ beforeEach(async () => {
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
   stopping = new AbortController();
-  session = { address: '127.0.0.1', credential: 'good', link: 1 };
+  session = { address: '127.0.0.1', credential: 'good', link: 1, lost: new AbortController().signal };
   desk = hubClient({ host: 'hub.invalid', port: portOf(server) }, () => session, stopping.signal);
 });
 

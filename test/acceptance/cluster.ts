@@ -258,7 +258,7 @@ export const CLUSTER: readonly Kept[] = [
     promise: 'behind Nginx',
     proof: {
       test: 'test/hub/attacks.test.ts',
-      name: '%s %s is for nobody without a credential, and for no node',
+      name: 'every route is for nobody without a credential, and for no node, but those that are named here',
       decision:
         'not behind one: the hub’s port is for nodes, on the tailnet, and the operator’s API is a socket of theirs alone. A proxy would give it a door that nobody needs, and links are upgraded connections that it would have to pass',
     },

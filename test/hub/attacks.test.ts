@@ -52,29 +52,39 @@ function expectRefusal({ status, json, text }: Answer, expected: number, code: s
   expect(text).not.toMatch(/\.ts:|node_modules|at \w+ \(/);
 }
 
-const OPERATOR_ROUTES: readonly (readonly [string, string])[] = [
-  ['GET', '/api/v1/status'],
-  ['GET', '/api/v1/nodes'],
-  ['GET', '/api/v1/nodes/w1'],
-  ['POST', '/api/v1/nodes/w1/revoke'],
-  ['GET', '/api/v1/pairing-requests'],
-  ['POST', '/api/v1/pairing-requests/w1/approve'],
-  ['POST', '/api/v1/pairing-requests/w1/reject'],
-  ['POST', '/api/v1/tokens'],
-  ['POST', '/api/v1/jobs'],
-  ['GET', '/api/v1/jobs'],
-  ['GET', `/api/v1/jobs/${'0'.repeat(26)}`],
-  ['PUT', `/api/v1/jobs/${'0'.repeat(26)}/stdin`],
-  ['POST', `/api/v1/jobs/${'0'.repeat(26)}/cancel`],
-  ['GET', '/api/v1/audit'],
-  ['GET', '/api/v1/audit/verdict'],
+/** What a node or a stranger may ask for; every other route, also one that is to come, is the operator’s. */
+const NOT_THE_OPERATORS = [
+  'GET /health',
+  'GET /api/v1/join-tokens/{hash}',
+  'GET /api/v1/node-host',
+  'POST /api/v1/node-host/setup-code',
+  'POST /api/v1/node/key',
 ];
 
+/** Method and path of every route, as the document has them. */
+async function allRoutes(): Promise<string[]> {
+  const { json } = await overTcp({ path: '/api/v1/openapi.json' });
+  const { paths } = json as { paths: Record<string, object> };
+  return Object.entries(paths).flatMap(([path, methods]) =>
+    Object.keys(methods).map((method) => `${method.toUpperCase()} ${path}`),
+  );
+}
+
 describe('over the network', () => {
-  test.each(OPERATOR_ROUTES)('%s %s is for nobody without a credential, and for no node', async (method, path) => {
-    const body = method === 'GET' ? undefined : '{}';
-    expectRefusal(await overTcp({ method, path, headers: JSON_TYPE }, body), 401, 'UNAUTHENTICATED');
-    expectRefusal(await overTcp({ method, path, headers: { ...JSON_TYPE, ...bearer() } }, body), 403, 'FORBIDDEN');
+  test('every route is for nobody without a credential, and for no node, but those that are named here', async () => {
+    const routes = await allRoutes();
+    expect(routes).toEqual(expect.arrayContaining(NOT_THE_OPERATORS));
+    const operators = routes.filter((route) => !NOT_THE_OPERATORS.includes(route));
+    expect(operators.length).toBeGreaterThan(25);
+    for (const route of operators) {
+      const [method = '', pattern = ''] = route.split(' ');
+      const body = method === 'GET' ? undefined : '{}';
+      for (const word of ['w1', '0'.repeat(26), '%2e%2e']) {
+        const path = pattern.replaceAll(/\{\w+\}/g, word);
+        expectRefusal(await overTcp({ method, path, headers: JSON_TYPE }, body), 401, 'UNAUTHENTICATED');
+        expectRefusal(await overTcp({ method, path, headers: { ...JSON_TYPE, ...bearer() } }, body), 403, 'FORBIDDEN');
+      }
+    }
   });
 
   test.each([
@@ -230,6 +240,8 @@ describe('on the operator’s socket', () => {
     ['with a constructor', '{"constructor":{"prototype":{"uses":5}}}'],
     ['nested too deep', `{"labels":${'['.repeat(100_000)}${']'.repeat(100_000)}}`],
     ['with a label that is none', '{"labels":{"a b":"c"}}'],
+    ['with a label that only a node says', '{"labels":{"self/os":"linux"}}'],
+    ['with a name for the rules that is none', '{"rules":"a b"}'],
     ['with a label of control characters as its name', '{"labels":{"\\u001b[2J":"c"}}'],
   ])('a body that is %s is refused, and no fault of ours', async (_, body) => {
     expectRefusal(await tokens(body), 400, 'USAGE');
@@ -293,6 +305,32 @@ describe('on the operator’s socket', () => {
     );
   });
 
+  test.each([
+    ['an escape sequence', '%1B%5B2Jw1'],
+    ['a line feed', 'w1%0Aapproved%20w1'],
+    ['a path', '..%2F..%2Fnodes'],
+    ['__proto__', '__proto__'],
+    ['a star', '*'],
+    ['nothing but dashes', '------'],
+    ['the beginning of any id', '0'],
+  ])('a word with %s lets nobody in, and is said back on one line', async (_, word) => {
+    await using waiting = bareNode(federation.hub, { name: 'waits' });
+    await waiting.waiting();
+    const at = `/api/v1/pairing-requests/${word}`;
+    const answers = [
+      await overSocket({ method: 'POST', path: `${at}/approve`, headers: JSON_TYPE }, '{"replace":true}'),
+      await overSocket({ method: 'POST', path: `${at}/reject` }),
+      await overSocket({ method: 'POST', path: `${at}/judge`, headers: JSON_TYPE }, '{"approveEverything":true}'),
+      await overSocket({ path: `${at}/explanation` }),
+    ];
+    for (const answer of answers) {
+      expectRefusal(answer, 404, 'REQUEST_NOT_FOUND');
+      // oxlint-disable-next-line no-control-regex -- these are the characters that are looked for
+      expect((answer.json as { message: string }).message).not.toMatch(/[\u0000-\u001f]/);
+    }
+    expect(waiting.saw('welcome')).toBe(false);
+  });
+
   test('a name of 1 MiB is refused in a body and ends the connection in a URL', async () => {
     const long = 'n'.repeat(1 << 20);
     const job = JSON.stringify({ kind: 'exec', targets: [long], command: { argv: ['true'] } });
@@ -339,7 +377,7 @@ describe('a node that has turned', () => {
     await using liar = bareNode(federation.hub, { name });
     await eventually('it is put off', () => liar.saw('refused') || liar.saw('lost'));
     expect(liar.saw('waiting')).toBe(false);
-    expect(await federation.pending()).toEqual([]);
+    expect((await federation.pending()).filter((request) => request.name !== 'waits')).toEqual([]);
   });
 });
 

@@ -57,7 +57,15 @@ export const CLAWSTER: readonly Kept[] = [
       name: 'a node that is stopped becomes suspect, is lost, and comes back when it runs again',
     },
   },
-  { row: 'C-11', promise: 'messages and proposals from node to node', proof: { open: 'handoff' } },
+  {
+    row: 'C-11',
+    promise: 'messages and proposals from node to node',
+    proof: {
+      open: 'handoff',
+      decision:
+        'nothing goes from node to node but by the hub, which refuses it so far: a node may run nothing on another',
+    },
+  },
   {
     row: 'C-12',
     promise: 'nodes find each other in a registry',
@@ -186,8 +194,8 @@ export const CLAWSTER: readonly Kept[] = [
     row: 'C-39',
     promise: 'a node registers and deregisters',
     proof: {
-      test: 'test/core/membership.test.ts',
-      name: 'whatever happens in whatever order, who is in, who waits and what tokens are worth is what the rules say',
+      test: 'test/hub/enrolment-story.test.ts',
+      name: 'whatever happens in whatever order, and whenever the hub starts anew, its store holds what the rules say',
     },
   },
   {

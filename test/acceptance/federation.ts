@@ -46,12 +46,21 @@ export const FEDERATION: readonly Kept[] = [
   {
     row: 'F-17',
     promise: 'pending lists who waits, with ids',
-    proof: { test: 'test/e2e/operator.test.ts', name: 'sees who waits, and admits whom it approves' },
+    proof: {
+      test: 'test/e2e/approve.test.ts',
+      name: 'lists what waits with a short id that approve takes, and says what it wants',
+      decision: 'all that wait, OpenClaw’s own requests too, in one list',
+    },
   },
   {
     row: 'F-18',
     promise: 'approve admits a node',
-    proof: { test: 'test/hub/membership.test.ts', name: 'an approval lets a node in on the line that it holds' },
+    proof: {
+      test: 'test/e2e/approve.test.ts',
+      name: 'approves one that is away, and sees it become usable when it comes',
+      decision:
+        'by id, name or fingerprint; it ends when the node was seen to be usable, or says which step waits for what',
+    },
   },
   {
     row: 'F-19',
@@ -95,9 +104,9 @@ export const FEDERATION: readonly Kept[] = [
     row: 'F-27',
     promise: 'many machines in one go',
     proof: {
-      test: 'test/cli/auto-register.test.ts',
-      name: 'whoever waits already and whoever comes later is let in',
-      decision: 'by a policy that approves them, or by a token of many uses',
+      test: 'test/e2e/enrolment.test.ts',
+      name: 'are all usable by the rules, each once, with the labels of the rule',
+      decision: 'by a policy that approves them, by one approve of all their names, or by a token of many uses',
     },
   },
   {

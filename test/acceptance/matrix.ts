@@ -108,9 +108,10 @@ export const MATRIX: readonly Kept[] = [
     row: 'M-22',
     promise: 'free tags',
     proof: {
-      test: 'test/e2e/operator.test.ts',
-      name: 'lets a machine join by a token, once, with the name and the labels of the token',
-      decision: 'labels, which the operator gives: what a node says of itself decides nothing',
+      test: 'test/hub/members.test.ts',
+      name: 'labels are set and taken away one by one, and kept',
+      decision:
+        'labels and groups, which the operator, a token or a rule gives: what a node says of itself decides nothing',
     },
   },
   { row: 'M-23', promise: 'proxyPort 19001', proof: { open: 'models' } },
@@ -165,7 +166,11 @@ export const MATRIX: readonly Kept[] = [
   { row: 'M-36', promise: 'cluster_tool', proof: { open: 'chat' } },
   { row: 'M-37', promise: 'tools are there for those who ask for them', proof: { open: 'chat' } },
   { row: 'M-38', promise: 'an agent by id or by tag', proof: { open: 'handoff' } },
-  { row: 'M-39', promise: 'a node by id or by tag', proof: { open: 'approval' } },
+  {
+    row: 'M-39',
+    promise: 'a node by id or by tag',
+    proof: { open: 'chat', decision: 'by name, by id and by @group; by label, and in the agent’s tools, is to come' },
+  },
   { row: 'M-40', promise: 'an unknown agent is tried as a node', proof: { open: 'handoff' } },
   { row: 'M-41', promise: 'direct routes first, then the fastest', proof: { open: 'models' } },
   { row: 'M-42', promise: 'a local proxy that OpenAI’s clients can use', proof: { open: 'models' } },

@@ -7,7 +7,7 @@ export interface Kept {
 }
 
 /** Parts of the product that are still to come, and answer what is open. */
-export type Part = 'api' | 'approval' | 'chat' | 'documents' | 'handoff' | 'leadership' | 'models' | 'tasks';
+export type Part = 'api' | 'chat' | 'documents' | 'handoff' | 'leadership' | 'models' | 'tasks';
 
 /** A decision says what stands in the place of a promise, and why. With a test it says in what way that proves it. */
 export type Proof =

@@ -10,11 +10,10 @@ beforeAll(async () => {
 });
 afterAll(() => federation[Symbol.asyncDispose]());
 beforeEach(async () => {
-  for (const { id, name, labels, groups } of await federation.nodes()) {
+  for (const { id, labels, groups } of await federation.nodes()) {
     await change(id, 'undrain');
     await change(id, 'groups', { remove: groups });
     await change(id, 'labels', { labels: Object.fromEntries(Object.keys(labels).map((key) => [key, null])) });
-    expect(name).toMatch(/^w[123]$/);
   }
 });
 

@@ -1,0 +1,102 @@
+import { afterEach, beforeEach, expect, test, vi } from 'vitest';
+import { approveNodes } from '#src/cli/manage/approve.ts';
+import { fingerprint } from '#src/core/node.ts';
+import type { ApprovedView, Readiness } from '#src/protocol/hub-api.ts';
+import { eventually } from '../support/eventually.ts';
+import type { ScriptedHub } from '../support/scripted-hub.ts';
+import { scriptedHub } from '../support/scripted-hub.ts';
+import { screen } from '../support/screen.ts';
+
+const ID = '1a2b'.repeat(16);
+const APPROVED: ApprovedView = {
+  ...{ kind: 'device', id: ID, name: 'mac', role: 'node-host', fingerprint: fingerprint(ID), replaced: [] },
+};
+
+let hub: ScriptedHub;
+let seen: ReturnType<typeof screen>;
+
+beforeEach(async () => {
+  hub = await scriptedHub();
+  seen = screen();
+});
+afterEach(async () => {
+  vi.restoreAllMocks();
+  await hub.close();
+});
+
+type Step = Readiness['steps'][number];
+const done = (step: Step['step']): Step => ({ step, done: true, waitsFor: null, run: null });
+const waits = (step: Step['step'], waitsFor: string, run: string | null): Step => ({
+  step,
+  done: false,
+  waitsFor,
+  run,
+});
+
+function isThere(...steps: Step[]): void {
+  const usable = steps.every((step) => step.done);
+  const readiness: Readiness = { id: ID, name: 'mac', fingerprint: fingerprint(ID), kind: 'openclaw', usable, steps };
+  hub.answers.set(`GET /nodes/${ID}/readiness`, readiness);
+}
+
+const approve = (words: readonly string[], flags: Partial<Parameters<typeof approveNodes>[1]> = {}) =>
+  approveNodes(words, { home: hub.home, wait: true, timeout: '100s', ...flags });
+
+test('a node that only runs OpenClaw is followed from device to commands, by the events of the hub', async () => {
+  hub.answers.set('POST /pairing-requests/mac/approve', APPROVED);
+  isThere(done('device'), waits('reconnected', 'it to connect again', 'on mac: restart openclaw node run'));
+  const approving = approve(['mac']);
+  await eventually('it waits', async () => seen.stderr.includes('restart openclaw node run'));
+  expect(hub.asked.slice(0, 2)).toEqual(['GET /events', 'POST /pairing-requests/mac/approve']);
+
+  isThere(done('device'), done('reconnected'), waits('surface', 'it to say which commands it offers', null));
+  hub.announce('node', { id: ID });
+  await eventually('it waits for that', async () => seen.stderr.includes('which commands it offers'));
+
+  isThere(done('device'), done('reconnected'), done('surface'), done('commands'));
+  hub.announce('pairing-request', { fingerprint: fingerprint(ID) });
+  expect(await approving).toBe(0);
+  expect(seen.stderr).toMatchInlineSnapshot(`
+    "approved mac (1a2b-1a2b-1a2b-1a2b) as node-host
+    mac waits for it to connect again
+      on mac: restart openclaw node run
+    mac waits for it to say which commands it offers
+    mac is usable
+    "
+  `);
+});
+
+test('an operator is let in and not waited for', async () => {
+  hub.answers.set('POST /pairing-requests/sam/approve', { ...APPROVED, kind: 'operator', role: 'operator' });
+  expect(await approve(['sam'])).toBe(0);
+  expect(hub.asked).not.toContain(`GET /nodes/${ID}/readiness`);
+});
+
+test('whose place was taken is said, a word that is given twice is approved once', async () => {
+  hub.answers.set('POST /pairing-requests/mac/approve', { ...APPROVED, replaced: ['c'.repeat(64)] });
+  expect(await approve(['mac', 'mac'], { wait: false, replace: true })).toBe(0);
+  expect(hub.asked.filter((what) => what.startsWith('POST'))).toHaveLength(1);
+  expect(seen.stderr).toContain('; revoked is who had its place (cccccccccccc)');
+});
+
+test('words of a node steer no terminal and make no line of their own', async () => {
+  const hostile = '\u001b[2Jowned\nmac is usable';
+  hub.answers.set('POST /pairing-requests/mac/approve', { ...APPROVED, name: hostile });
+  isThere(done('device'), waits('reconnected', hostile, hostile));
+  expect(await approve(['mac'], { timeout: '1s' })).toBe(1);
+  expect(seen.stderr).not.toContain('\u001b');
+  expect(seen.stderr.split('\n')).not.toContain('mac is usable');
+});
+
+test('a hub that fails for one node fails for none of the others', async () => {
+  hub.answers.set('POST /pairing-requests/mac/approve', APPROVED);
+  hub.answers.set('POST /pairing-requests/nas/approve', { ...APPROVED, id: 'b'.repeat(64), name: 'nas' });
+  hub.answers.set(`GET /nodes/${'b'.repeat(64)}/readiness`, { code: 'NODE_NOT_FOUND', message: 'nas was revoked' });
+  isThere(done('device'), done('reconnected'), done('surface'), done('commands'));
+  expect(await approve(['nas', 'mac'], { json: true })).toBe(3);
+  expect(seen.stderr).toBe('');
+  expect(JSON.parse(seen.stdout)).toMatchObject([
+    { word: 'nas', usable: null, error: { code: 'NODE_NOT_FOUND', message: 'nas was revoked' } },
+    { word: 'mac', usable: true, error: null },
+  ]);
+});

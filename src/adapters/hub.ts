@@ -9,7 +9,7 @@ import { FederationError } from '#src/core/errors.ts';
 import type { HubRecord } from '#src/core/hub-record.ts';
 import { HUB_RECORD_FILE } from '#src/core/hub-record.ts';
 
-export type { HubApi, Method } from '#src/adapters/hub-api.ts';
+export type { HubApi } from '#src/adapters/hub-api.ts';
 
 /** The hub of a home that this user can read. */
 export interface HubClient extends HubApi {

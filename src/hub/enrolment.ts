@@ -65,7 +65,10 @@ export function createEnrolment({ membership, limits, identify, log }: Enrolment
   /** What time has ended. A node that holds its line asks still. */
   const over = (): MembershipEvent[] =>
     expire(state(), now()).filter((event) => event.type !== 'forgotten' || !waiters.has(event.nodeId));
-  const sweep = (): Promise<void> => commit(over(), []);
+  async function sweep(): Promise<void> {
+    const events = over();
+    if (events.length > 0) await commit(events, []);
+  }
   /** As things stand now, also where nothing has happened since time ended something. */
   function standing(): Membership {
     const gone = new Set(over().flatMap((event) => (event.type === 'forgotten' ? [event.nodeId] : [])));

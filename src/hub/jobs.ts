@@ -51,7 +51,7 @@ export function createJobs(options: JobsOptions): Jobs {
 
   async function start(request: JobRequest, asker: Asker, audience: JobAudience): Promise<RunningJob> {
     if (closing) throw new FederationError('HUB_STOPPING', 'the hub stops');
-    const { targets, leftOut } = chooseTargets([...members()], request.targets, fleet, requests());
+    const { targets, leftOut } = chooseTargets([...members()], request.targets, fleet, requests);
     if (request.stdin && targets.length !== 1) {
       throw new FederationError('USAGE', 'stdin goes to one node only', { hint: 'name one node, or drop the input' });
     }

@@ -47,7 +47,7 @@ export function createMembers({ membership, waiting, others, log }: MembersOptio
     changed: (member: Member) => readonly [Partial<Member>, AuditDetail] | null,
   ): Promise<Member> {
     return inTurn(async () => {
-      const member = findMember([...state().members.values()], waiting(), word);
+      const member = findMember([...state().members.values()], waiting, word);
       const change = changed(member);
       if (change === null) return member;
       const [values, detail] = change;

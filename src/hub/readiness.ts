@@ -100,7 +100,7 @@ export function createReadinesses({
       return findNode([...ours, ...others], word).member;
     } catch (error) {
       if (!(error instanceof FederationError) || error.code !== 'NODE_NOT_FOUND') throw error;
-      return findMember([...members()], waiting(), word);
+      return findMember([...members()], waiting, word);
     }
   }
 

@@ -69,7 +69,7 @@ export function createRevocation({
 
   return {
     async revoke(word, by) {
-      const { id, name, role } = findMember([...enrolment.members()], waiting(), word);
+      const { id, name, role } = findMember([...enrolment.members()], waiting, word);
       if (role === 'master') {
         throw new FederationError('FORBIDDEN', `${name} is the master’s own node`, {
           hint: 'revoke another node; stopping the hub ends the federation',

@@ -20,11 +20,11 @@ export function chooseTargets(
   members: readonly Member[],
   wanted: readonly string[] | 'all',
   fleet: Fleet,
-  requests: readonly JudgedRequest[],
+  waiting: () => readonly JudgedRequest[],
 ): Targets {
   const standing = members.filter(({ revokedAt }) => revokedAt === null).toSorted(byName);
   const words = wanted === 'all' ? [] : wanted;
-  const named = words.filter((word) => !isGroup(word)).map((word) => findMember(members, requests, word));
+  const named = words.filter((word) => !isGroup(word)).map((word) => findMember(members, waiting, word));
   const meant =
     wanted === 'all'
       ? standing.filter(({ role }) => role !== 'master')
@@ -66,12 +66,13 @@ function nothing(wanted: readonly string[] | 'all', meant: readonly Member[]): F
  * The one member that a word means. Throws NODE_AMBIGUOUS, or NODE_NOT_FOUND, which tells of a node of that name that
  * is no member.
  */
-export function findMember(members: readonly Member[], requests: readonly JudgedRequest[], word: string): Member {
+export function findMember(members: readonly Member[], waiting: () => readonly JudgedRequest[], word: string): Member {
   try {
     return findNode(members.filter(({ revokedAt }) => revokedAt === null).toSorted(byName), word);
   } catch (error) {
     if (!(error instanceof FederationError) || error.code !== 'NODE_NOT_FOUND') throw error;
-    throw notAdmitted(members, requests, word) ?? error;
+    // Looked at only here: it may be a long list, and a command that finds its node is not to wait for it.
+    throw notAdmitted(members, waiting(), word) ?? error;
   }
 }
 

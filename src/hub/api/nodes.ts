@@ -87,7 +87,7 @@ function memberOf(enrolment: Enrolment, requests: Requests, word: string): Membe
   const members = [...enrolment.members()];
   const known = members.filter((member) => isMeant(member, word));
   if (known.length > 0 && known.every(({ revokedAt }) => revokedAt !== null)) return findNode(known, word);
-  return findMember(members, requests.list(), word);
+  return findMember(members, requests.list, word);
 }
 
 /** The one of OpenClaw's own nodes that a word means; null where it means a member or nothing. Throws NODE_AMBIGUOUS. */

@@ -171,6 +171,8 @@ test('every answer of every route is what the document says', async () => {
   await api.tcp('POST', '/api/v1/node-host/setup-code', 400, bearer, { carrierPort: 0 });
   await api.tcp('POST', '/api/v1/node-host/setup-code', 403, bearer, { carrierPort: 19_002 });
   await api.get('/api/v1/node-host', '/api/v1/node-host', 403);
+  const notSigned = { publicKey: 'A'.repeat(43), signature: 'A'.repeat(86) };
+  await api.tcp('POST', '/api/v1/node/key', 403, bearer, notSigned);
 
   const cat: JobCreate = { kind: 'exec', targets: ['w1'], command: { argv: ['cat'] }, stdin: true };
   const running = await federation.startJob(cat);

@@ -86,6 +86,7 @@ export async function smallFederation(): Promise<SmallFederation> {
   const carrier = createCarrier({
     gatewayUrl: `ws://127.0.0.1:${tap.port}`,
     authenticate: ({ headers }) => (headers.authorization === `Bearer ${credential}` ? member : null),
+    isShut: () => false,
     onDevice: (_nodeId, deviceId) => void desk.joined(member, deviceId),
     log: log.child('hub-carrier'),
   });

@@ -1,5 +1,5 @@
 import type { GatewayNode } from '#src/adapters/openclaw/gateway-node.ts';
-import type { DeviceRequest, SurfaceRequest } from '#src/adapters/openclaw/gateway-request.ts';
+import type { DeviceRequest } from '#src/adapters/openclaw/gateway-request.ts';
 
 export const DEVICE = 'd'.repeat(64);
 
@@ -40,20 +40,6 @@ export function aDeviceRequest(changed: Partial<DeviceRequest> = {}): DeviceRequ
     caps: [],
     askedAt: 1_000_000,
     expiresAt: 1_300_000,
-    ...changed,
-  };
-}
-
-export function aSurfaceRequest(changed: Partial<SurfaceRequest> = {}): SurfaceRequest {
-  return {
-    ...ASKED,
-    kind: 'surface',
-    requestId: 'surface-request-1',
-    version: '2026.9.6',
-    commands: ['system.run', 'system.which'],
-    caps: ['system'],
-    askedAt: 2_000_000,
-    expiresAt: null,
     ...changed,
   };
 }

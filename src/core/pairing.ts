@@ -196,8 +196,7 @@ export function quarantineOf(state: Membership, member: Member): string | null {
   if (own?.kind === 'moved' && !own.rejected) return `its key asks from ${placeText(own.tailnet)}`;
   const { stableId } = member.tailnet;
   const other = [...state.requests.values()].find(
-    ({ kind, rejected, tailnet, facts }) =>
-      kind === 'join' && !rejected && tailnet?.stableId === stableId && facts.name === member.name,
+    ({ kind, rejected, tailnet }) => kind === 'join' && !rejected && tailnet?.stableId === stableId,
   );
   return other === undefined ? null : 'its machine asks with another key';
 }

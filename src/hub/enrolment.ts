@@ -131,10 +131,8 @@ export function createEnrolment({ membership, limits, identify, log }: Enrolment
 
   /** A node that rotated its key and did not hear that it is done. */
   function refuseFormer(nodeId: string): void {
-    const now = [...state().members.values()].find(
-      ({ formerId, revokedAt }) => formerId === nodeId && revokedAt === null,
-    );
-    if (now !== undefined) throw rotated(now);
+    const now = [...state().members.values()].find(({ formerId }) => formerId === nodeId);
+    if (now !== undefined) throw now.revokedAt === null ? rotated(now) : revoked(now.id);
   }
 
   async function settle(

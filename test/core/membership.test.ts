@@ -78,9 +78,8 @@ function decisions(): StorySubject {
       if (more !== null) take(() => ask(state, more, STORY_LIMITS, now));
       return 'in';
     }
-    if ([...state.members.values()].some((one) => one.revokedAt === null && one.formerId === asking.nodeId)) {
-      return 'KEY_ROTATED';
-    }
+    const renewed = [...state.members.values()].find((one) => one.formerId === asking.nodeId);
+    if (renewed !== undefined) return renewed.revokedAt === null ? 'KEY_ROTATED' : 'REVOKED';
     const isKnown = state.members.has(asking.nodeId);
     if (knock.token !== null) {
       let isForRules = false;

@@ -185,7 +185,8 @@ export function membershipModel(limits: ModelLimits) {
       const member = memberOf(knock.key);
       const machine = knock.place.machine === 'unsaid' ? null : knock.place.machine;
       if (member !== undefined && !member.revoked) return knockOfMember(member, knock);
-      if (live().some(({ former }) => former === knock.key)) return 'KEY_ROTATED';
+      const renewed = members.find(({ former }) => former === knock.key);
+      if (renewed !== undefined) return renewed.revoked ? 'REVOKED' : 'KEY_ROTATED';
       if (knock.token === null) return member === undefined ? wish(knock, machine) : 'REVOKED';
       const token = tokens.get(knock.token);
       if (token === undefined || !isGood(knock.token)) return 'TOKEN';
@@ -304,13 +305,11 @@ export function membershipModel(limits: ModelLimits) {
     },
   };
 
-  function isQuarantined({ key, name, machine }: ModelMember): boolean {
+  function isQuarantined({ key, machine }: ModelMember): boolean {
     if (machine === null) return false;
     const waiting = requests.filter(({ rejected }) => !rejected);
     return waiting.some(
-      (one) =>
-        (one.kind === 'moved' && one.key === key) ||
-        (one.kind === 'join' && one.machine === machine && one.name === name),
+      (one) => (one.kind === 'moved' && one.key === key) || (one.kind === 'join' && one.machine === machine),
     );
   }
 }

@@ -26,7 +26,7 @@ import { HUB_RECORD_FILE } from '#src/core/hub-record.ts';
 import { fingerprint } from '#src/core/node.ts';
 import type { Settings } from '#src/core/settings.ts';
 import { openHub } from '#src/hub/hub.ts';
-import type { OwnedSocket } from '#src/hub/listeners.ts';
+import type { OwnedSocket } from '#src/hub/listening/listeners.ts';
 import { createPrivateKey, keyPair } from '#src/link/key.ts';
 
 /** FileDescriptorName= of the operator's socket in systemd/system/federation-hub.socket. */

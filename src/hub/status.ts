@@ -1,11 +1,11 @@
 import type { Lockdown } from '#src/core/lockdown.ts';
 import { fingerprint } from '#src/core/node.ts';
-import type { Enrolment } from '#src/hub/enrolment.ts';
-import type { Fleet } from '#src/hub/fleet.ts';
-import type { GatewayDesk } from '#src/hub/gateway.ts';
-import type { Jobs } from '#src/hub/jobs.ts';
-import type { Requests } from '#src/hub/requests.ts';
-import type { TailnetListeners } from '#src/hub/tailnet.ts';
+import type { Enrolment } from '#src/hub/enrolment/enrolment.ts';
+import type { Fleet } from '#src/hub/fleet/fleet.ts';
+import type { GatewayDesk } from '#src/hub/openclaw/gateway.ts';
+import type { Jobs } from '#src/hub/jobs/jobs.ts';
+import type { Requests } from '#src/hub/enrolment/requests.ts';
+import type { TailnetListeners } from '#src/hub/listening/tailnet.ts';
 import { lockdownView } from '#src/hub/views.ts';
 import type { PolicyStatus, Status } from '#src/protocol/hub-api.ts';
 

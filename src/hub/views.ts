@@ -7,8 +7,8 @@ import type { Operator } from '#src/core/operator.ts';
 import { risksOf } from '#src/core/risk.ts';
 import type { TokenRecord } from '#src/core/token.ts';
 import { roleOf } from '#src/core/token.ts';
-import type { Fleet } from '#src/hub/fleet.ts';
-import type { Approved, JudgedRequest } from '#src/hub/requests.ts';
+import type { Fleet } from '#src/hub/fleet/fleet.ts';
+import type { Approved, JudgedRequest } from '#src/hub/enrolment/requests.ts';
 import type {
   ApprovedView,
   AuditView,

@@ -90,7 +90,7 @@ test('on a worker one is sent to its master, unless another home is named', asyn
   expect(await manage(['list'])).toBe(1);
   expect(stderr).toMatchInlineSnapshot(`
     "error: no hub runs here: this machine is a worker of vps.tail.example
-      try: run it on vps.tail.example
+      try: run it on vps.tail.example, or here after: manage-federation login vps.tail.example
     "
   `);
   stderr = '';

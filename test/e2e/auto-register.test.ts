@@ -53,7 +53,9 @@ it('lets a machine in by itself by a rule, and by one for everybody only where t
   await federation.untilState('pi', 'online');
   expect(await federation.manage(['exec', 'pi', '--', 'echo', 'here'])).toMatchObject({ stdout: 'here\n' });
   await until('it says so', () => bold.said().includes('"done":"approved"'));
-  await until('it is usable', () => /"message":"usable".*"node":"pi"|"node":"pi".*"message":"usable"/.test(bold.said()));
+  await until('it is usable', () =>
+    /"message":"usable".*"node":"pi"|"node":"pi".*"message":"usable"/.test(bold.said()),
+  );
 });
 
 it('says what is wrong with a call that names no one thing to do', async () => {

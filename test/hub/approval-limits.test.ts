@@ -4,8 +4,8 @@ import { createLog } from '#src/adapters/log.ts';
 import type { PolicyText } from '#src/adapters/policy-file.ts';
 import type { AuditRecord } from '#src/core/audit.ts';
 import type { WaitingRequest } from '#src/core/request.ts';
-import { openApprovals } from '#src/hub/approval.ts';
-import type { Rule } from '#src/hub/requests.ts';
+import { openApprovals } from '#src/hub/enrolment/approval.ts';
+import type { Rule } from '#src/hub/enrolment/requests.ts';
 
 const NOW = Date.UTC(2026, 10, 21, 12);
 const EVIL = 'Ann’s \u001b]0;x\u0007\u202ephone';

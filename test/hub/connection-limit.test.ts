@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import type { AddressInfo, Socket } from 'node:net';
 import { connect, createServer } from 'node:net';
 import { afterEach, expect, test } from 'vitest';
-import { limitConnections } from '#src/hub/connection-limit.ts';
+import { limitConnections } from '#src/hub/listening/connection-limit.ts';
 
 const ends: (() => void)[] = [];
 afterEach(() => ends.splice(0).forEach((end) => end()));

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { createCredentials } from '#src/hub/credentials.ts';
+import { createCredentials } from '#src/hub/fleet/credentials.ts';
 
 const SESSION = { nodeId: 'n', link: 1, address: '100.64.0.1' };
 

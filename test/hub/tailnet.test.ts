@@ -3,7 +3,7 @@ import type { Server } from 'node:net';
 import { createServer } from 'node:net';
 import { afterEach, beforeEach, describe, expect, onTestFinished, test } from 'vitest';
 import type { Tailnet } from '#src/adapters/tailscale/answers.ts';
-import { followTailnet } from '#src/hub/tailnet.ts';
+import { followTailnet } from '#src/hub/listening/tailnet.ts';
 import type { Status } from '#src/protocol/hub-api.ts';
 import { bareNode } from '../support/bare-node.ts';
 import { eventually } from '../support/eventually.ts';

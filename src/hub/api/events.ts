@@ -4,9 +4,9 @@ import { RESPONSE_ALREADY_SENT } from '@hono/node-server/utils/response';
 import { createRoute, OpenAPIHono, z } from '@hono/zod-openapi';
 import { failure } from '#src/hub/api/answers.ts';
 import type { ApiEnvironment } from '#src/hub/api/principal.ts';
-import type { Approvals } from '#src/hub/approval.ts';
-import type { NodeChanges } from '#src/hub/node-changes.ts';
-import type { JudgedRequest, Requests } from '#src/hub/requests.ts';
+import type { Approvals } from '#src/hub/enrolment/approval.ts';
+import type { NodeChanges } from '#src/hub/fleet/node-changes.ts';
+import type { JudgedRequest, Requests } from '#src/hub/enrolment/requests.ts';
 import { requestView } from '#src/hub/views.ts';
 
 const followEvents = createRoute({

@@ -1,9 +1,9 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { FrameType } from '#src/protocol/frames.ts';
 import { encodeJsonFrame, FRAME, FRAMES_MEDIA_TYPE, frameHeader } from '#src/protocol/frames.ts';
-import type { JobAudience, RunningJob } from '#src/hub/job.ts';
+import type { JobAudience, RunningJob } from '#src/hub/jobs/job.ts';
 import { errorBody } from '#src/core/errors.ts';
-import type { RunningInvocation } from '#src/hub/invocation.ts';
+import type { RunningInvocation } from '#src/hub/jobs/invocation.ts';
 
 export interface JobStream {
   readonly audience: JobAudience;

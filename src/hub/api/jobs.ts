@@ -6,7 +6,7 @@ import { failure, json, jsonBody, refuseInvalid } from '#src/hub/api/answers.ts'
 import { jobStream, pipeStdin } from '#src/hub/api/job-stream.ts';
 import type { ApiEnvironment } from '#src/hub/api/principal.ts';
 import { operatorName } from '#src/hub/api/principal.ts';
-import type { Jobs } from '#src/hub/jobs.ts';
+import type { Jobs } from '#src/hub/jobs/jobs.ts';
 import { FRAMES_MEDIA_TYPE } from '#src/protocol/frames.ts';
 import { jobCreateSchema, jobSchema } from '#src/protocol/hub-api.ts';
 

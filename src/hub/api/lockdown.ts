@@ -2,7 +2,7 @@ import { createRoute, OpenAPIHono } from '@hono/zod-openapi';
 import { failure, json, jsonBody, refuseInvalid } from '#src/hub/api/answers.ts';
 import type { ApiEnvironment } from '#src/hub/api/principal.ts';
 import { operatorName } from '#src/hub/api/principal.ts';
-import type { LockdownKeeper } from '#src/hub/lockdown.ts';
+import type { LockdownKeeper } from '#src/hub/jobs/lockdown.ts';
 import { lockdownView } from '#src/hub/views.ts';
 import { lockdownSchema, lockdownStatusSchema, lockedDownSchema } from '#src/protocol/hub-api.ts';
 

@@ -4,8 +4,8 @@ import { failure, json, jsonBody, refuseInvalid } from '#src/hub/api/answers.ts'
 import type { ApiEnvironment } from '#src/hub/api/principal.ts';
 import { operatorName } from '#src/hub/api/principal.ts';
 import { word } from '#src/hub/api/word.ts';
-import type { Members } from '#src/hub/members.ts';
-import type { PrunedGhost, Pruning } from '#src/hub/prune.ts';
+import type { Members } from '#src/hub/enrolment/members.ts';
+import type { PrunedGhost, Pruning } from '#src/hub/enrolment/prune.ts';
 import type { ViewSources } from '#src/hub/views.ts';
 import { nodeDetail } from '#src/hub/views.ts';
 import type { GhostView } from '#src/protocol/hub-api.ts';

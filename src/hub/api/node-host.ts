@@ -3,8 +3,8 @@ import { FederationError } from '#src/core/errors.ts';
 import { failure, json, jsonBody, refuseInvalid } from '#src/hub/api/answers.ts';
 import type { ApiEnvironment } from '#src/hub/api/principal.ts';
 import { askingMember } from '#src/hub/api/principal.ts';
-import type { GatewayDesk } from '#src/hub/gateway.ts';
-import type { LockdownKeeper } from '#src/hub/lockdown.ts';
+import type { GatewayDesk } from '#src/hub/openclaw/gateway.ts';
+import type { LockdownKeeper } from '#src/hub/jobs/lockdown.ts';
 import { ownNodeHostSchema, setupCodeRequestSchema, setupCodeSchema } from '#src/protocol/hub-api.ts';
 
 const ownNodeHost = createRoute({

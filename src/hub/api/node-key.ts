@@ -3,8 +3,8 @@ import { FederationError } from '#src/core/errors.ts';
 import { failure, json, jsonBody, refuseInvalid } from '#src/hub/api/answers.ts';
 import type { ApiEnvironment } from '#src/hub/api/principal.ts';
 import { askingNode } from '#src/hub/api/principal.ts';
-import type { Enrolment } from '#src/hub/enrolment.ts';
-import type { Revocation } from '#src/hub/revocation.ts';
+import type { Enrolment } from '#src/hub/enrolment/enrolment.ts';
+import type { Revocation } from '#src/hub/enrolment/revocation.ts';
 import { keyId, verifySignature } from '#src/link/key.ts';
 import { keyChangedSchema, keyChangeSchema, keyChangeText } from '#src/protocol/node-key.ts';
 

@@ -3,7 +3,7 @@ import { failure, json, refuseInvalid } from '#src/hub/api/answers.ts';
 import type { ApiEnvironment } from '#src/hub/api/principal.ts';
 import { operatorName } from '#src/hub/api/principal.ts';
 import { word } from '#src/hub/api/word.ts';
-import type { Operators } from '#src/hub/operators.ts';
+import type { Operators } from '#src/hub/operators/operators.ts';
 import { operatorView } from '#src/hub/views.ts';
 import { operatorSchema } from '#src/protocol/hub-api.ts';
 

@@ -3,8 +3,8 @@ import { failure, json, jsonBody, refuseInvalid } from '#src/hub/api/answers.ts'
 import type { ApiEnvironment } from '#src/hub/api/principal.ts';
 import { operatorName } from '#src/hub/api/principal.ts';
 import { word } from '#src/hub/api/word.ts';
-import type { Approvals } from '#src/hub/approval.ts';
-import type { Requests } from '#src/hub/requests.ts';
+import type { Approvals } from '#src/hub/enrolment/approval.ts';
+import type { Requests } from '#src/hub/enrolment/requests.ts';
 import { approvedView, requestView } from '#src/hub/views.ts';
 import {
   approvedSchema,

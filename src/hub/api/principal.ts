@@ -5,7 +5,7 @@ import { FederationError } from '#src/core/errors.ts';
 import type { Member } from '#src/core/member.ts';
 import type { Operator } from '#src/core/operator.ts';
 import { operatorText } from '#src/core/operator.ts';
-import type { Session } from '#src/hub/credentials.ts';
+import type { Session } from '#src/hub/fleet/credentials.ts';
 
 /** Who a listener speaks for. A unix socket is its owner's; on TCP only a credential tells. */
 export type Listener = { readonly kind: 'operator'; readonly name: string } | { readonly kind: 'tcp' };

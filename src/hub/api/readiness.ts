@@ -2,7 +2,7 @@ import { createRoute, OpenAPIHono } from '@hono/zod-openapi';
 import { failure, json, refuseInvalid } from '#src/hub/api/answers.ts';
 import type { ApiEnvironment } from '#src/hub/api/principal.ts';
 import { word } from '#src/hub/api/word.ts';
-import type { Readinesses } from '#src/hub/readiness.ts';
+import type { Readinesses } from '#src/hub/enrolment/readiness.ts';
 import { readinessSchema } from '#src/protocol/hub-api.ts';
 
 const showReadiness = createRoute({

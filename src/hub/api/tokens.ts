@@ -4,7 +4,7 @@ import { failure, json, jsonBody, refuseInvalid } from '#src/hub/api/answers.ts'
 import type { ApiEnvironment } from '#src/hub/api/principal.ts';
 import { operatorName } from '#src/hub/api/principal.ts';
 import { word } from '#src/hub/api/word.ts';
-import type { Tokens } from '#src/hub/tokens.ts';
+import type { Tokens } from '#src/hub/enrolment/tokens.ts';
 import { tokenView } from '#src/hub/views.ts';
 import { joinTokenSchema, tokenCreatedSchema, tokenCreateSchema, tokenSchema } from '#src/protocol/hub-api.ts';
 

@@ -15,9 +15,9 @@ import {
 } from '#src/core/operator-request.ts';
 import type { Approval } from '#src/core/request.ts';
 import { findNode } from '#src/core/selector.ts';
-import type { Identify } from '#src/hub/identity.ts';
-import type { AuditDetail, MembershipKeeper } from '#src/hub/membership.ts';
-import { createOperatorLines } from '#src/hub/operator-lines.ts';
+import type { Identify } from '#src/hub/enrolment/identity.ts';
+import type { AuditDetail, MembershipKeeper } from '#src/hub/enrolment/membership.ts';
+import { createOperatorLines } from '#src/hub/operators/lines.ts';
 import {
   keyRevoked,
   keyUnknown,
@@ -25,10 +25,10 @@ import {
   operatorLook,
   rejectedOperator,
   waitsStill,
-} from '#src/hub/operator-words.ts';
-import type { OperatorSessions } from '#src/hub/operator-sessions.ts';
-import { noSuchRequest } from '#src/hub/pairing-requests.ts';
-import type { Approved, JudgedRequest, RequestSource } from '#src/hub/requests.ts';
+} from '#src/hub/operators/words.ts';
+import type { OperatorSessions } from '#src/hub/operators/sessions.ts';
+import { noSuchRequest } from '#src/hub/enrolment/pairing-requests.ts';
+import type { Approved, JudgedRequest, RequestSource } from '#src/hub/enrolment/requests.ts';
 import type { OperatorAdmission, OperatorApplicant } from '#src/link/operator-accept.ts';
 
 /** People who steer the federation from another machine, and those who want to. */

@@ -1,7 +1,7 @@
 import { EventEmitter } from 'node:events';
 import type { Gateway } from '#src/adapters/openclaw/gateway.ts';
-import type { Fleet } from '#src/hub/fleet.ts';
-import type { MembershipKeeper } from '#src/hub/membership.ts';
+import type { Fleet } from '#src/hub/fleet/fleet.ts';
+import type { MembershipKeeper } from '#src/hub/enrolment/membership.ts';
 
 /** Says the id of a node, or of a device that is no member's, of which something is another now: standing, link, commands. */
 export type NodeChanges = EventEmitter<{ node: [id: string] }>;

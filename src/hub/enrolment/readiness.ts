@@ -5,11 +5,11 @@ import type { Member } from '#src/core/member.ts';
 import { fingerprint } from '#src/core/node.ts';
 import { findNode } from '#src/core/selector.ts';
 import { shellWord } from '#src/core/shell-word.ts';
-import { createAnswering } from '#src/hub/answering.ts';
-import type { Fleet } from '#src/hub/fleet.ts';
-import { offersNodeHost } from '#src/hub/gateway.ts';
-import type { JudgedRequest } from '#src/hub/requests.ts';
-import { findMember } from '#src/hub/targets.ts';
+import { createAnswering } from '#src/hub/enrolment/answering.ts';
+import type { Fleet } from '#src/hub/fleet/fleet.ts';
+import { offersNodeHost } from '#src/hub/openclaw/gateway.ts';
+import type { JudgedRequest } from '#src/hub/enrolment/requests.ts';
+import { findMember } from '#src/hub/fleet/targets.ts';
 import type { OpenClawNodeView, Readiness } from '#src/protocol/hub-api.ts';
 
 /** How far nodes that were let in are on their way to be usable. */

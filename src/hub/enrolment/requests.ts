@@ -2,7 +2,7 @@ import { EventEmitter } from 'node:events';
 import { FederationError } from '#src/core/errors.ts';
 import type { Approval, RequestKind, RequestRole, WaitingRequest } from '#src/core/request.ts';
 import { findNode, nearName } from '#src/core/selector.ts';
-import type { AuditDetail } from '#src/hub/membership.ts';
+import type { AuditDetail } from '#src/hub/enrolment/membership.ts';
 
 /** A request and why only a person may let it in, now. */
 export interface JudgedRequest {

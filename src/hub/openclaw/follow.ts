@@ -2,11 +2,11 @@ import { setTimeout as pause } from 'node:timers/promises';
 import type { Log } from '#src/adapters/log.ts';
 import type { Gateway } from '#src/adapters/openclaw/gateway.ts';
 import type { OpenClawNode } from '#src/core/openclaw-node.ts';
-import type { MembershipKeeper } from '#src/hub/membership.ts';
-import type { OpenClawRecords } from '#src/hub/openclaw-records.ts';
-import type { Look, Looks } from '#src/hub/openclaw-requests.ts';
-import { detailOf } from '#src/hub/openclaw-requests.ts';
-import type { Standing } from '#src/hub/openclaw-standing.ts';
+import type { MembershipKeeper } from '#src/hub/enrolment/membership.ts';
+import type { OpenClawRecords } from '#src/hub/openclaw/records.ts';
+import type { Look, Looks } from '#src/hub/openclaw/requests.ts';
+import { detailOf } from '#src/hub/openclaw/requests.ts';
+import type { Standing } from '#src/hub/openclaw/standing.ts';
 import type { BackOff } from '#src/link/back-off.ts';
 import { retryDelayMs } from '#src/link/back-off.ts';
 

@@ -1,11 +1,11 @@
 import { FederationError } from '#src/core/errors.ts';
-import type { Carrier } from '#src/hub/carrier.ts';
-import type { Credentials } from '#src/hub/credentials.ts';
-import type { Enrolment } from '#src/hub/enrolment.ts';
-import type { Fleet } from '#src/hub/fleet.ts';
-import type { GatewayDesk } from '#src/hub/gateway.ts';
-import type { Approved, JudgedRequest, RequestSource, RequestsOptions } from '#src/hub/requests.ts';
-import { findMember } from '#src/hub/targets.ts';
+import type { Carrier } from '#src/hub/openclaw/carrier.ts';
+import type { Credentials } from '#src/hub/fleet/credentials.ts';
+import type { Enrolment } from '#src/hub/enrolment/enrolment.ts';
+import type { Fleet } from '#src/hub/fleet/fleet.ts';
+import type { GatewayDesk } from '#src/hub/openclaw/gateway.ts';
+import type { Approved, JudgedRequest, RequestSource, RequestsOptions } from '#src/hub/enrolment/requests.ts';
+import { findMember } from '#src/hub/fleet/targets.ts';
 import type { Link } from '#src/link/accept.ts';
 
 export interface RevocationParts {

@@ -3,7 +3,7 @@ import type { Log } from '#src/adapters/log.ts';
 import type { Store } from '#src/adapters/store/store.ts';
 import { FederationError } from '#src/core/errors.ts';
 import { outcomeOf, summarize } from '#src/core/outcome.ts';
-import type { Fleet } from '#src/hub/fleet.ts';
+import type { Fleet } from '#src/hub/fleet/fleet.ts';
 import type { Link } from '#src/link/accept.ts';
 import type { JobView, Result } from '#src/protocol/hub-api.ts';
 import type { InvocationState } from '#src/protocol/worker-api.ts';

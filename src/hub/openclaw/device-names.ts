@@ -1,7 +1,7 @@
 import type { Log } from '#src/adapters/log.ts';
 import type { Gateway } from '#src/adapters/openclaw/gateway.ts';
 import type { Member } from '#src/core/member.ts';
-import type { MembershipKeeper } from '#src/hub/membership.ts';
+import type { MembershipKeeper } from '#src/hub/enrolment/membership.ts';
 
 export interface DeviceNamesOptions {
   readonly gateway: Gateway | null;

@@ -7,9 +7,9 @@ import type { AuditRecord } from '#src/core/audit.ts';
 import { shown } from '#src/core/foreign-words.ts';
 import { fingerprint } from '#src/core/node.ts';
 import type { RequestKind, WaitingRequest } from '#src/core/request.ts';
-import type { Rules } from '#src/hub/approval-rules.ts';
-import { openRules } from '#src/hub/approval-rules.ts';
-import type { JudgedRequest, Requests, Ruling } from '#src/hub/requests.ts';
+import type { Rules } from '#src/hub/enrolment/approval-rules.ts';
+import { openRules } from '#src/hub/enrolment/approval-rules.ts';
+import type { JudgedRequest, Requests, Ruling } from '#src/hub/enrolment/requests.ts';
 import type { Judgement, PolicyStatus } from '#src/protocol/hub-api.ts';
 
 export interface JudgeOptions {

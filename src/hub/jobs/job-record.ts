@@ -5,9 +5,9 @@ import { summarize } from '#src/core/outcome.ts';
 import type { Asker } from '#src/core/policy.ts';
 import { askerText } from '#src/core/policy.ts';
 import { scrub } from '#src/core/secrets.ts';
-import { commandText } from '#src/hub/command-text.ts';
-import type { Ended } from '#src/hub/invocation.ts';
-import type { JobRequest } from '#src/hub/jobs.ts';
+import { commandText } from '#src/hub/jobs/command-text.ts';
+import type { Ended } from '#src/hub/jobs/invocation.ts';
+import type { JobRequest } from '#src/hub/jobs/jobs.ts';
 import type { JobView, Result } from '#src/protocol/hub-api.ts';
 
 /** What of a job becomes durable: its row, and a record of the audit before and after. */

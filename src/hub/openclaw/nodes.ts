@@ -6,16 +6,16 @@ import type { Store } from '#src/adapters/store/store.ts';
 import { FederationError } from '#src/core/errors.ts';
 import type { OpenClawNode } from '#src/core/openclaw-node.ts';
 import type { Approval } from '#src/core/request.ts';
-import type { Identify } from '#src/hub/identity.ts';
-import type { AuditDetail, MembershipKeeper } from '#src/hub/membership.ts';
-import { followGateway } from '#src/hub/openclaw-follow.ts';
-import { openOpenClawRecords } from '#src/hub/openclaw-records.ts';
-import type { Look } from '#src/hub/openclaw-requests.ts';
-import { createLooks, detailOf } from '#src/hub/openclaw-requests.ts';
-import { createStanding } from '#src/hub/openclaw-standing.ts';
-import { openClawNodeView } from '#src/hub/openclaw-view.ts';
-import { noSuchRequest } from '#src/hub/pairing-requests.ts';
-import type { Approved, RequestSource } from '#src/hub/requests.ts';
+import type { Identify } from '#src/hub/enrolment/identity.ts';
+import type { AuditDetail, MembershipKeeper } from '#src/hub/enrolment/membership.ts';
+import { followGateway } from '#src/hub/openclaw/follow.ts';
+import { openOpenClawRecords } from '#src/hub/openclaw/records.ts';
+import type { Look } from '#src/hub/openclaw/requests.ts';
+import { createLooks, detailOf } from '#src/hub/openclaw/requests.ts';
+import { createStanding } from '#src/hub/openclaw/standing.ts';
+import { openClawNodeView } from '#src/hub/openclaw/view.ts';
+import { noSuchRequest } from '#src/hub/enrolment/pairing-requests.ts';
+import type { Approved, RequestSource } from '#src/hub/enrolment/requests.ts';
 import type { OpenClawNodeView } from '#src/protocol/hub-api.ts';
 
 /**

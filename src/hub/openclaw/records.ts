@@ -1,6 +1,6 @@
 import type { Change, Store } from '#src/adapters/store/store.ts';
 import type { OpenClawNode } from '#src/core/openclaw-node.ts';
-import type { MembershipKeeper } from '#src/hub/membership.ts';
+import type { MembershipKeeper } from '#src/hub/enrolment/membership.ts';
 
 /** What this hub has decided on OpenClaw's own nodes, as the store keeps it. */
 export interface OpenClawRecords {

@@ -4,9 +4,9 @@ import type { Log } from '#src/adapters/log.ts';
 import type { Store } from '#src/adapters/store/store.ts';
 import type { Lockdown } from '#src/core/lockdown.ts';
 import { lockdownText } from '#src/core/lockdown.ts';
-import type { Carrier } from '#src/hub/carrier.ts';
-import type { Fleet } from '#src/hub/fleet.ts';
-import type { MembershipKeeper } from '#src/hub/membership.ts';
+import type { Carrier } from '#src/hub/openclaw/carrier.ts';
+import type { Fleet } from '#src/hub/fleet/fleet.ts';
+import type { MembershipKeeper } from '#src/hub/enrolment/membership.ts';
 import type { Link } from '#src/link/accept.ts';
 
 /** What a lockdown did, when all of it was told or had its time. */

@@ -5,10 +5,10 @@ import { fingerprint } from '#src/core/node.ts';
 import type { OpenClawNode } from '#src/core/openclaw-node.ts';
 import { isSameName } from '#src/core/openclaw-node.ts';
 import type { Approval } from '#src/core/request.ts';
-import type { MembershipKeeper } from '#src/hub/membership.ts';
-import type { OpenClawRecords } from '#src/hub/openclaw-records.ts';
-import type { Look } from '#src/hub/openclaw-requests.ts';
-import type { JudgedRequest } from '#src/hub/requests.ts';
+import type { MembershipKeeper } from '#src/hub/enrolment/membership.ts';
+import type { OpenClawRecords } from '#src/hub/openclaw/records.ts';
+import type { Look } from '#src/hub/openclaw/requests.ts';
+import type { JudgedRequest } from '#src/hub/enrolment/requests.ts';
 import type { OpenClawNodeView } from '#src/protocol/hub-api.ts';
 
 /** What this hub knows of one that asks at the gateway. */

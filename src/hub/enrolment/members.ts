@@ -3,9 +3,9 @@ import { FederationError } from '#src/core/errors.ts';
 import { MAX_GROUPS, MAX_LABELS } from '#src/core/label.ts';
 import type { Member } from '#src/core/member.ts';
 import { memberNamed } from '#src/core/membership.ts';
-import type { AuditDetail, MembershipKeeper } from '#src/hub/membership.ts';
-import type { JudgedRequest } from '#src/hub/requests.ts';
-import { findMember } from '#src/hub/targets.ts';
+import type { AuditDetail, MembershipKeeper } from '#src/hub/enrolment/membership.ts';
+import type { JudgedRequest } from '#src/hub/enrolment/requests.ts';
+import { findMember } from '#src/hub/fleet/targets.ts';
 
 /** Groups to join and to leave. */
 export interface Regroup {

@@ -4,8 +4,8 @@ import type { Identity } from '#src/core/identity.ts';
 import { machineOf } from '#src/core/identity.ts';
 import { displayNameOf } from '#src/core/openclaw-node.ts';
 import type { WaitingRequest } from '#src/core/request.ts';
-import type { Identify } from '#src/hub/identity.ts';
-import type { AuditDetail } from '#src/hub/membership.ts';
+import type { Identify } from '#src/hub/enrolment/identity.ts';
+import type { AuditDetail } from '#src/hub/enrolment/membership.ts';
 
 /** One that asks at the gateway, with the machine behind its address. */
 export interface Look {

@@ -2,8 +2,8 @@ import type { IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
 import type { Log } from '#src/adapters/log.ts';
 import type { Member } from '#src/core/member.ts';
-import { connectGuard } from '#src/hub/connect-guard.ts';
-import { offersNodeHost } from '#src/hub/gateway.ts';
+import { connectGuard } from '#src/hub/openclaw/connect-guard.ts';
+import { offersNodeHost } from '#src/hub/openclaw/gateway.ts';
 import { asksForWebSocket, carry, turnAway } from '#src/link/carry.ts';
 import { CARRIER_PATH } from '#src/protocol/hub-api.ts';
 

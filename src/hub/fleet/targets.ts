@@ -2,8 +2,8 @@ import { FederationError } from '#src/core/errors.ts';
 import type { Member } from '#src/core/member.ts';
 import type { Named } from '#src/core/selector.ts';
 import { findNode } from '#src/core/selector.ts';
-import type { Fleet } from '#src/hub/fleet.ts';
-import type { JudgedRequest } from '#src/hub/requests.ts';
+import type { Fleet } from '#src/hub/fleet/fleet.ts';
+import type { JudgedRequest } from '#src/hub/enrolment/requests.ts';
 
 export interface Targets {
   readonly targets: readonly Member[];

@@ -13,13 +13,13 @@ import type { Asking, PairingRequest, PendingLimits } from '#src/core/pairing.ts
 import { ask, expire, isElsewhere, quarantineOf, whyHeld } from '#src/core/pairing.ts';
 import type { Approval } from '#src/core/request.ts';
 import { findNode } from '#src/core/selector.ts';
-import type { Identify } from '#src/hub/identity.ts';
-import type { AuditDetail, MembershipKeeper } from '#src/hub/membership.ts';
-import { noSuchRequest, waitingRequest } from '#src/hub/pairing-requests.ts';
-import { rejected, revoked, rotated, unasked } from '#src/hub/refusals.ts';
-import type { Approved, JudgedRequest, RequestSource } from '#src/hub/requests.ts';
-import { tokenHash } from '#src/hub/tokens.ts';
-import { createWaiters } from '#src/hub/waiters.ts';
+import type { Identify } from '#src/hub/enrolment/identity.ts';
+import type { AuditDetail, MembershipKeeper } from '#src/hub/enrolment/membership.ts';
+import { noSuchRequest, waitingRequest } from '#src/hub/enrolment/pairing-requests.ts';
+import { rejected, revoked, rotated, unasked } from '#src/hub/enrolment/refusals.ts';
+import type { Approved, JudgedRequest, RequestSource } from '#src/hub/enrolment/requests.ts';
+import { tokenHash } from '#src/hub/enrolment/tokens.ts';
+import { createWaiters } from '#src/hub/enrolment/waiters.ts';
 import type { Applicant } from '#src/link/accept.ts';
 
 /** How a node comes into the federation and goes out of it. */

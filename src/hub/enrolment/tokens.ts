@@ -5,7 +5,7 @@ import { expire } from '#src/core/pairing.ts';
 import { findNode } from '#src/core/selector.ts';
 import type { TokenRecord } from '#src/core/token.ts';
 import { validToken } from '#src/core/token.ts';
-import type { MembershipKeeper } from '#src/hub/membership.ts';
+import type { MembershipKeeper } from '#src/hub/enrolment/membership.ts';
 import type { TokenCreate, TokenCreated } from '#src/protocol/hub-api.ts';
 import { tokenCreateSchema } from '#src/protocol/hub-api.ts';
 

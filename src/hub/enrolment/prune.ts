@@ -3,9 +3,9 @@ import type { Log } from '#src/adapters/log.ts';
 import { FederationError } from '#src/core/errors.ts';
 import type { Member } from '#src/core/member.ts';
 import { displayNameOf } from '#src/core/openclaw-node.ts';
-import type { Fleet } from '#src/hub/fleet.ts';
-import type { MembershipKeeper } from '#src/hub/membership.ts';
-import type { Revocation } from '#src/hub/revocation.ts';
+import type { Fleet } from '#src/hub/fleet/fleet.ts';
+import type { MembershipKeeper } from '#src/hub/enrolment/membership.ts';
+import type { Revocation } from '#src/hub/enrolment/revocation.ts';
 
 /** What is of no use any more: a member that nobody saw, one that was revoked, or a device of nobody's at the gateway. */
 export interface Ghost {

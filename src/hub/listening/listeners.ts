@@ -8,7 +8,7 @@ import { getRequestListener } from '@hono/node-server';
 import { FederationError } from '#src/core/errors.ts';
 import { hurryBody } from '#src/hub/api/body.ts';
 import type { Listener } from '#src/hub/api/principal.ts';
-import { limitConnections } from '#src/hub/connection-limit.ts';
+import { limitConnections } from '#src/hub/listening/connection-limit.ts';
 
 type Fetch = (request: Request, env: object) => Response | Promise<Response>;
 export type Upgrade = (request: IncomingMessage, socket: Duplex, head: Buffer) => void;

@@ -39,8 +39,10 @@ import { followTailnet } from '#src/hub/listening/tailnet.ts';
 import { createTokens } from '#src/hub/enrolment/tokens.ts';
 import { createUnresolved } from '#src/hub/jobs/unresolved.ts';
 import { createAcceptor } from '#src/link/accept.ts';
+import type { Strangers } from '#src/link/door.ts';
 import type { KeyPair } from '#src/link/key.ts';
 import { createOperatorDoor } from '#src/link/operator-accept.ts';
+import { createTurnstile, STRANGERS } from '#src/link/turnstile.ts';
 import { hubAddressText } from '#src/core/hub-address.ts';
 import { LINK_PATH } from '#src/protocol/handshake.ts';
 import { CARRIER_PATH } from '#src/protocol/hub-api.ts';
@@ -170,8 +172,13 @@ export async function openHub({
     isNode: (keyId) => enrolment.member(keyId) !== undefined,
     log: log.child('operators'),
   });
+  const strangers: Strangers = {
+    isKnown: (keyId) => enrolment.member(keyId)?.revokedAt === null || operators.list().some(({ id }) => id === keyId),
+    turnstile: createTurnstile(STRANGERS),
+  };
   const operatorDoor = createOperatorDoor({
     key,
+    strangers,
     heartbeatMs: settings.hub.heartbeatSeconds * 1000,
     admit: (applicant) => operators.admit(applicant),
     onFault: logFault,
@@ -183,6 +190,7 @@ export async function openHub({
   let links = 0;
   const acceptor = createAcceptor({
     key,
+    strangers,
     epoch,
     heartbeatMs: settings.hub.heartbeatSeconds * 1000,
     async admit(applicant) {

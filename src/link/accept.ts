@@ -3,7 +3,7 @@ import { FederationError } from '#src/core/errors.ts';
 import type { NodeFacts } from '#src/core/node.ts';
 import type { Proven } from '#src/link/challenge.ts';
 import { challengeNode } from '#src/link/challenge.ts';
-import type { Door, Visit } from '#src/link/door.ts';
+import type { Door, Strangers, Visit } from '#src/link/door.ts';
 import { addressOf, createDoor } from '#src/link/door.ts';
 import type { KeyPair } from '#src/link/key.ts';
 import type { Lines } from '#src/link/lines.ts';
@@ -42,6 +42,8 @@ export interface AcceptOptions {
   /** Takes what was thrown and is no FederationError. */
   onFault(error: unknown): void;
   readonly versions?: readonly number[];
+  /** Who is let in at a pace; nobody where it is not given. */
+  readonly strangers?: Strangers;
   /** Connections that may be open without having proved a key. */
   readonly unprovenMax?: number;
   readonly handshakeMs?: number;
@@ -70,7 +72,8 @@ export function createAcceptor(options: AcceptOptions): Acceptor {
   }
 
   return createDoor({
-    prove: (channel, host) => challengeNode(channel, { key, versions, host }),
+    prove: (channel, knock) => challengeNode(channel, { key, versions, ...knock }),
+    strangers: options.strangers,
     admit: (node, visit) => options.admit({ ...node, ...visit }),
     establish,
     onFault: (error) => options.onFault(error),

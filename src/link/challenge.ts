@@ -16,6 +16,8 @@ export interface Challenger {
   readonly versions: readonly number[];
   /** Host header of the upgrade request. */
   readonly host: string;
+  /** Resolves when one who claims this key may prove it. */
+  readonly turn: (keyId: string) => Promise<void>;
 }
 
 export interface Proven {
@@ -50,6 +52,7 @@ async function challengeKey<P extends { readonly signature: string }>(
   schema: z.ZodType<P>,
 ): Promise<{ key: string; proof: P }> {
   const hello = await lines.next(helloSchema);
+  await hub.turn(keyId(hello.key));
   const hubNonce = createNonce();
   const transcript: Transcript = {
     version: negotiate(hub.versions, hello.versions),

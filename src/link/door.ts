@@ -6,6 +6,7 @@ import { KEEP_ALIVE_MS } from '#src/link/heartbeat.ts';
 import type { Lines } from '#src/link/lines.ts';
 import { lines } from '#src/link/lines.ts';
 import { answerRefusal, answerUpgrade, upgradeRefusal } from '#src/link/upgrade.ts';
+import type { Turnstile } from '#src/link/turnstile.ts';
 import { HANDSHAKE_MS } from '#src/protocol/handshake.ts';
 
 /** One who stands at the door and has proved a key. */
@@ -18,9 +19,23 @@ export interface Visit {
   readonly signal: AbortSignal;
 }
 
+/** One who has not proved a key yet. */
+export interface Knock {
+  /** Host header of the upgrade. */
+  readonly host: string;
+  /** Resolves when one who claims this key may prove it. */
+  turn(keyId: string): Promise<void>;
+}
+
+/** Those whose key is nobody's. */
+export interface Strangers {
+  isKnown(keyId: string): boolean;
+  readonly turnstile: Turnstile;
+}
+
 export interface DoorOptions<Proven, Admission> {
-  /** The handshake up to the proof. `host` is the Host header of the upgrade. */
-  prove(channel: Lines, host: string): Promise<Proven>;
+  /** The handshake up to the proof. */
+  prove(channel: Lines, knock: Knock): Promise<Proven>;
   /** A FederationError refuses with its words, anything else as INTERNAL. */
   admit(proven: Proven, visit: Visit): Promise<Admission>;
   /** Takes the connection over; what it returns ends it when the hub stops. */
@@ -29,6 +44,7 @@ export interface DoorOptions<Proven, Admission> {
   onFault(error: unknown): void;
   /** Connections that may be open without having proved a key. */
   readonly unprovenMax?: number | undefined;
+  readonly strangers?: Strangers | undefined;
   readonly handshakeMs?: number | undefined;
 }
 
@@ -41,7 +57,7 @@ export interface Door {
 }
 
 export function createDoor<Proven, Admission>(options: DoorOptions<Proven, Admission>): Door {
-  const { unprovenMax = 256, handshakeMs = HANDSHAKE_MS } = options;
+  const { unprovenMax = 256, handshakeMs = HANDSHAKE_MS, strangers } = options;
   /** Every connection, with what ends it where it is established. */
   const sockets = new Map<Socket, ((stopping: FederationError) => void) | null>();
   /** Connections that have not proved a key yet, with the address that each comes from. */
@@ -59,7 +75,7 @@ export function createDoor<Proven, Admission>(options: DoorOptions<Proven, Admis
       gone.abort(new FederationError('LINK_LOST', 'the other side has gone'));
     });
     try {
-      const proven = await prove(socket, channel, host);
+      const proven = await prove(socket, channel, host, gone.signal);
       const admission = await options.admit(proven, {
         address: addressOf(socket),
         signal: gone.signal,
@@ -77,10 +93,16 @@ export function createDoor<Proven, Admission>(options: DoorOptions<Proven, Admis
     }
   }
 
-  async function prove(socket: Socket, channel: Lines, host: string): Promise<Proven> {
-    unproven.set(socket, addressOf(socket));
+  async function prove(socket: Socket, channel: Lines, host: string, signal: AbortSignal): Promise<Proven> {
+    const address = addressOf(socket);
+    unproven.set(socket, address);
     try {
-      return await options.prove(channel, host);
+      return await options.prove(channel, {
+        host,
+        async turn(keyId) {
+          if (strangers?.isKnown(keyId) === false) await strangers.turnstile.pass(address, signal);
+        },
+      });
     } finally {
       unproven.delete(socket);
     }

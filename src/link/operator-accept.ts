@@ -2,7 +2,7 @@ import type { Socket } from 'node:net';
 import { FederationError } from '#src/core/errors.ts';
 import type { ProvenOperator } from '#src/link/challenge.ts';
 import { challengeOperator } from '#src/link/challenge.ts';
-import type { Door, Visit } from '#src/link/door.ts';
+import type { Door, Strangers, Visit } from '#src/link/door.ts';
 import { createDoor, refuse } from '#src/link/door.ts';
 import { watchSilence } from '#src/link/heartbeat.ts';
 import type { KeyPair } from '#src/link/key.ts';
@@ -25,6 +25,7 @@ export interface OperatorDoorOptions {
   readonly heartbeatMs: number;
   admit(applicant: OperatorApplicant): Promise<OperatorAdmission>;
   onFault(error: unknown): void;
+  readonly strangers?: Strangers;
   readonly unprovenMax?: number;
   readonly handshakeMs?: number;
 }
@@ -58,7 +59,8 @@ export function createOperatorDoor(options: OperatorDoorOptions): Door {
   }
 
   return createDoor({
-    prove: (channel, host) => challengeOperator(channel, { key, versions: PROTOCOL_VERSIONS, host }),
+    prove: (channel, knock) => challengeOperator(channel, { key, versions: PROTOCOL_VERSIONS, ...knock }),
+    strangers: options.strangers,
     admit: (operator, visit) => options.admit({ ...operator, ...visit }),
     establish,
     onFault: (error) => options.onFault(error),

@@ -1,11 +1,12 @@
 import { FederationError } from '#src/core/errors.ts';
 import type { Member } from '#src/core/member.ts';
+import { formerIds } from '#src/core/member.ts';
 import type { Membership, MembershipEvent } from '#src/core/membership.ts';
 import { memberNamed } from '#src/core/membership.ts';
 import type { Role } from '#src/core/node.ts';
 import { fingerprint } from '#src/core/node.ts';
 import type { Asking, PairingRequest } from '#src/core/pairing.ts';
-import { isOn, membersOn } from '#src/core/pairing.ts';
+import { asksToBeMaster, isOn, MASTER_HELD, membersOn } from '#src/core/pairing.ts';
 import type { Approval } from '#src/core/request.ts';
 import { roleOf, tokenFor } from '#src/core/token.ts';
 
@@ -20,6 +21,7 @@ export function approve(
   now: number,
 ): MembershipEvent[] {
   const { kind, changed } = request;
+  if (asksToBeMaster(request)) throw masterHeld();
   const held = kind === 'moved' ? request.held : changed;
   if (held !== null && !approval.replace) {
     throw new FederationError('HELD', held, {
@@ -32,14 +34,29 @@ export function approve(
   const tailnet = kind === 'more' ? (known?.tailnet ?? request.tailnet) : request.tailnet;
   const member: Member = {
     ...memberOf(state, { ...request, facts, tailnet }, facts.role, approval.by, now),
-    labels: { ...tokenLabels(state, request), ...approval.labels, ...(isMember ? known.labels : {}) },
-    groups: [...new Set([...(approval.groups ?? []), ...(isMember ? known.groups : [])])],
-    ...(isMember ? { drained: known.drained, formerId: known.formerId } : {}),
+    labels: { ...tokenLabels(state, request), ...approval.labels },
+    groups: approval.groups ?? [],
+    ...(isMember ? keptOf(known, kind) : {}),
   };
   return [
     ...makeRoom(state, member, approval, now),
     { type: 'joined', tokenHash: request.token?.hash ?? null, member },
   ];
+}
+
+function masterHeld(): FederationError {
+  return new FederationError('HELD', MASTER_HELD, {
+    hint: 'manage-federation token create --role master, and deploy it with that',
+  });
+}
+
+/** What an approval leaves to a member: what an operator took away from it does not come back. */
+function keptOf(
+  { labels, groups, drained, formerId, rotations, approvedAt, approvedBy }: Member,
+  kind: PairingRequest['kind'],
+): Partial<Member> {
+  const kept = { labels, groups, drained, formerId, rotations };
+  return kind === 'more' ? { ...kept, approvedAt, approvedBy } : kept;
 }
 
 /** Of the token that it brought, as long as that is good for something. */
@@ -98,6 +115,7 @@ function memberOf(state: Membership, asking: Asking, role: Role, approvedBy: str
     role,
     publicKey: asking.publicKey,
     formerId: null,
+    rotations: [],
     tailnet: asking.tailnet,
     labels: {},
     groups: [],
@@ -159,14 +177,31 @@ export interface NextKey {
   readonly publicKey: string;
 }
 
-/** A member takes another key: its id changes and nothing else. Throws NAME_TAKEN where that key is somebody's already. */
-export function rekey(state: Membership, member: Member, next: NextKey): MembershipEvent[] {
-  if (state.members.has(next.nodeId) || state.requests.has(next.nodeId)) {
+/** How many keys a member may take within `ROTATIONS_MS`: one a minute in the long run. */
+const ROTATIONS_MAX = 3;
+const ROTATIONS_MS = 180_000;
+
+/**
+ * A member takes another key: its id changes and nothing else. Throws NAME_TAKEN where that key is somebody's already, and
+ * HELD where it took too many of late.
+ */
+export function rekey(state: Membership, member: Member, next: NextKey, now: number): MembershipEvent[] {
+  const rotations = member.rotations.filter(({ at }) => now - at < ROTATIONS_MS);
+  if (rotations.length >= ROTATIONS_MAX) {
+    throw new FederationError('HELD', `this node took ${ROTATIONS_MAX} new keys in a few minutes`, {
+      hint: 'it may take the next one in some minutes',
+    });
+  }
+  const isFormer = [...state.members.values()].some((one) => one !== member && formerIds(one).includes(next.nodeId));
+  if (isFormer || state.members.has(next.nodeId) || state.requests.has(next.nodeId)) {
     throw new FederationError('NAME_TAKEN', `the key ${fingerprint(next.nodeId)} belongs to another node`, {
       hint: 'deploy-federation rotate-key makes a new one',
     });
   }
-  const renewed = { ...member, id: next.nodeId, publicKey: next.publicKey, formerId: member.id };
+  const renewed = {
+    ...{ ...member, id: next.nodeId, publicKey: next.publicKey, formerId: member.id },
+    rotations: [...rotations, { from: member.id, at: now }],
+  };
   return [
     { type: 'removed', nodeId: member.id },
     { type: 'forgotten', nodeId: member.id },

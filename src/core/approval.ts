@@ -25,6 +25,8 @@ export interface ApprovalRequest {
   readonly address: string;
   /** The machine behind the address, by the tailnet's word; null where it knows none. */
   readonly tailnet: TailnetMachine | null;
+  /** False while the tailnet can’t be asked. */
+  readonly isIdentified: boolean;
   /** Name of the join token that it proved to have. */
   readonly token: string | null;
   /** Why a plain approval is not enough: its name, its key or its machine is not what it was. */
@@ -52,7 +54,7 @@ export interface Decision {
   readonly rule: string | null;
   /** One sentence for a person, without its full stop. */
   readonly reason: string;
-  /** What an approved member gets; none of them otherwise. */
+  /** What a node gets that becomes a member; none of them otherwise. */
   readonly labels: Readonly<Record<string, string>>;
   readonly groups: readonly string[];
   /** Whether it is to be done, or only said and recorded. */
@@ -91,25 +93,30 @@ function decide(
     verdict,
     rule: rule?.name ?? null,
     reason,
-    labels: verdict === 'approve' && isMembers(request) ? (rule?.labels ?? {}) : {},
-    groups: verdict === 'approve' && isMembers(request) ? (rule?.groups ?? []) : [],
+    labels: verdict === 'approve' && isNewcomer(request) ? (rule?.labels ?? {}) : {},
+    groups: verdict === 'approve' && isNewcomer(request) ? (rule?.groups ?? []) : [],
     enforced: policy.mode === 'enforce',
     retryAt,
   });
   if (request.rejected) return decision('reject', 'it was rejected, and only a person lets it in after that');
+  if (!request.isIdentified)
+    return decision('hold', 'the tailnet can’t say which machine it is; no rule decides before');
   if (rule?.then === 'reject') return decision('reject', because(rule, request));
   const held = request.held ?? whyPersonal(request);
   if (held !== null) return decision('hold', `${held}, and only a person may approve that`);
   if (rule === undefined) return decision('hold', whyNothing(request, policy, context.now));
   if (rule.then === 'hold') return decision('hold', because(rule, request));
+  if (request.kind === 'more' && rule.when.commands === undefined) {
+    return decision('hold', `rule ${rule.name} names no commands, and only a person may grant a member more then`);
+  }
   const full = isCounted(request, context) ? null : whatIsFull(rule, policy, context);
   if (full === null) return decision('approve', because(rule, request));
   return decision('hold', `${full.limit} is reached until ${timeText(full.until)}`, full.until);
 }
 
-/** OpenClaw's own nodes have neither labels nor groups. */
-function isMembers({ kind }: ApprovalRequest): boolean {
-  return kind !== 'device' && kind !== 'surface';
+/** Who is in already keeps its labels and groups, and OpenClaw's own nodes have none. */
+function isNewcomer({ kind }: ApprovalRequest): boolean {
+  return kind === 'join';
 }
 
 function whyPersonal({ kind }: ApprovalRequest): string | null {

@@ -10,6 +10,8 @@ export interface Member {
   readonly publicKey: string;
   /** Id that it had before it rotated its key; null where it never did. */
   readonly formerId: string | null;
+  /** Ids that it had lately and when it left each, the latest last. */
+  readonly rotations: readonly Rotation[];
   /** The machine that the key belongs to; null until the tailnet has told one. */
   readonly tailnet: TailnetMachine | null;
   readonly labels: Readonly<Record<string, string>>;
@@ -30,6 +32,17 @@ export interface Member {
   readonly openclaw: OpenClawDevice | null;
 }
 
+/** A change of a key. */
+export interface Rotation {
+  readonly from: string;
+  readonly at: number;
+}
+
+/** Ids that it had, as far as they are remembered. */
+export function formerIds({ formerId, rotations }: Pick<Member, 'formerId' | 'rotations'>): readonly string[] {
+  return [...new Set([...rotations.map(({ from }) => from), ...(formerId === null ? [] : [formerId])])];
+}
+
 /** The device that a member's node host is at the OpenClaw gateway. */
 export interface OpenClawDevice {
   readonly deviceId: string;
@@ -38,13 +51,21 @@ export interface OpenClawDevice {
 }
 
 /** What a store of an earlier version does not have. */
-type Later = 'formerId' | 'tailnet' | 'groups' | 'drained' | 'pruned' | 'grantedCommands';
+type Later = 'formerId' | 'rotations' | 'tailnet' | 'groups' | 'drained' | 'pruned' | 'grantedCommands';
 export type StoredMember = Omit<Member, Later | 'facts'> &
   Partial<Pick<Member, Later>> & { readonly facts: Omit<NodeFacts, 'openclaw' | 'commands'> & Partial<NodeFacts> };
 
 export function memberFrom(stored: StoredMember): Member {
   return {
-    ...{ formerId: null, tailnet: null, groups: [], drained: false, pruned: false, grantedCommands: null },
+    ...{
+      formerId: null,
+      rotations: [],
+      tailnet: null,
+      groups: [],
+      drained: false,
+      pruned: false,
+      grantedCommands: null,
+    },
     ...stored,
     facts: { openclaw: null, commands: [], ...stored.facts },
   };

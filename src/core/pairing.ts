@@ -15,6 +15,8 @@ export interface Asking {
   readonly address: string;
   /** The machine behind the address; null where the tailnet knows none. */
   readonly tailnet: TailnetMachine | null;
+  /** False while the tailnet can’t be asked: which machine it is will be known later. */
+  readonly isIdentified: boolean;
   /** The join token that it brought, where that leaves the decision to the rules. */
   readonly token: { readonly hash: string; readonly name: string } | null;
 }
@@ -32,7 +34,7 @@ export interface PairingRequest extends Asking {
 }
 
 /** What a store of an earlier version does not have. */
-type Later = 'kind' | 'token' | 'tailnet';
+type Later = 'kind' | 'token' | 'tailnet' | 'isIdentified';
 export type StoredRequest = Omit<PairingRequest, Later | 'facts'> &
   Partial<Pick<PairingRequest, Later>> & {
     readonly facts: Omit<NodeFacts, 'openclaw' | 'commands'> & Partial<NodeFacts>;
@@ -40,7 +42,7 @@ export type StoredRequest = Omit<PairingRequest, Later | 'facts'> &
 
 export function requestFrom(stored: StoredRequest, isMember: boolean): PairingRequest {
   return {
-    ...{ kind: isMember ? 'more' : 'join', token: null, tailnet: null },
+    ...{ kind: isMember ? 'more' : 'join', token: null, tailnet: null, isIdentified: true },
     ...stored,
     facts: { openclaw: null, commands: [], ...stored.facts },
   };
@@ -120,9 +122,18 @@ function checkRoom(state: Membership, address: string, limits: PendingLimits): v
   });
 }
 
+export const MASTER_HELD = 'it calls itself the master, which only a join token for a master lets it be';
+
+/** A member's role is the federation's word; what comes anew says its own. */
+export function asksToBeMaster({ kind, facts }: Pick<PairingRequest, 'kind' | 'facts'>): boolean {
+  return kind === 'join' && facts.role === 'master';
+}
+
 /** The holder's fingerprint is not said: the text goes to whoever asks. */
 function identityHeld(state: Membership, asking: Asking & Pick<PairingRequest, 'kind'>): string | null {
-  const { nodeId, facts, tailnet, kind } = asking;
+  const { nodeId, facts, tailnet, isIdentified, kind } = asking;
+  if (asksToBeMaster(asking)) return MASTER_HELD;
+  if (!isIdentified) return 'the tailnet can’t say which machine it is';
   if (kind === 'moved') return `it is ${facts.name}, and asks from ${placeText(tailnet)} instead of its own machine`;
   const holder = memberNamed(state, facts.name);
   if (holder !== undefined && holder.id !== nodeId) return `the name ${facts.name} belongs to another node`;
@@ -151,7 +162,7 @@ export function isOn({ revokedAt, tailnet }: Member, machine: TailnetMachine | n
 /** Whether the request that waits is for the same, from the same place. */
 function isSaid(known: PairingRequest, asking: Asking, held: string | null): boolean {
   if (claimText(known.facts) !== claimText(asking.facts) || held !== known.held) return false;
-  if (known.token?.hash !== asking.token?.hash) return false;
+  if (known.token?.hash !== asking.token?.hash || known.isIdentified !== asking.isIdentified) return false;
   return known.address === asking.address && known.tailnet?.stableId === asking.tailnet?.stableId;
 }
 

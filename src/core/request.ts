@@ -24,6 +24,8 @@ export interface WaitingRequest {
   /** IP address of the peer. */
   readonly address: string;
   readonly tailnet: TailnetMachine | null;
+  /** False while the tailnet can’t be asked: no rule decides before it was. */
+  readonly isIdentified: boolean;
   /** Of our program; null where it runs none. */
   readonly version: string | null;
   readonly openclawVersion: string | null;

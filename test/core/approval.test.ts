@@ -19,6 +19,7 @@ const request = (changed: Partial<ApprovalRequest> = {}): ApprovalRequest => ({
   commands: ['system.run', 'system.which'],
   openclawVersion: '2026.9.6',
   tailnet: { stableId: 'n1', name: 'pi-3.tail.ts.net', user: null, tags: ['tag:server', 'tag:pi'] },
+  isIdentified: true,
   token: 'pi',
   held: null,
   rejected: false,
@@ -421,6 +422,37 @@ describe('an explanation', () => {
   });
 });
 
+describe('a member that wants more', () => {
+  const WANTS_MORE = { kind: 'more', offers: ['exec'], commands: ['system.which'] } as const;
+
+  it('is approved by a rule that names all that it may offer, and by no other', () => {
+    const narrow = 'tag: tag:server, commands: [exec, system.which]';
+    expect(decide(`rules: [${rule(narrow)}]`, WANTS_MORE).verdict).toBe('approve');
+    expect(decide(`rules: [${rule('tag: tag:server')}]`, WANTS_MORE)).toMatchObject({
+      ...{ verdict: 'hold', rule: 'r' },
+      reason: 'rule r names no commands, and only a person may grant a member more then',
+    });
+    const more = { ...WANTS_MORE, commands: ['system.which', 'system.run'] };
+    expect(decide(`rules: [${rule(narrow)}]`, more)).toMatchObject({ verdict: 'hold', rule: null });
+  });
+
+  it('gets no labels and groups for it: what an operator took away does not come back', () => {
+    const text = `rules: [${rule('commands: [exec, system.which], tag: tag:server', 'approve', ', labels: { env: prod }, groups: [prod]')}]`;
+    const { kind: _, ...newcomer } = WANTS_MORE;
+    expect(decide(text, newcomer)).toMatchObject({ labels: { env: 'prod' }, groups: ['prod'] });
+    expect(decide(text, WANTS_MORE)).toMatchObject({ verdict: 'approve', labels: {}, groups: [] });
+  });
+});
+
+it('decides nothing of a machine that the tailnet can’t tell yet, and rejects it as little', () => {
+  for (const then of ['approve', 'reject', 'hold']) {
+    const text = `rules: [${rule('token: pi', then)}]`;
+    expect(decide(text, { isIdentified: false, tailnet: null })).toMatchObject({
+      ...{ verdict: 'hold', reason: 'the tailnet can’t say which machine it is; no rule decides before' },
+    });
+  }
+});
+
 test('whatever the rules and the nodes, a decision is what the first matching rule says', () => {
   const random = randomNumbers(7);
   const any = (count: number) => Math.floor(random() * count);
@@ -463,10 +495,11 @@ test('whatever the rules and the nodes, a decision is what the first matching ru
       ]),
       token: pick([null, 't1', 't3']),
       held: any(6) === 0 ? 'its key changed' : null,
+      isIdentified: any(10) > 0,
       rejected: any(10) === 0,
     });
 
-  for (let round = 0; round < 4000; round += 1) {
+  for (let round = 0; round < 6000; round += 1) {
     const rules = Array.from({ length: any(6) }, (_, at) => ({
       name: `r${at}`,
       conditions: CONDITIONS.filter(() => any(5) === 0),
@@ -506,9 +539,10 @@ test('whatever the rules and the nodes, a decision is what the first matching ru
     const mine = recent.filter(({ rule: name }) => name === first?.name).length;
     const expected = (() => {
       if (asking.rejected) return 'reject';
-      if (first === undefined) return 'hold';
+      if (first === undefined || !asking.isIdentified) return 'hold';
       if (first.verdict !== 'approve') return first.verdict === 'reject' ? 'reject' : 'hold';
       if (asking.held !== null || asking.kind === 'moved') return 'hold';
+      if (asking.kind === 'more' && !first.conditions.some(([text]) => text.startsWith('commands'))) return 'hold';
       if (recent.length >= 3 || mine >= (first.max ?? Infinity)) return 'hold';
       return 'approve';
     })();

@@ -2,7 +2,7 @@ import { expect, test } from 'vitest';
 import { approve, factsAsMember, readmit, redeem, rekey, relink, revoke } from '#src/core/admission.ts';
 import { FederationError } from '#src/core/errors.ts';
 import type { StoredMember } from '#src/core/member.ts';
-import { memberFrom } from '#src/core/member.ts';
+import { formerIds, memberFrom } from '#src/core/member.ts';
 import type { Membership, MembershipEvent } from '#src/core/membership.ts';
 import { EMPTY_MEMBERSHIP, memberNamed, reduce } from '#src/core/membership.ts';
 import type { Asking, StoredRequest } from '#src/core/pairing.ts';
@@ -117,7 +117,10 @@ function decisions(): StorySubject {
       return take(() => ({ type: 'rejected', nodeId: nodeId(key), at: now }));
     },
     async revoke(key) {
-      const member = live(key);
+      const later = [...state.members.values()].find(
+        (one) => one.revokedAt === null && formerIds(one).includes(nodeId(key)),
+      );
+      const member = live(key) ?? later;
       return member === undefined ? 'NODE_NOT_FOUND' : take(() => revoke(member, now));
     },
     async readmit(key, replace) {
@@ -130,9 +133,10 @@ function decisions(): StorySubject {
       take(() => ({ type: 'changed', member: { ...live(key)!, name } }));
     },
     async rekey(key, next) {
+      sweep();
       const member = live(key);
       if (member === undefined) return 'REVOKED';
-      return take(() => rekey(state, member, { nodeId: nodeId(next), publicKey: 'n'.repeat(43) }));
+      return take(() => rekey(state, member, { nodeId: nodeId(next), publicKey: 'n'.repeat(43) }, now));
     },
     async token(id, { name, byRules, expiresAt, uses }) {
       const token: TokenRecord = {
@@ -195,6 +199,7 @@ function askingOf({ key, name, offersMore, place: { address, machine } }: Knock)
     facts: { ...own, offers: offersMore ? ['exec', 'node-host'] : ['exec'] },
     address,
     tailnet: isThere ? { stableId: machine, name: `${machine}.tail.lab`, user: null, tags: [] } : null,
+    isIdentified: machine !== 'unsaid',
     token: null,
   };
 }

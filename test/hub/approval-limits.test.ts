@@ -23,6 +23,7 @@ const device = (keyId: string, changed: Partial<WaitingRequest> = {}): WaitingRe
     role: 'node-host',
     address: '100.64.0.9',
     tailnet: TAILNET,
+    isIdentified: true,
   },
   ...{ version: null, openclawVersion: null, platform: 'darwin', arch: null, offers: [], commands: null, token: null },
   ...{ rejected: false, firstAskedAt: NOW, lastAskedAt: NOW, expiresAt: NOW + 300_000 },

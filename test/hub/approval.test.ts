@@ -85,9 +85,29 @@ describe('the machine behind a request', () => {
     expect((await asks('here')).tailnet).toBeNull();
   });
 
-  test('is nobody where tailscaled does not answer, and the node waits all the same', async () => {
+  test('is asked again where tailscaled does not answer, and no rule decides before it is known', async () => {
+    await usePolicy('rules: [{ name: pis, when: { token: pi }, then: approve }]\n', 1);
+    const { answer } = tailscaled;
     tailscaled.answer = () => undefined;
-    expect((await asks('pi', SERVER)).tailnet).toBeNull();
+    const token = await federation.token({ rules: 'pi' });
+    const asking = await asks('pi', SERVER, token);
+    expect(asking).toMatchObject({ tailnet: null, held: 'the tailnet can’t say which machine it is' });
+    expect(await judged('pi')).toMatchObject({ verdict: 'hold', done: 'nothing' });
+    tailscaled.answer = answer;
+    const known = await eventually(
+      'it is known',
+      async () => (await federation.pending()).find(({ tailnet }) => tailnet !== null),
+      20_000,
+    );
+    expect(known).toMatchObject({ held: null, tailnet: { stableId: 'nServer' } });
+    expect(await judged('pi')).toMatchObject({ rule: 'pis', done: 'approved' });
+  });
+
+  test('is nobody where tailscaled does not answer, and the bearer of a token is let in all the same', async () => {
+    tailscaled.answer = () => undefined;
+    await federation.start('pi', { token: await federation.token({}), from: SERVER });
+    await federation.untilOnline('pi');
+    expect(await federation.show('pi')).toMatchObject({ tailnet: null });
   });
 
   test('holds a request back when it is another than before, whatever the rules say', async () => {

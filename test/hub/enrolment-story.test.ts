@@ -40,7 +40,11 @@ async function openSubject(directory: string): Promise<StorySubject & { end(): P
   async function open() {
     const store = openSqliteStore(file);
     const membership = await openMembership({ store, log: SILENT_LOG, now: () => clock });
-    const enrolment = createEnrolment({ membership, limits: STORY_LIMITS, identify, log: SILENT_LOG });
+    // The story's time is not that of the machine: nothing is asked again by itself.
+    const identifyEveryMs = 24 * 3600_000;
+    const enrolment = createEnrolment({
+      ...{ membership, limits: STORY_LIMITS, identify, identifyEveryMs, log: SILENT_LOG },
+    });
     return { store, membership, enrolment, tokens: createTokens(membership, HUB_ID) };
   }
 

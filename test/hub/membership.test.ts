@@ -368,7 +368,7 @@ test('a request that changes while it waits is not approved as what it has becom
     await using seen = bareNode(federation.hub, { key });
     await seen.waiting();
   }
-  await using now = bareNode(federation.hub, { key, role: 'master' });
+  await using now = bareNode(federation.hub, { key, role: 'hybrid' });
   await now.waiting();
   const [request] = await federation.pending();
   expect(request?.held).toContain('it asked as worker w1');

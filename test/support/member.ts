@@ -7,7 +7,7 @@ export function aMember(changed: Partial<Member> = {}): Member {
     name,
     role: 'worker',
     publicKey: 'k'.repeat(43),
-    ...{ formerId: null, tailnet: null, groups: [], drained: false, pruned: false },
+    ...{ formerId: null, rotations: [], tailnet: null, groups: [], drained: false, pruned: false },
     labels: {},
     facts: {
       ...{ name, role: 'worker', version: '0.1.0', platform: 'linux', arch: 'x64', openclaw: null },

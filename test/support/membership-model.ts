@@ -21,6 +21,8 @@ interface ModelMember {
   offersMore: boolean;
   revoked: boolean;
   former: number | null;
+  /** When it took another key. */
+  rotations: { from: number; at: number }[];
 }
 
 interface ModelRequest {
@@ -30,6 +32,8 @@ interface ModelRequest {
   readonly offersMore: boolean;
   readonly address: string;
   readonly machine: string | null;
+  /** The tailnet could not say where it is. */
+  readonly unsaid: boolean;
   readonly token: string | null;
   readonly askedAt: number;
   /** Number of the change that was the last; 0 where it always asked for the same. */
@@ -38,6 +42,8 @@ interface ModelRequest {
   /** Why it was held when it was kept. */
   readonly held: string;
 }
+
+type Doubted = Pick<ModelRequest, 'key' | 'kind' | 'name' | 'machine' | 'unsaid'>;
 
 interface ModelToken {
   readonly name: string | null;
@@ -53,6 +59,7 @@ export interface ModelLimits {
 
 const DAY_MS = 24 * 3600_000;
 const MINUTE_MS = 60_000;
+const ROTATIONS = { max: 3, within: 3 * MINUTE_MS };
 
 /** Who is in, who waits and what tokens are worth, said as plainly as it can be: what the product is held against. */
 export function membershipModel(limits: ModelLimits) {
@@ -70,6 +77,10 @@ export function membershipModel(limits: ModelLimits) {
   const named = (name: string) => live().find((one) => one.name === name);
   const on = (machine: string | null) => (machine === null ? [] : live().filter((one) => one.machine === machine));
   const isGood = (token: string | null) => token !== null && (tokens.get(token)?.expiresAt ?? 0) > now;
+
+  function isFormer({ former, rotations }: ModelMember, key: number): boolean {
+    return former === key || rotations.some(({ from }) => from === key);
+  }
 
   function drop(key: number): void {
     requests = requests.filter((one) => one.key !== key);
@@ -110,7 +121,8 @@ export function membershipModel(limits: ModelLimits) {
   }
 
   /** Why its identity does not speak for it as things stand; an empty text where it does. */
-  function doubt(key: number, kind: ModelRequest['kind'], name: string, machine: string | null): string {
+  function doubt({ key, kind, name, machine, unsaid }: Doubted): string {
+    if (unsaid) return 'unsaid';
     if (kind === 'moved') return `elsewhere: ${machine}`;
     const holder = named(name);
     if (holder !== undefined && holder.key !== key) return `the name ${name}`;
@@ -135,11 +147,14 @@ export function membershipModel(limits: ModelLimits) {
     if (isFresh && isChange && known.changed > 0) return 'HELD';
     if (isChange) changes += 1;
     const changed = isChange ? changes : (known?.changed ?? 0);
-    const held = doubt(key, kind, name, machine) || (changed > 0 ? `change ${changed}` : '');
-    const isSame = isFresh && says && known.kind === kind && known.held === held && known.token === token;
+    const unsaid = place.machine === 'unsaid';
+    const held = doubt({ key, kind, name, machine, unsaid }) || (changed > 0 ? `change ${changed}` : '');
+    const isSame =
+      isFresh && says && known.kind === kind && known.held === held && known.token === token && known.unsaid === unsaid;
     if (isSame && known.address === place.address && known.machine === machine) return 'ok';
     const rejected = known?.rejected ?? false;
-    put({ key, kind, name, offersMore, address: place.address, machine, token, askedAt: now, changed, rejected, held });
+    const kept = { address: place.address, machine, unsaid, token, askedAt: now, changed, rejected, held };
+    put({ key, kind, name, offersMore, ...kept });
     return 'ok';
   }
 
@@ -164,7 +179,7 @@ export function membershipModel(limits: ModelLimits) {
   }
 
   function newcomer({ key, name, offersMore }: Knock, machine: string | null): ModelMember {
-    return { key, name, machine, mayMore: offersMore, offersMore, revoked: false, former: null };
+    return { key, name, machine, mayMore: offersMore, offersMore, revoked: false, former: null, rotations: [] };
   }
 
   /** Puts out who stands in the way of `member`; false where that is not allowed. */
@@ -213,6 +228,7 @@ export function membershipModel(limits: ModelLimits) {
         offersMore,
         revoked: false,
         former: member?.former ?? null,
+        rotations: member?.rotations ?? [],
       };
       if (!makeRoom(next, replace)) return 'NAME_TAKEN';
       letIn(next);
@@ -227,8 +243,9 @@ export function membershipModel(limits: ModelLimits) {
       return this.approve(key, false);
     },
     isHeld(key: number): boolean {
-      const { kind, name, machine, changed, token } = requestOf(key)!;
-      return doubt(key, kind, name, machine) !== '' || changed > 0 || (token !== null && !isGood(token));
+      const request = requestOf(key)!;
+      const { changed, token } = request;
+      return doubt(request) !== '' || changed > 0 || (token !== null && !isGood(token));
     },
     reject(key: number): string {
       const request = requestOf(key);
@@ -238,7 +255,8 @@ export function membershipModel(limits: ModelLimits) {
       return 'ok';
     },
     revoke(key: number): string {
-      const member = live().find((one) => one.key === key);
+      // Also by a key that it had lately.
+      const member = live().find((one) => one.key === key) ?? live().find((one) => isFormer(one, key));
       if (member === undefined) return 'NODE_NOT_FOUND';
       putOut(member);
       return 'ok';
@@ -256,8 +274,14 @@ export function membershipModel(limits: ModelLimits) {
     rekey(key: number, next: number): string {
       const member = live().find((one) => one.key === key);
       if (member === undefined) return 'REVOKED';
+      const rotations = member.rotations.filter(({ at }) => now - at < ROTATIONS.within);
+      if (rotations.length >= ROTATIONS.max) return 'HELD';
+      if (members.some((one) => one !== member && isFormer(one, next))) return 'NAME_TAKEN';
       if (memberOf(next) !== undefined || requestOf(next) !== undefined) return 'NAME_TAKEN';
-      members = [...members.filter((one) => one !== member), { ...member, key: next, former: key }];
+      members = [
+        ...members.filter((one) => one !== member),
+        { ...member, key: next, former: key, rotations: [...rotations, { from: key, at: now }] },
+      ];
       drop(key);
       lines.delete(key);
       return 'ok';

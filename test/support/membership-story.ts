@@ -58,6 +58,7 @@ export const ALL_SEEN = [
   'readmit ok',
   'reject REQUEST_NOT_FOUND',
   'reject ok',
+  'rekey HELD',
   'rekey NAME_TAKEN',
   'rekey REVOKED',
   'rekey ok',
@@ -150,6 +151,16 @@ export async function tellStory(seed: number, steps: number, subject: StorySubje
       if (key === next) return;
       story.push(`rekey ${key} ${next}`);
       await check('rekey', model.rekey(key, next), subject.rekey(key, next));
+    },
+    /** To and fro, until it is too much. */
+    async rekeyAgain() {
+      const keys = [any(KEYS), any(KEYS)] as const;
+      if (keys[0] === keys[1]) return;
+      for (let at = 0; at < 4; at += 1) {
+        const [key, next] = [keys[at % 2]!, keys[(at + 1) % 2]!];
+        story.push(`rekey ${key} ${next}`);
+        await check('rekey', model.rekey(key, next), subject.rekey(key, next));
+      }
     },
     async token() {
       const id = `t${made.length}`;

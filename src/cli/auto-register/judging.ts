@@ -22,6 +22,9 @@ export interface JudgingOptions {
   readonly onApproved: (judged: Judged) => void;
 }
 
+/** Requests that what was said of is remembered, the latest: keys cost nothing. */
+const SAID_KEPT = 2000;
+
 /** After a failure that has nothing to do with the request, as a full disk. */
 const TRY_AGAIN_MS = 30_000;
 
@@ -38,6 +41,16 @@ export function createJudging({ options, report, onApproved }: JudgingOptions): 
     const text = JSON.stringify(policy);
     if (text !== policySaid) report.policy(policy);
     policySaid = text;
+  }
+
+  /** Null: it waits no longer, and nothing is said of it again. */
+  function remember(id: string, text: string | null): void {
+    said.delete(id);
+    if (text !== null) said.set(id, text);
+    for (const oldest of said.keys()) {
+      if (said.size <= SAID_KEPT) break;
+      said.delete(oldest);
+    }
   }
 
   async function lookAtAll(hub: HubApi): Promise<void> {
@@ -58,7 +71,7 @@ export function createJudging({ options, report, onApproved }: JudgingOptions): 
       if (judged === null) return;
       const text = JSON.stringify(judged);
       if (said.get(request.id) !== text) report.decided(judged);
-      said.set(request.id, text);
+      remember(request.id, judged.done === 'nothing' ? text : null);
       if (judged.done === 'approved') onApproved(judged);
       if (judged.retryAt !== null) later.set(request.id, { request, at: Date.parse(judged.retryAt) });
     } catch (error) {

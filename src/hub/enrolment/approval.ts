@@ -130,8 +130,12 @@ function judgement({ retryAt, labels, groups, ...decision }: Decision, done: Jud
 }
 
 function approvalRequest({ request, held }: JudgedRequest): ApprovalRequest {
-  const { kind, keyId, name, role, openclawVersion, offers, commands, address, tailnet, token, rejected } = request;
-  return { kind, keyId, name, role, openclawVersion, offers, commands, address, tailnet, token, rejected, held };
+  const { kind, keyId, name, role, openclawVersion, offers, commands, address, tailnet, isIdentified } = request;
+  const { token, rejected } = request;
+  return {
+    ...{ kind, keyId, name, role, openclawVersion, offers, commands, address, tailnet, isIdentified },
+    ...{ token, rejected, held },
+  };
 }
 
 /** Requests that what was said of is remembered, beyond those that wait. */

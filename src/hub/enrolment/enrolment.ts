@@ -1,12 +1,15 @@
 import { EventEmitter } from 'node:events';
 import { isDeepStrictEqual } from 'node:util';
 import type { Log } from '#src/adapters/log.ts';
+import type { Change } from '#src/adapters/store/store.ts';
 import type { NextKey } from '#src/core/admission.ts';
 import { approve, factsAsMember, readmit, redeem, rekey, relink, revoke } from '#src/core/admission.ts';
+import { BY_RULES } from '#src/core/approval.ts';
 import { FederationError } from '#src/core/errors.ts';
 import type { Identity } from '#src/core/identity.ts';
 import { machineOf } from '#src/core/identity.ts';
 import type { Member, OpenClawDevice } from '#src/core/member.ts';
+import { formerIds } from '#src/core/member.ts';
 import type { Membership, MembershipEvent } from '#src/core/membership.ts';
 import { fingerprint } from '#src/core/node.ts';
 import type { Asking, PairingRequest, PendingLimits } from '#src/core/pairing.ts';
@@ -14,10 +17,12 @@ import { ask, expire, isElsewhere, quarantineOf, whyHeld } from '#src/core/pairi
 import type { Approval } from '#src/core/request.ts';
 import { findNode } from '#src/core/selector.ts';
 import type { Identify } from '#src/hub/enrolment/identity.ts';
+import { identifyLater } from '#src/hub/enrolment/identity.ts';
 import type { AuditDetail, MembershipKeeper } from '#src/hub/enrolment/membership.ts';
 import { noSuchRequest, waitingRequest } from '#src/hub/enrolment/pairing-requests.ts';
 import { rejected, revoked, rotated, unasked } from '#src/hub/enrolment/refusals.ts';
 import type { Approved, JudgedRequest, RequestSource } from '#src/hub/enrolment/requests.ts';
+import { createStrangerAudit } from '#src/hub/enrolment/stranger-audit.ts';
 import { tokenHash } from '#src/hub/enrolment/tokens.ts';
 import { createWaiters } from '#src/hub/enrolment/waiters.ts';
 import type { Applicant } from '#src/link/accept.ts';
@@ -30,15 +35,17 @@ export interface Enrolment extends RequestSource {
   admit(applicant: Applicant): Promise<Member>;
   /** Takes a revoked node back, by id, unique id prefix, fingerprint or name; null where none fits. */
   readmit(word: string, approval: Approval): Promise<Approved | null>;
-  revoke(word: string, by: string): Promise<Member>;
-  /** Gives a member another key; its links under the old one are the caller's to end. Throws NAME_TAKEN, NODE_NOT_FOUND. */
+  /**
+   * Who is meant is looked up in its turn, also by an id that it had until lately; `check` hears of it before anything
+   * changes, and may throw. It is out even where that can't be kept. Throws NODE_NOT_FOUND and NODE_AMBIGUOUS.
+   */
+  revoke(word: string, by: string, check?: (member: Member) => void): Promise<Member>;
+  /** Gives a member another key; its links under the old one are the caller's to end. Throws NAME_TAKEN, REVOKED, HELD. */
   rekey(nodeId: string, next: NextKey): Promise<Member>;
   /** Why a member that is not linked is under quarantine; null where its identity is whole. */
   quarantine(member: Member): string | null;
   /** Notes when a node was last seen; it is kept soon, and nobody waits for that. */
   seen(nodeId: string): void;
-  /** Shuts a node out in this process, whatever the store can keep. */
-  block(nodeId: string): void;
   setDevice(nodeId: string, device: OpenClawDevice | null): Promise<void>;
 }
 
@@ -47,15 +54,21 @@ export interface EnrolmentOptions {
   readonly limits: PendingLimits;
   /** Tells the machine behind an address. */
   readonly identify: Identify;
+  /** How often the tailnet is asked again that could not say which machine waits. */
+  readonly identifyEveryMs?: number;
   readonly log: Log;
 }
 
-export function createEnrolment({ membership, limits, identify, log }: EnrolmentOptions): Enrolment {
+const IDENTIFY_EVERY_MS = 5000;
+
+export function createEnrolment(options: EnrolmentOptions): Enrolment {
+  const { membership, limits, identify, identifyEveryMs = IDENTIFY_EVERY_MS, log } = options;
   const { inTurn, commit, note, record, now } = membership;
   const state = (): Membership => membership.state();
   /** Revoked while the store could not keep it. */
   const blocked = new Set<string>();
   const waiters = createWaiters();
+  const strangers = createStrangerAudit(membership);
   const changes: Enrolment['changes'] = new EventEmitter();
 
   membership.changes.on('request', (request, before) => {
@@ -67,7 +80,8 @@ export function createEnrolment({ membership, limits, identify, log }: Enrolment
     expire(state(), now()).filter((event) => event.type !== 'forgotten' || !waiters.has(event.nodeId));
   async function sweep(): Promise<void> {
     const events = over();
-    if (events.length > 0) await commit(events, []);
+    const audit = strangers.counted();
+    if (events.length > 0 || audit.length > 0) await commit(events, audit);
   }
   /** As things stand now, also where nothing has happened since time ended something. */
   function standing(): Membership {
@@ -97,7 +111,7 @@ export function createEnrolment({ membership, limits, identify, log }: Enrolment
       const hash = tokenHash(applicant.secret);
       const event = redeem(state(), asking, hash, now());
       if (event !== null) {
-        await commit([event], [record('node.join', asking.facts.name, identityDetail(asking))]);
+        await commit([event], [record('node.join', byNode(asking.facts.name), identityDetail(asking))]);
         dismiss();
         return state().members.get(asking.nodeId)!;
       }
@@ -170,11 +184,36 @@ export function createEnrolment({ membership, limits, identify, log }: Enrolment
 
   async function refuse(request: PairingRequest, by: string, more: AuditDetail): Promise<void> {
     const { nodeId } = request;
-    await commit(
-      [{ type: 'rejected', nodeId, at: now() }],
-      [record('node.reject', by, { ...requestDetail(request), ...more })],
-    );
+    const audit = auditOf(request, 'node.reject', by, { ...requestDetail(request), ...more });
+    await commit([{ type: 'rejected', nodeId, at: now() }], audit);
     waiters.refuse(nodeId, rejected(nodeId));
+  }
+
+  /** What keys that anybody can make cause without a person is bounded; all else has a record of its own. */
+  function auditOf(request: PairingRequest, action: string, by: string, detail: AuditDetail): readonly Change[] {
+    const isStrangers = request.kind === 'join' && (by === BY_RULES || by.startsWith(BY_NODE));
+    return isStrangers ? strangers.records(action, by, detail) : [record(action, by, detail)];
+  }
+
+  /** Follows the one that waits until the tailnet can say which machine it is: then it is a request as any other. */
+  async function identifyWaiting({ nodeId, address }: Applicant, signal: AbortSignal): Promise<void> {
+    const identity = await identifyLater(identify, address, identifyEveryMs, signal);
+    if (identity === null) return;
+    await inTurn(async () => {
+      const request = state().requests.get(nodeId);
+      if (request === undefined || signal.aborted) return;
+      await askFor({ ...request, tailnet: machineOf(identity), isIdentified: true });
+    });
+  }
+
+  function hold(applicant: Applicant, identity: Identity): Promise<Member> {
+    const judged = waiters.hold(applicant, state().requests.get(applicant.nodeId)?.held ?? null);
+    if (identity.kind !== 'unknown') return judged;
+    const over = new AbortController();
+    identifyWaiting(applicant, AbortSignal.any([applicant.signal, over.signal])).catch((error: unknown) =>
+      log.warn('a node that waits could not be looked at again', { problem: String(error) }),
+    );
+    return judged.finally(() => over.abort());
   }
 
   /** What is new of a request is kept and said once: whoever asks again and again fills neither disk nor log. */
@@ -185,8 +224,8 @@ export function createEnrolment({ membership, limits, identify, log }: Enrolment
     const { kind, held } = event.request;
     const isNew = known === undefined || held !== known.held || kind !== known.kind;
     const action = kind === 'moved' ? 'node.quarantine' : 'node.ask';
-    const audit = record(action, asking.facts.name, requestDetail(event.request));
-    await commit([event], isNew ? [audit] : []);
+    const detail = requestDetail(event.request);
+    await commit([event], isNew ? auditOf(event.request, action, byNode(asking.facts.name), detail) : []);
     if (!isNew) return;
     log.info('a node waits for approval', { name: asking.facts.name, fingerprint: fingerprint(asking.nodeId), held });
   }
@@ -200,7 +239,7 @@ export function createEnrolment({ membership, limits, identify, log }: Enrolment
       const identity = await identify(applicant.address, applicant.signal);
       const member = await inTurn(() => consider(applicant, identity));
       if (member !== null) return member;
-      return waiters.hold(applicant, state().requests.get(applicant.nodeId)?.held ?? null);
+      return hold(applicant, identity);
     },
     approve: (id, approval) =>
       inTurn(async () => {
@@ -231,26 +270,30 @@ export function createEnrolment({ membership, limits, identify, log }: Enrolment
         if (act === 'approve') await letIn(request, { by, replace: false, labels, groups }, detail ?? {});
         else if (act === 'reject') await refuse(request, by, detail ?? {});
         else if (detail !== null) {
-          await commit([], [record('node.judge', by, { ...requestDetail(request), ...detail })]);
+          await commit([], auditOf(request, 'node.judge', by, { ...requestDetail(request), ...detail }));
         }
       }),
     changes,
-    revoke: (word, by) =>
+    revoke: (word, by, check = () => undefined) =>
       inTurn(async () => {
-        const member = findNode(
-          [...state().members.values()].filter(({ revokedAt }) => revokedAt === null),
-          word,
-        );
-        await commit([revoke(member, now())], [record('node.revoke', by, named(member))]);
+        const member = standingMember(state(), word);
+        check(member);
+        try {
+          await commit([revoke(member, now())], [record('node.revoke', by, named(member))]);
+        } catch (error) {
+          blocked.add(member.id);
+          throw error;
+        }
         dismiss();
         return state().members.get(member.id)!;
       }),
     rekey: (nodeId, next) =>
       inTurn(async () => {
+        await sweep();
         const member = state().members.get(nodeId);
         if (member === undefined || member.revokedAt !== null || blocked.has(nodeId)) throw revoked(nodeId);
-        const audit = record('node.rotate-key', member.name, { ...named(member), next: next.nodeId });
-        await commit(rekey(state(), member, next), [audit]);
+        const audit = record('node.rotate-key', byNode(member.name), { ...named(member), next: next.nodeId });
+        await commit(rekey(state(), member, next, now()), [audit]);
         dismiss();
         return state().members.get(next.nodeId)!;
       }),
@@ -266,8 +309,27 @@ export function createEnrolment({ membership, limits, identify, log }: Enrolment
         const member = state().members.get(nodeId);
         if (member !== undefined) await commit([{ type: 'changed', member: { ...member, openclaw } }], []);
       }),
-    block: (nodeId) => void blocked.add(nodeId),
   };
+}
+
+/** As the audit names who did it by itself: no operator, nor anything of ours, can be named so. */
+const BY_NODE = 'node:';
+
+function byNode(name: string): string {
+  return `${BY_NODE}${name}`;
+}
+
+/** Also by an id that it had until lately: whoever takes a new key meanwhile is still meant. */
+function standingMember({ members }: Membership, word: string): Member {
+  const standing = [...members.values()].filter(({ revokedAt }) => revokedAt === null);
+  try {
+    return findNode(standing, word);
+  } catch (error) {
+    const former = standing.flatMap((member) => formerIds(member).map((id) => ({ id, name: id, member })));
+    const isFormer = former.some(({ id }) => id.startsWith(word.replaceAll('-', '')));
+    if (!isFormer || !(error instanceof FederationError) || error.code !== 'NODE_NOT_FOUND') throw error;
+    return findNode(former, word).member;
+  }
 }
 
 function revokedMember(state: Membership, word: string): Member | undefined {
@@ -287,7 +349,8 @@ function isSaid(before: PairingRequest | undefined, after: PairingRequest): bool
 }
 
 function askingOf({ nodeId, publicKey, facts, address }: Applicant, identity: Identity): Asking {
-  return { nodeId, publicKey, facts, address, tailnet: machineOf(identity), token: null };
+  const isIdentified = identity.kind !== 'unknown';
+  return { nodeId, publicKey, facts, address, tailnet: machineOf(identity), isIdentified, token: null };
 }
 
 function identityDetail({ nodeId, facts, address, tailnet }: Asking): AuditDetail {

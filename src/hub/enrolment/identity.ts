@@ -1,3 +1,4 @@
+import { setTimeout as pause } from 'node:timers/promises';
 import type { Log } from '#src/adapters/log.ts';
 import type { Tailscale } from '#src/adapters/tailscale/tailscale.ts';
 import type { Identity } from '#src/core/identity.ts';
@@ -7,6 +8,21 @@ export type Identify = (address: string, signal: AbortSignal) => Promise<Identit
 
 /** A federation without a tailnet: nobody is known but by key. */
 export const identifyByKey: Identify = async () => ({ kind: 'unasked' });
+
+/** Asks again and again until the tailnet can say it; null where the signal is aborted before. */
+export async function identifyLater(
+  identify: Identify,
+  address: string,
+  everyMs: number,
+  signal: AbortSignal,
+): Promise<Identity | null> {
+  while (!signal.aborted) {
+    await pause(everyMs, undefined, { signal, ref: false }).catch(() => undefined);
+    const identity = signal.aborted ? null : await identify(address, signal);
+    if (identity !== null && identity.kind !== 'unknown') return identity;
+  }
+  return null;
+}
 
 /** tailscaled answers from memory, and a node that knocks has little time. */
 const ANSWER_MS = 1000;

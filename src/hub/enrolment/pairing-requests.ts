@@ -9,9 +9,9 @@ const looks = new WeakMap<PairingRequest, WaitingRequest>();
 export function waitingRequest(request: PairingRequest): WaitingRequest {
   const known = looks.get(request);
   if (known !== undefined) return known;
-  const { nodeId, kind, facts, address, tailnet, token, rejected, firstAskedAt, lastAskedAt } = request;
+  const { nodeId, kind, facts, address, tailnet, isIdentified, token, rejected, firstAskedAt, lastAskedAt } = request;
   const look: WaitingRequest = {
-    ...{ kind, id: nodeId, keyId: nodeId, name: facts.name, role: facts.role, address, tailnet },
+    ...{ kind, id: nodeId, keyId: nodeId, name: facts.name, role: facts.role, address, tailnet, isIdentified },
     ...{ version: facts.version, openclawVersion: facts.openclaw, platform: facts.platform, arch: facts.arch },
     ...{ offers: facts.offers, commands: facts.commands, token: token?.name ?? null },
     ...{ rejected, firstAskedAt, lastAskedAt, expiresAt: null },

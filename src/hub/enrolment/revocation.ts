@@ -1,4 +1,6 @@
 import { FederationError } from '#src/core/errors.ts';
+import type { Member } from '#src/core/member.ts';
+import { formerIds } from '#src/core/member.ts';
 import type { Carrier } from '#src/hub/openclaw/carrier.ts';
 import type { Credentials } from '#src/hub/fleet/credentials.ts';
 import type { Enrolment } from '#src/hub/enrolment/enrolment.ts';
@@ -41,15 +43,20 @@ export function createRevocation({
   desk,
 }: RevocationParts): Revocation {
   async function putOut(id: string): Promise<void> {
+    const member = enrolment.member(id);
+    // A node that has just taken a new key may still have its link by the one before.
+    for (const key of [id, ...(member === undefined ? [] : formerIds(member))]) await endAll(key);
+    desk.sweep();
+  }
+
+  async function endAll(id: string): Promise<void> {
     credentials.revoke(id);
     carrier?.closeFor(id);
     const link = fleet.take(id);
-    if (link !== undefined) {
-      await endJobs(link);
-      link.close(new FederationError('REVOKED', 'this node was revoked'));
-      await link.closed;
-    }
-    desk.sweep();
+    if (link === undefined) return;
+    await endJobs(link);
+    link.close(new FederationError('REVOKED', 'this node was revoked'));
+    await link.closed;
   }
 
   /** Ends the link that a key had from the machine that is its own no longer. */
@@ -69,22 +76,21 @@ export function createRevocation({
 
   return {
     async revoke(word, by) {
-      const { id, name, role } = findMember([...enrolment.members()], waiting, word);
-      if (role === 'master') {
-        throw new FederationError('FORBIDDEN', `${name} is the master’s own node`, {
-          hint: 'revoke another node; stopping the hub ends the federation',
-        });
-      }
+      const chosen: Member[] = [];
       try {
-        await enrolment.revoke(id, by);
+        const { id } = await enrolment.revoke(word, by, (member) => {
+          refuseMaster(member);
+          chosen.push(member);
+        });
+        return id;
       } catch (error) {
-        // It is out all the same, until this hub ends; that it is not kept is still said.
-        enrolment.block(id);
-        await putOut(id);
+        // Says also what is no member and has that name.
+        if (isNotFound(error)) findMember([...enrolment.members()], waiting, word);
         throw error;
+      } finally {
+        // It is out all the same where that can't be kept, until this hub ends; that is still said.
+        for (const { id } of chosen) await putOut(id);
       }
-      await putOut(id);
-      return id;
     },
     requests: {
       ...enrolment,
@@ -108,6 +114,17 @@ export function createRevocation({
       await link?.closed;
     },
   };
+}
+
+function refuseMaster({ name, role }: Member): void {
+  if (role !== 'master') return;
+  throw new FederationError('FORBIDDEN', `${name} is the master’s own node`, {
+    hint: 'revoke another node; stopping the hub ends the federation',
+  });
+}
+
+function isNotFound(error: unknown): boolean {
+  return error instanceof FederationError && error.code === 'NODE_NOT_FOUND';
 }
 
 /** Resolves when the node said that all has ended, or when it had its time. */

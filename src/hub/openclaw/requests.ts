@@ -92,7 +92,13 @@ function waitingRequest(asked: GatewayRequest, identity: Identity): WaitingReque
   const { kind, deviceId, displayName, remoteIp, version, platform, commands, askedAt, expiresAt } = asked;
   return {
     ...{ kind, id: idOf(asked), keyId: deviceId, name: displayNameOf(displayName, deviceId), role: 'node-host' },
-    ...{ address: remoteIp ?? LOOPBACK, tailnet: machineOf(identity), version: null, openclawVersion: version },
+    ...{
+      address: remoteIp ?? LOOPBACK,
+      tailnet: machineOf(identity),
+      isIdentified: identity.kind !== 'unknown',
+      version: null,
+      openclawVersion: version,
+    },
     ...{ platform, arch: null, offers: [], commands, token: null, rejected: false },
     ...{ firstAskedAt: askedAt, lastAskedAt: askedAt, expiresAt },
   };

@@ -16,7 +16,16 @@ export function operatorLook(request: OperatorRequest, holdsLine: boolean): Wait
   const { keyId, name, address, tailnet, version, platform, arch, rejected, firstAskedAt, lastAskedAt } = request;
   const look: WaitingRequest = {
     ...{ kind: 'operator', id: keyId, keyId, name, role: 'operator', address, tailnet, version, platform, arch },
-    ...{ openclawVersion: null, offers: [], commands: [], token: null, rejected, firstAskedAt, lastAskedAt },
+    ...{
+      isIdentified: true,
+      openclawVersion: null,
+      offers: [],
+      commands: [],
+      token: null,
+      rejected,
+      firstAskedAt,
+      lastAskedAt,
+    },
     expiresAt: holdsLine ? null : lastAskedAt + OPERATOR_REQUEST_LIFE_MS,
   };
   own.set(holdsLine, look);

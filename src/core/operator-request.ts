@@ -3,6 +3,7 @@ import type { TailnetMachine } from '#src/core/identity.ts';
 import { fingerprint } from '#src/core/node.ts';
 import type { Operator } from '#src/core/operator.ts';
 import { isOperatorElsewhere } from '#src/core/operator.ts';
+import { ASK_AGAIN_MS } from '#src/core/pairing.ts';
 import type { Approval } from '#src/core/request.ts';
 
 /** One who has proved the key of `keyId`, from an admin's machine, and wants to operate. */
@@ -41,15 +42,24 @@ export const OPERATOR_REQUEST_LIFE_MS = 10 * 60_000;
 /** How long a rejected key is not asked about again. */
 const REJECTED_LIFE_MS = 24 * 3600_000;
 
-/** The request that this makes of what was asked before. Throws PENDING_FULL over the limits. */
+/**
+ * The request that this makes of what was asked before. Throws PENDING_FULL over the limits, and HELD for one that says
+ * something else each time.
+ */
 export function askToOperate(operators: Operators, asking: OperatorAsking, now: number): OperatorRequest {
   const before = operators.waiting.get(asking.keyId);
   if (before === undefined) checkRoom(operators, asking);
+  const change = before === undefined ? null : changeText(before, asking);
+  const previous = before?.changed ?? null;
+  // Each change is kept and audited: nobody may make one after the other.
+  if (before !== undefined && change !== null && previous !== null && now - before.lastAskedAt < ASK_AGAIN_MS) {
+    throw tooSoon();
+  }
   return {
     ...asking,
     firstAskedAt: before?.firstAskedAt ?? now,
     lastAskedAt: now,
-    changed: before === undefined ? null : (changeText(before, asking) ?? before.changed),
+    changed: change ?? previous,
     rejected: before?.rejected ?? false,
   };
 }
@@ -64,6 +74,12 @@ function checkRoom({ waiting }: Operators, { tailnet }: OperatorAsking): void {
 export function tooManyOperators(): FederationError {
   return new FederationError('PENDING_FULL', 'too many operators ask to be let in', {
     hint: 'on the master: manage-federation pending, then approve or reject; or wait some minutes',
+  });
+}
+
+function tooSoon(): FederationError {
+  return new FederationError('HELD', 'it asked for something else a moment ago, and before that for something else', {
+    hint: 'ask again in a minute, under one name',
   });
 }
 

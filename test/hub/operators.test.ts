@@ -110,6 +110,31 @@ describe('a person on another machine', () => {
     expect((await waitingFor(operator)).rejected).toBe(true);
   });
 
+  test('that says something else each time writes the audit full neither before nor after it is rejected', async () => {
+    const key = newKey();
+    const asked = async () => (await audited('operator.ask')).filter(({ detail }) => detail['id'] === key.id).length;
+    async function knock(round: number): Promise<string> {
+      const operator = operatorAt(federation.hub, { name: round % 2 === 0 ? 'this' : 'that', key });
+      const leaving = new AbortController();
+      const entering = codeOf(operator.enter({ login: true }, leaving.signal));
+      const waits = eventually('it waits', () => operator.waits.length > 0).then(() => 'waits');
+      const outcome = await Promise.race([entering, waits.catch(() => 'silent')]);
+      leaving.abort();
+      await entering;
+      return outcome;
+    }
+    expect([await knock(0), await knock(1), await knock(2), await knock(4)]).toEqual([
+      'waits',
+      'waits',
+      'HELD',
+      'HELD',
+    ]);
+    expect(await asked()).toBe(2);
+    await federation.post(`/pairing-requests/${key.id}/reject`);
+    expect([await knock(5), await knock(6)]).toEqual(['FORBIDDEN', 'FORBIDDEN']);
+    expect(await asked()).toBe(2);
+  });
+
   test('is let in by no rule', async () => {
     const operator = operatorAt(federation.hub, { name: 'ruled' });
     const leaving = new AbortController();

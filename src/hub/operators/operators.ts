@@ -101,8 +101,7 @@ export async function openOperators(options: OperatorsOptions): Promise<Operator
       if (isOut) throw keyRevoked();
       throw waiting.has(asking.keyId) ? waitsStill(asking.keyId) : keyUnknown();
     }
-    const { request, held } = await askFor(asking, isElsewhere ? 'operator.quarantine' : 'operator.ask');
-    if (request.rejected) throw rejectedOperator(asking.keyId);
+    const { held } = await askFor(asking, isElsewhere ? 'operator.quarantine' : 'operator.ask');
     if (!applicant.login) throw waitsStill(asking.keyId);
     const line = lines.hold(applicant, held);
     line.catch(() => stayed(asking.keyId));
@@ -112,6 +111,8 @@ export async function openOperators(options: OperatorsOptions): Promise<Operator
   async function askFor(asking: OperatorAsking, action: string): Promise<JudgedRequest> {
     sweep();
     const before = waiting.get(asking.keyId);
+    // Judged: nothing that it says from here on is written down.
+    if (before?.rejected === true) throw rejectedOperator(asking.keyId);
     if (before === undefined) limitNewcomers();
     const request = askToOperate(book, asking, now());
     const isNew = before === undefined || before.changed !== request.changed;

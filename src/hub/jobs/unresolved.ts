@@ -152,7 +152,7 @@ async function settle(store: Store, id: string, invocation: string, state: Invoc
     { type: 'job', id, value: { ...job, results, summary: summarize(results) } },
     {
       type: 'audit',
-      entry: { at: Date.now(), action: 'job.resolve', by: node, detail: { job: id, invocation, outcome } },
+      entry: { at: Date.now(), action: 'job.resolve', by: `node:${node}`, detail: { job: id, invocation, outcome } },
     },
   ]);
 }

@@ -101,7 +101,12 @@ describe('an operator on another machine', () => {
     const running = start('short', ['exec', 'w2', '--', 'sleep', '1000']);
     await until('it runs', async () => (await federation.ask<Status>('status')).jobs.running === 1);
     expect(await federation.manage(['operators', 'revoke', 'short'])).toMatchObject({ exitCode: 0 });
-    expect((await running.ended).exitCode).toBe(254);
+    const { exitCode, stderr } = await running.ended;
+    expect({ exitCode, stderr }).toMatchObject({
+      exitCode: 254,
+      stderr: expect.stringContaining('operator was revoked'),
+    });
+    expect(stderr).not.toContain('hub went away');
     await until('it has ended', async () => (await federation.ask<Status>('status')).jobs.running === 0);
     expect(await run('short', ['list'])).toMatchObject({
       exitCode: 2,

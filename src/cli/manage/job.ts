@@ -25,6 +25,10 @@ export interface FinishedJob {
   readonly interrupted: boolean;
 }
 
+const HUB_GONE = 'the hub went away';
+/** How long a hub that broke off may take to say why. */
+const WHY_MS = 5000;
+
 /** Runs a job and shows it as it goes. What had no end when the hub went silent is `unknown`. */
 export async function runJob(hub: HubApi, job: JobCreate, view: OutputView): Promise<FinishedJob> {
   const leaving = new AbortController();
@@ -68,8 +72,10 @@ export async function runJob(hub: HubApi, job: JobCreate, view: OutputView): Pro
   try {
     const whole = await readFrames(response, onFrame);
     if (opened === null) throw new FederationError('HUB_UNREACHABLE', 'the hub went away before the job began');
-    const all = withoutEnd(opened, results, view);
-    if (!whole || summary === null) say(leftText(all, interrupts.count > 1));
+    const isWhole = whole && summary !== null;
+    const why = isWhole || interrupts.count > 1 ? HUB_GONE : await whyCut(hub);
+    const all = withoutEnd(opened, results, view, why);
+    if (!isWhole) say(leftText(all, interrupts.count > 1, why));
     return { opened, results: all, interrupted: interrupts.count > 0 };
   } finally {
     interrupts.stop();
@@ -110,7 +116,17 @@ function sendStdin(hub: HubApi, job: string, signal: AbortSignal): void {
   });
 }
 
-function withoutEnd(opened: JobOpened, results: readonly Result[], view: OutputView): Result[] {
+/** Why a job's stream broke off. A hub that put this operator out is there, and says so to who asks again. */
+async function whyCut(hub: HubApi): Promise<string> {
+  try {
+    await hub.ask('GET', '/status', undefined, AbortSignal.timeout(WHY_MS));
+  } catch (error) {
+    if (error instanceof FederationError && error.code === 'REVOKED') return 'this operator was revoked';
+  }
+  return HUB_GONE;
+}
+
+function withoutEnd(opened: JobOpened, results: readonly Result[], view: OutputView, why: string): Result[] {
   return opened.targets.map(({ node, id }, target) => {
     const known = results[target];
     if (known !== undefined) return known;
@@ -126,17 +142,17 @@ function withoutEnd(opened: JobOpened, results: readonly Result[], view: OutputV
       stderrBytes: 0,
       truncated: true,
       replayed: false,
-      reason: 'the hub went away before it told the end; it may have run',
+      reason: `${why} before the hub told the end; it may have run`,
     };
     view.ended(target, result);
     return result;
   });
 }
 
-function leftText(results: readonly Result[], byPerson: boolean): string {
+function leftText(results: readonly Result[], byPerson: boolean, why: string): string {
   const open = results.filter(({ outcome }) => outcome === 'unknown').map(({ node }) => node);
-  if (open.length === 0) return 'the hub went away before it confirmed the job’s end';
-  return byPerson ? `may still run on ${open.join(', ')}` : `the hub went away; may still run on ${open.join(', ')}`;
+  if (open.length === 0) return `${why} before the hub confirmed the job’s end`;
+  return byPerson ? `may still run on ${open.join(', ')}` : `${why}; may still run on ${open.join(', ')}`;
 }
 
 /** The words at the end: how many of each outcome, then each node that was not `ok`. */

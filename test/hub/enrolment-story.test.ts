@@ -176,10 +176,13 @@ test('whatever happens in whatever order, and whenever the hub starts anew, its 
   const seen: Seen = new Map();
   for (let seed = 1; seed <= 24; seed += 1) {
     const directory = await mkdtemp(join(tmpdir(), 'ocf-story-'));
-    const subject = await openSubject(directory);
-    await tellStory(seed, 150, subject, seen);
-    await subject.end();
-    await rm(directory, { recursive: true });
+    try {
+      const subject = await openSubject(directory);
+      await tellStory(seed, 150, subject, seen);
+      await subject.end();
+    } finally {
+      await rm(directory, { recursive: true });
+    }
   }
   expect([...seen.keys()].toSorted()).toEqual(ALL_SEEN);
 }, 120_000);

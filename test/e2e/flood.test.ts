@@ -9,9 +9,9 @@ import { facts, newKey, startNode } from '../support/link.ts';
 import type { Federation } from './federation.ts';
 import { startFederation } from './federation.ts';
 
-const NODES = 10_000;
+const NODES = 6000;
 const CAP = 1000;
-/** Nodes that shake hands at once. */
+/** Nodes that shake hands at once: so few that each has its turn at the hub's pace long before its handshake is late. */
 const AT_ONCE = 20;
 const SAMPLES = 60;
 
@@ -30,8 +30,8 @@ afterEach(async () => {
 });
 
 it(
-  'ten thousand nodes that want in fill the list to its limit, and a member goes on working',
-  { timeout: 600_000 },
+  'thousands of nodes that want in fill the list to its limit, and a member goes on working',
+  { timeout: 240_000 },
   async () => {
     const hub = JSON.parse(await readFile(join(federation.home, 'hub.json'), 'utf8')) as HubRecord;
 

@@ -109,10 +109,13 @@ ask_link() {
   [ -L "$1" ] && readlink "$1" | say_output target
 }
 
+# Room for a deployment below $1: what one that was cut off left there goes before the next is laid down.
 ask_free() {
   path=$1
   while [ ! -d "$path" ] && [ -n "$path" ]; do path=${path%/*}; done
-  say kilobytes "$(df -Pk "${path:-/}" 2>/dev/null | sed -n '$s/.* \([0-9][0-9]*\)  *[0-9]*%.*/\1/p')"
+  free=$(df -Pk "${path:-/}" 2>/dev/null | sed -n '$s/.* \([0-9][0-9]*\)  *[0-9]*%.*/\1/p')
+  left=$(du -skc -- "$1"/releases/*.new 2>/dev/null | sed -n '$s/^\([0-9][0-9]*\).*/\1/p')
+  [ -n "$free" ] && say kilobytes "$((free + ${left:-0}))"
 }
 
 # TCP sockets that listen, as the kernel writes them.

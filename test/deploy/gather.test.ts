@@ -52,6 +52,21 @@ describe('a machine', () => {
     expect(Math.abs(facts.machine.clock - Date.now())).toBeLessThan(60_000);
   });
 
+  it('has as room what a deployment that was cut off left there', async () => {
+    await machine.program(
+      'df',
+      `echo 'Filesystem 1024-blocks Used Available Capacity Mounted on'; echo 'tmpfs 614400 108400 506000 18% /'`,
+    );
+    expect((await gather()).machine.freeBytes).toBe(506_000 * 1024);
+    const releases = '.local/share/openclaw-federation/releases';
+    await machine.file(`${releases}/0.1.0-abcdef.new/a`, Buffer.alloc(1 << 20));
+    await machine.file(`${releases}/0.1.0-012345/a`, Buffer.alloc(1 << 20));
+    const room = (await gather()).machine.freeBytes - 506_000 * 1024;
+    expect(room).toBeGreaterThanOrEqual(1 << 20);
+    // Of that one alone: the other is whole.
+    expect(room).toBeLessThan(2 << 20);
+  });
+
   it('is not changed by being looked at', async () => {
     await machine.file('.openclaw/openclaw.json', '{}');
     const before = await readdir(machine.home, { recursive: true });

@@ -58,7 +58,10 @@ async function send(wanted: Release, { path, owner }: ActionOf<'release'>, conte
 /** $1 path, $2 flags for tar, $3 the last file of the archive, $4 whether its own Node is to be tried. */
 const RECEIVE = `umask 022
 fresh=$1.new
-rm -rf -- "$fresh"
+# What was cut off by a crash, of whichever release: templates/facts.sh counts it as room.
+rm -rf -- "\${1%/*}"/*.new
+# A disk that became full by it is not left so.
+trap 'rm -rf -- "$fresh"' EXIT
 mkdir -p -- "$fresh"
 tar "$2" - -o -C "$fresh"
 [ -f "$fresh/$3" ] || { echo 'the way there was cut' >&2; exit 1; }

@@ -151,7 +151,14 @@ describeLab('a deployment where something goes wrong', 'tailnet', () => {
         expectError(gone, /^error: can’t install OpenClaw \S+: .*\n  try: check that npm’s registry can be reached/m);
         await machine.succeed(['ip', 'route', 'del', 'prohibit', registry]);
         await listen(machine, 19_002);
-        const taken = await m2.run(...m2.resume);
+        const refused = await m2.run(...m2.resume);
+        // All that it says: of what it would do nothing was begun.
+        expectError(
+          refused,
+          /^error: another program listens on port 19002, which the node host needs\n  try: stop it, or set nodeHost\.carrierPort in \/home\/claw\/\.openclaw-worker\/settings\.yaml to a free one; or go without: --light\n$/,
+        );
+        await machine.succeed(['systemctl', 'stop', 'listener-19002']);
+        const taken = await m2.stopWhen('...     OpenClaw ', m2.resume, () => listen(machine, 19_002));
         expectError(taken, /^error: openclaw-worker\.service does not start: .*19002.*\n  try: /m);
         await machine.succeed(['systemctl', 'stop', 'listener-19002']);
         await machine.write('/root/.npmrc', npmrc);
@@ -180,7 +187,7 @@ describeLab('a deployment where something goes wrong', 'tailnet', () => {
 
     it('a download that falls silent is given up', IN_ORDER, async () => {
       const finished = await m3.run(...m3.resume, '--tailscale-base-url', 'http://127.0.0.1:8099/silent');
-      expectError(finished, /^error: http:\/\/127\.\S+ can’t be fetched from here\n  try: /m);
+      expectError(finished, /^error: http:\/\/127\.\S+ can’t be fetched from here: nothing came for 20 s\n  try: /m);
       expect(await m3.isSo(stepOf(m3, 'tailscale'))).toBe(false);
       await m3.machine.succeed(['systemctl', 'stop', 'depot']);
     });

@@ -140,7 +140,21 @@ function identityHeld(state: Membership, asking: Asking & Pick<PairingRequest, '
   if (kind === 'more') return null;
   const names = membersOn(state, tailnet).map((member) => member.name);
   if (names.length > 1) return `its machine has the nodes ${names.join(', ')}, under other keys`;
-  return names.length === 0 ? null : `its machine is the node ${names[0]}, under another key`;
+  return names.length === 0 ? putOutHeld(state, asking) : `its machine is the node ${names[0]}, under another key`;
+}
+
+/** Who was put out is put out as a machine: another key of it is let in by a person and by nobody else. */
+function putOutHeld(state: Membership, { nodeId, tailnet }: Asking): string | null {
+  if (tailnet === null) return null;
+  const isHere = ({ tailnet: own }: Pick<Asking, 'tailnet'>) => own?.stableId === tailnet.stableId;
+  const [revoked] = [...state.members.values()]
+    .flatMap((member) => (member.revokedAt !== null && isHere(member) ? [member.name] : []))
+    .toSorted();
+  if (revoked !== undefined) return `its machine was the node ${revoked}, which was revoked`;
+  const [rejected] = [...state.requests.values()]
+    .flatMap((one) => (one.rejected && one.nodeId !== nodeId && isHere(one) ? [one.facts.name] : []))
+    .toSorted();
+  return rejected === undefined ? null : `its machine asked as ${rejected} before, which was rejected`;
 }
 
 function placeText(machine: TailnetMachine | null): string {

@@ -255,6 +255,27 @@ describe('a member’s machine with another key', () => {
   });
 });
 
+describe('a machine that was put out', () => {
+  test.each(['revoked', 'rejected'])('is let in under another key and name by no rule: %s', async (how) => {
+    if (how === 'revoked') {
+      await memberAtHome();
+      await federation.post('/nodes/w1/revoke');
+    } else {
+      await (await nodeFrom(HOME)).waiting();
+      await federation.post('/pairing-requests/w1/reject');
+    }
+    await useRules('rules: [{ name: servers, when: { tag: "tag:server" }, then: approve }]\n');
+    const other = await nodeFrom(HOME, { name: 'other' });
+    await other.waiting();
+    expect(await judged('other')).toMatchObject({ verdict: 'hold', done: 'nothing' });
+    expect((await federation.pending()).find(({ name }) => name === 'other')).toMatchObject({
+      held: expect.stringMatching(new RegExp(`^its machine (?:was|asked as) .*w1.*${how}$`)),
+    });
+    await federation.approve('other');
+    await other.welcome();
+  });
+});
+
 describe('what the tailnet says', () => {
   test('decides, whatever the node says of itself', async () => {
     await useRules(`

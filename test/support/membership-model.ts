@@ -127,7 +127,18 @@ export function membershipModel(limits: ModelLimits) {
     const holder = named(name);
     if (holder !== undefined && holder.key !== key) return `the name ${name}`;
     const names = on(machine).map((one) => one.name);
-    return kind === 'join' && names.length > 0 ? `the machine of ${names.toSorted().join()}` : '';
+    if (kind !== 'join' || machine === null) return '';
+    if (names.length > 0) return `the machine of ${names.toSorted().join()}`;
+    const [revoked] = members
+      .filter((one) => one.revoked && one.machine === machine)
+      .map((one) => one.name)
+      .toSorted();
+    if (revoked !== undefined) return `the machine of ${revoked}, revoked`;
+    const [rejected] = requests
+      .filter((one) => one.rejected && one.key !== key && one.machine === machine)
+      .map((one) => one.name)
+      .toSorted();
+    return rejected === undefined ? '' : `the machine of ${rejected}, rejected`;
   }
 
   function ask({ key, name, offersMore, token, place }: Knock, machine: string | null): string {

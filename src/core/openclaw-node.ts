@@ -8,6 +8,9 @@ export interface OpenClawNode {
   readonly name: string;
   /** The machine that it asked from; null where the tailnet knew none. */
   readonly tailnet: TailnetMachine | null;
+  /** What it said that it runs on when it was approved; null in a record from before that was kept. */
+  readonly platform: string | null;
+  readonly deviceFamily: string | null;
   readonly approvedAt: number;
   readonly approvedBy: string;
   /** The rule that approved it; null where a person did. */
@@ -18,6 +21,14 @@ export interface OpenClawNode {
   readonly removing: boolean;
   /** A revoked one is kept, so that no rule lets its key in again; null for one that is let in. */
   readonly revokedAt: number | null;
+}
+
+/** What a store of an earlier version does not have. */
+type Later = 'platform' | 'deviceFamily';
+export type StoredOpenClawNode = Omit<OpenClawNode, Later> & Partial<Pick<OpenClawNode, Later>>;
+
+export function openClawNodeFrom(stored: StoredOpenClawNode): OpenClawNode {
+  return { platform: null, deviceFamily: null, ...stored };
 }
 
 const MAX_NAME = 64;

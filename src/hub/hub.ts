@@ -94,10 +94,6 @@ export async function openHub({
   const membership = await openMembership({ store, log: enrolmentLog });
   const identify = tailscale === null ? identifyByKey : identifyByTailnet(tailscale, enrolmentLog);
   const enrolment = createEnrolment({ membership, limits, identify, log: enrolmentLog });
-  const openClawNodes = await openOpenClawNodes({
-    ...{ gateway, store, membership, identify, signal },
-    log: log.child('openclaw'),
-  });
   const members = () => enrolment.members();
   const fleet = createFleet((member) => enrolment.quarantine(member) !== null);
   const credentials = createCredentials();
@@ -105,6 +101,7 @@ export async function openHub({
     gateway,
     members,
     setDevice: (nodeId, device) => enrolment.setDevice(nodeId, device),
+    isShut: () => lockdown.status() !== null,
     log: log.child('gateway'),
     signal,
   });
@@ -130,6 +127,11 @@ export async function openHub({
     ...{ store, membership, fleet, jobs },
     carrier: () => carrier,
     log: log.child('lockdown'),
+  });
+  const openClawNodes = await openOpenClawNodes({
+    ...{ gateway, store, membership, identify, signal },
+    isLockedDown: () => lockdown.status() !== null,
+    log: log.child('openclaw'),
   });
 
   function findSession(bearer: string, address: string): { member: Member; session: Session } | null {

@@ -7,6 +7,7 @@ import type { Gateway } from '#src/adapters/openclaw/gateway.ts';
 import { openSqliteStore } from '#src/adapters/store/sqlite.ts';
 import type { Store } from '#src/adapters/store/store.ts';
 import type { Identity } from '#src/core/identity.ts';
+import type { OpenClawNode } from '#src/core/openclaw-node.ts';
 import { openMembership } from '#src/hub/enrolment/membership.ts';
 import type { MembershipKeeper } from '#src/hub/enrolment/membership.ts';
 import type { OpenClawNodes } from '#src/hub/openclaw/nodes.ts';
@@ -30,6 +31,7 @@ let fake: FakeGateway;
 let openclaw: FakePairing;
 let store: Store;
 let clock: number;
+let isLockedDown: boolean;
 let machines: Map<string, Identity>;
 /** Of the hub, and of the gateway's connection, which a test may end alone. */
 let stopping: AbortController;
@@ -44,6 +46,7 @@ beforeEach(async () => {
   openclaw = fakePairing(fake);
   store = openSqliteStore(join(directory, 'hub.sqlite'));
   clock = Date.now();
+  isLockedDown = false;
   machines = new Map();
   await openHub();
 });
@@ -61,7 +64,8 @@ async function openHub(): Promise<void> {
   gateway = connectGateway({ url: fake.url, token: () => 't', trusts: () => true, log: SILENT_LOG, signal });
   membership = await openMembership({ store, log: SILENT_LOG, now: () => clock });
   const identify = async (address: string): Promise<Identity> => machines.get(address) ?? { kind: 'stranger' };
-  nodes = await openOpenClawNodes({ gateway, store, membership, identify, log: SILENT_LOG, signal });
+  const sources = { gateway, store, membership, identify, isLockedDown: () => isLockedDown };
+  nodes = await openOpenClawNodes({ ...sources, log: SILENT_LOG, signal });
   news = [];
   nodes.changes.on('request', (asked) => void news.push(asked));
   await until('the gateway is there', () => gateway.status().state === 'connected');
@@ -268,6 +272,40 @@ describe('a person’s approval', () => {
     expect(openclaw.paired.get(DEVICE)?.surface).toBeNull();
   });
 
+  const skipTime = (): void => void (clock += 10 * MINUTE + 1);
+  const lockDown = (): void => void (isLockedDown = true);
+  const nothing = (): void => undefined;
+
+  test.each([
+    ['later than ten minutes', {}, skipTime],
+    ['under another name', { displayName: 'web-1' }, nothing],
+    ['on another platform', { platform: 'darwin' }, nothing],
+    ['on another kind of machine', { deviceFamily: 'iPhone' }, nothing],
+    ['while the federation is locked down', {}, lockDown],
+  ])('does not bring in commands that come %s', async (_, said, meanwhile) => {
+    openclaw.asks(DEVICE);
+    await approve(await waiting('device'));
+    await untilState('half-approved');
+    meanwhile();
+    openclaw.offers(DEVICE, COMMANDS, said);
+    await until('that is said', () => news.some(({ request }) => request.kind === 'surface'));
+    expect((await waiting('surface')).request.commands).toEqual(COMMANDS);
+    expect(openclaw.paired.get(DEVICE)?.surface).toBeNull();
+  });
+
+  test('that was kept without what it runs on does not bring in its commands', async () => {
+    openclaw.asks(DEVICE);
+    await approve(await waiting('device'));
+    await untilState('half-approved');
+    const { platform: _platform, deviceFamily: _family, ...old } = (await recordOf())!;
+    await closeHub();
+    await store.commit([{ type: 'openclaw_node', id: DEVICE, value: old as OpenClawNode }]);
+    await openHub();
+    openclaw.offers(DEVICE, COMMANDS);
+    await until('that is said', () => news.some(({ request }) => request.kind === 'surface'));
+    expect(openclaw.paired.get(DEVICE)?.surface).toBeNull();
+  });
+
   test('of a name that another node has needs `replace`, which takes the other out', async () => {
     openclaw.asks(OTHER);
     await approve(await waiting('device', OTHER));
@@ -327,7 +365,14 @@ describe('nothing is lost where', () => {
     const { request } = await waiting('device');
     await closeHub();
     const { name, tailnet } = request;
-    const decided = { approvedAt: Date.now(), approvedBy: 'kim', rule: 'phones', commands: null };
+    const decided = {
+      platform: 'linux',
+      deviceFamily: 'Linux',
+      approvedAt: Date.now(),
+      approvedBy: 'kim',
+      rule: 'phones',
+      commands: null,
+    };
     const value = { deviceId: DEVICE, name, tailnet, ...decided, removing: false, revokedAt: null };
     await store.commit([{ type: 'openclaw_node', id: DEVICE, value }]);
     await openHub();
@@ -493,7 +538,10 @@ test('one that was taken out at the gateway itself is forgotten, and has to be a
 test('without a gateway there is nothing, and nothing to wait for', async () => {
   const { signal } = stopping;
   const identify = async (): Promise<Identity> => ({ kind: 'unasked' });
-  const none = await openOpenClawNodes({ gateway: null, store, membership, identify, log: SILENT_LOG, signal });
+  const none = await openOpenClawNodes({
+    ...{ gateway: null, store, membership, identify, isLockedDown: () => false },
+    ...{ log: SILENT_LOG, signal },
+  });
   expect([none.requests(), none.list()]).toEqual([[], []]);
   await expect(none.revoke(DEVICE, 'kim')).rejects.toMatchObject({ code: 'NODE_NOT_FOUND' });
   await none.done;

@@ -1,7 +1,7 @@
 import type { AuditEntry, AuditHead, AuditRecord } from '#src/core/audit.ts';
 import type { Lockdown } from '#src/core/lockdown.ts';
 import type { Member, StoredMember } from '#src/core/member.ts';
-import type { OpenClawNode } from '#src/core/openclaw-node.ts';
+import type { OpenClawNode, StoredOpenClawNode } from '#src/core/openclaw-node.ts';
 import type { Operator } from '#src/core/operator.ts';
 import type { PairingRequest, StoredRequest } from '#src/core/pairing.ts';
 import type { TokenRecord } from '#src/core/token.ts';
@@ -32,7 +32,7 @@ export interface Store {
   /** Raises and returns the epoch: the fencing token of this start of the hub. */
   nextEpoch(): Promise<number>;
   membership(): Promise<StoredMembership>;
-  openclawNodes(): Promise<OpenClawNode[]>;
+  openclawNodes(): Promise<StoredOpenClawNode[]>;
   operators(): Promise<Operator[]>;
   /** Null while nothing is locked down. */
   lockdown(): Promise<Lockdown | null>;

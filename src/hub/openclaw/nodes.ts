@@ -38,6 +38,7 @@ export interface OpenClawNodesOptions {
   readonly store: Pick<Store, 'openclawNodes'>;
   readonly membership: MembershipKeeper;
   readonly identify: Identify;
+  readonly isLockedDown: () => boolean;
   readonly log: Log;
   readonly signal: AbortSignal;
 }
@@ -46,10 +47,10 @@ export interface OpenClawNodesOptions {
 const REJECTED_KEPT = 1000;
 
 export async function openOpenClawNodes(options: OpenClawNodesOptions): Promise<OpenClawNodes> {
-  const { gateway, store, membership, identify, log, signal } = options;
+  const { gateway, store, membership, identify, isLockedDown, log, signal } = options;
   const { now, record } = membership;
   const records = await openOpenClawRecords(store, membership);
-  const standing = createStanding({ membership, records, list });
+  const standing = createStanding({ membership, records, list, isLockedDown });
   const changes: RequestSource['changes'] = new EventEmitter();
   const rejected = new Set<string>();
   const looks = createLooks({
@@ -85,7 +86,9 @@ export async function openOpenClawNodes(options: OpenClawNodesOptions): Promise<
     const member = standing.memberOf(deviceId);
     const out = member === undefined ? standing.makeRoom(look, approval).map(revokedOne) : [];
     const approved: OpenClawNode = {
-      ...{ deviceId, name: waiting.name, tailnet: waiting.tailnet, approvedAt: now(), approvedBy: approval.by, rule },
+      ...{ deviceId, name: waiting.name, tailnet: waiting.tailnet },
+      ...{ platform: asked.platform, deviceFamily: asked.deviceFamily },
+      ...{ approvedAt: now(), approvedBy: approval.by, rule },
       ...{ commands: asked.commands, removing: false, revokedAt: null },
     };
     const before = [deviceId, ...out.map((node) => node.deviceId)].map((id) => [id, records.get(id)] as const);
@@ -116,7 +119,16 @@ export async function openOpenClawNodes(options: OpenClawNodesOptions): Promise<
 
   function revokedOne(deviceId: string): OpenClawNode {
     const name = list().find(({ id }) => id === deviceId)?.name ?? deviceId;
-    const unknown = { name, tailnet: null, approvedAt: 0, approvedBy: 'gateway', rule: null, commands: null };
+    const unknown = {
+      name,
+      tailnet: null,
+      platform: null,
+      deviceFamily: null,
+      approvedAt: 0,
+      approvedBy: 'gateway',
+      rule: null,
+      commands: null,
+    };
     return { ...unknown, deviceId, ...records.get(deviceId), removing: true, revokedAt: now() };
   }
 

@@ -1,5 +1,6 @@
 import type { Change, Store } from '#src/adapters/store/store.ts';
 import type { OpenClawNode } from '#src/core/openclaw-node.ts';
+import { openClawNodeFrom } from '#src/core/openclaw-node.ts';
 import type { MembershipKeeper } from '#src/hub/enrolment/membership.ts';
 
 /** What this hub has decided on OpenClaw's own nodes, as the store keeps it. */
@@ -25,7 +26,7 @@ export async function openOpenClawRecords(
   store: Pick<Store, 'openclawNodes'>,
   membership: Pick<MembershipKeeper, 'inTurn' | 'commit'>,
 ): Promise<OpenClawRecords> {
-  const records = new Map((await store.openclawNodes()).map((node) => [node.deviceId, node]));
+  const records = new Map((await store.openclawNodes()).map((node) => [node.deviceId, openClawNodeFrom(node)]));
 
   async function keep(changes: ReadonlyMap<string, OpenClawNode | null>, audit: readonly Change[]): Promise<void> {
     const rows = [...changes].map(([id, value]) => ({ type: 'openclaw_node', id, value }) as const);

@@ -23,12 +23,16 @@ export interface Standing {
 }
 
 export interface StandingOptions {
-  readonly membership: Pick<MembershipKeeper, 'state'>;
+  readonly membership: Pick<MembershipKeeper, 'state' | 'now'>;
   readonly records: OpenClawRecords;
   readonly list: () => readonly OpenClawNodeView[];
+  readonly isLockedDown: () => boolean;
 }
 
-export function createStanding({ membership, records, list }: StandingOptions): Standing {
+/** For so long a person's approval of a device is one of the commands that it comes with. */
+const FIRST_COMMANDS_MS = 600_000;
+
+export function createStanding({ membership, records, list, isLockedDown }: StandingOptions): Standing {
   const members = () => [...membership.state().members.values()];
 
   function memberOf(deviceId: string): Member | undefined {
@@ -51,6 +55,13 @@ export function createStanding({ membership, records, list }: StandingOptions): 
     return `the name ${waiting.name} belongs to another node`;
   }
 
+  /** Whether the commands come as those of the device that a person has just approved. */
+  function isExpected(node: OpenClawNode, { asked, waiting }: Look): boolean {
+    if (node.rule !== null || isLockedDown() || membership.now() - node.approvedAt > FIRST_COMMANDS_MS) return false;
+    const isSame = asked.platform === node.platform && asked.deviceFamily === node.deviceFamily;
+    return node.platform !== null && isSame && waiting.name === node.name;
+  }
+
   return {
     memberOf,
     judged(look) {
@@ -60,7 +71,8 @@ export function createStanding({ membership, records, list }: StandingOptions): 
       const what = asked.kind === 'surface' ? 'which offers more than before' : 'which comes without a code of its own';
       return { request: { ...waiting, name: member.name }, held: `it is ${member.name}’s node host, ${what}` };
     },
-    isDecided({ asked, waiting }) {
+    isDecided(look) {
+      const { asked, waiting } = look;
       if (waiting.rejected) return false;
       const member = memberOf(asked.deviceId);
       if (member !== undefined) {
@@ -71,7 +83,7 @@ export function createStanding({ membership, records, list }: StandingOptions): 
       if (node === undefined || node.revokedAt !== null || isElsewhere(node, waiting.tailnet)) return false;
       // A later request than the one that was approved is another one.
       if (asked.kind === 'device') return asked.askedAt <= node.approvedAt && waiting.name === node.name;
-      return node.commands === null ? node.rule === null : isWithin(asked.commands, node.commands);
+      return node.commands === null ? isExpected(node, look) : isWithin(asked.commands, node.commands);
     },
     makeRoom({ waiting }, { replace }) {
       const { member, others } = holdersOf(waiting);

@@ -32,6 +32,8 @@ export function openClawNodeFrom(stored: StoredOpenClawNode): OpenClawNode {
 }
 
 const MAX_NAME = 64;
+/** Nothing shows them: what Unicode says may be ignored, and the letters and signs that look like a blank. */
+const UNSEEN = /[\p{Default_Ignorable_Code_Point}\u115f\u1160\u2800\u3164\uffa0]/gu;
 
 /**
  * The name that a device gives itself, made one line of at most 64 characters in which each can be seen; a hostile name
@@ -40,6 +42,7 @@ const MAX_NAME = 64;
 export function displayNameOf(said: string | null, deviceId: string): string {
   const visible = (said ?? '')
     .normalize('NFC')
+    .replace(UNSEEN, '')
     .replace(/[\p{C}\p{Zl}\p{Zp}]/gu, '\ufffd')
     .replace(/\s+/gu, ' ')
     .trim();
@@ -48,7 +51,11 @@ export function displayNameOf(said: string | null, deviceId: string): string {
   return characters.length > MAX_NAME ? `${characters.slice(0, MAX_NAME - 1).join('')}…` : visible;
 }
 
-/** Whether two names would be taken for one another by who types them. */
+/** Whether two names would be taken for one another by who reads or types them. */
 export function isSameName(one: string, other: string): boolean {
-  return one.toLowerCase() === other.toLowerCase();
+  return seenOf(one) === seenOf(other);
+}
+
+function seenOf(name: string): string {
+  return name.normalize('NFC').replace(UNSEEN, '').replace(/\s+/gu, ' ').trim().toLowerCase();
 }

@@ -165,7 +165,7 @@ describe('what waits', () => {
   test('has a name that can be seen and is one line, whatever it says', async () => {
     openclaw.asks(DEVICE, { displayName: `\u001b[2J\u202ekim’s\n 📱${'x'.repeat(200)}` });
     const { request } = await waiting('device');
-    expect(request.name).toBe(`\ufffd[2J\ufffdkim’s\ufffd 📱${'x'.repeat(50)}…`);
+    expect(request.name).toBe(`\ufffd[2Jkim’s\ufffd 📱${'x'.repeat(51)}…`);
     openclaw.asks(OTHER, { displayName: ' ' });
     expect((await waiting('device', OTHER)).request.name).toBe('eeee-eeee-eeee-eeee');
   });

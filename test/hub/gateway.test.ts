@@ -20,6 +20,9 @@ let removed: string[];
 /** How many removals the gateway fails before it confirms one. */
 let failing: number;
 let member: Member;
+const other = aMember({ id: 'b'.repeat(64) });
+/** Whether the federation is locked down. */
+let shut: boolean;
 let stopping: AbortController;
 let desk: GatewayDesk;
 
@@ -51,6 +54,7 @@ beforeEach(() => {
   listeners = new Set();
   removed = [];
   failing = 0;
+  shut = false;
   member = aMember();
   stopping = new AbortController();
   desk = open(gateway);
@@ -64,10 +68,11 @@ afterEach(async () => {
 function open(asked: Gateway | null): GatewayDesk {
   return createGatewayDesk({
     gateway: asked,
-    members: () => [member],
+    members: () => [member, other],
     setDevice: async (_nodeId, openclaw) => {
       member = { ...member, openclaw };
     },
+    isShut: () => shut,
     log: SILENT_LOG,
     signal: stopping.signal,
   });
@@ -130,13 +135,22 @@ test('the commands are those that the gateway lists', () => {
 test('a member gets one code at a time, and others meanwhile', async () => {
   expect((await desk.setupCode(member, 19_002)).setupCode).toBe('code for 19002');
   await expect(desk.setupCode(member, 19_002)).rejects.toMatchObject({ code: 'FORBIDDEN' });
-  await expect(desk.setupCode(aMember({ id: 'b'.repeat(64) }), 19_002)).resolves.toBeDefined();
+  await expect(desk.setupCode(other, 19_002)).resolves.toBeDefined();
 });
 
 test('who offers no node host or was revoked gets no code', async () => {
   const plain = aMember({ facts: { ...member.facts, offers: ['exec'] } });
   await expect(desk.setupCode(plain, 1)).rejects.toMatchObject({ code: 'FORBIDDEN' });
   await expect(desk.setupCode(aMember({ revokedAt: 1 }), 1)).rejects.toMatchObject({ code: 'FORBIDDEN' });
+});
+
+test.each<[string, string, () => void]>([
+  ['FORBIDDEN', 'is revoked', () => void (member = { ...member, revokedAt: 1 })],
+  ['LOCKED_DOWN', 'is locked down with all others', () => void (shut = true)],
+])('%s: a member that %s while the gateway mints is told no code', async (code, _what, happens) => {
+  const asked = desk.setupCode(member, 1);
+  happens();
+  await expect(asked).rejects.toMatchObject({ code });
 });
 
 test('a device that is to go is asked away until the gateway confirms it', async () => {

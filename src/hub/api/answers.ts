@@ -22,6 +22,7 @@ const STATUS: Readonly<Partial<Record<ErrorCode, ContentfulStatusCode>>> = {
   PAYLOAD_TOO_LARGE: 413,
   PENDING_FULL: 429,
   HUB_STOPPING: 503,
+  LOCKED_DOWN: 503,
   GATEWAY_UNREACHABLE: 503,
   STORE_FAILED: 503,
   STORE_DAMAGED: 503,

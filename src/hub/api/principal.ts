@@ -13,8 +13,14 @@ export type Listener = { readonly kind: 'operator'; readonly name: string } | { 
 export type Principal =
   /** By the socket of the master, or by a key of their own from another machine. */
   | { readonly kind: 'operator'; readonly name: string; readonly operator?: Operator }
-  | { readonly kind: 'node'; readonly member: Member; readonly link: number }
+  | { readonly kind: 'node'; readonly asker: () => NodeAsker | null }
   | { readonly kind: 'stranger' };
+
+/** The member, and the number of the link whose credential it shows. */
+export interface NodeAsker {
+  readonly member: Member;
+  readonly link: number;
+}
 
 export interface ApiEnvironment {
   Bindings: HttpBindings & { readonly listener: Listener };
@@ -60,8 +66,11 @@ function peerOf({ findSession, findOperator }: Finders, header: string | undefin
   const bearer = bearerOf(header);
   if (bearer === null) return { kind: 'stranger' };
   const address = socket.remoteAddress ?? '';
-  const found = findSession(bearer, address);
-  if (found !== null) return { kind: 'node', member: found.member, link: found.session.link };
+  const asker = (): NodeAsker | null => {
+    const found = findSession(bearer, address);
+    return found === null ? null : { member: found.member, link: found.session.link };
+  };
+  if (asker() !== null) return { kind: 'node', asker };
   const operator = findOperator(bearer, address, socket);
   return operator === null ? { kind: 'stranger' } : { kind: 'operator', name: operatorText(operator), operator };
 }
@@ -73,11 +82,7 @@ export function bearerOf(header: string | undefined): string | null {
 
 function demand(kind: Principal['kind'], principal: Principal): void {
   if (principal.kind === kind) return;
-  if (principal.kind === 'stranger') {
-    throw new FederationError('UNAUTHENTICATED', 'this needs a credential', {
-      hint: 'use manage-federation on the master, as the user that the hub runs as, or log in: manage-federation login',
-    });
-  }
+  if (principal.kind === 'stranger') throw unauthenticated();
   throw new FederationError('FORBIDDEN', `this is not for ${principal.kind === 'node' ? 'nodes' : 'operators'}`);
 }
 
@@ -86,12 +91,24 @@ export function operatorName(principal: Principal): string {
   throw new FederationError('FORBIDDEN', 'this is for operators');
 }
 
+/** As `askingNode`. */
 export function askingMember(principal: Principal): Member {
   return askingNode(principal).member;
 }
 
-/** The member, and the number of the link whose credential it shows. */
-export function askingNode(principal: Principal): Extract<Principal, { readonly kind: 'node' }> {
-  if (principal.kind === 'node') return principal;
-  throw new FederationError('FORBIDDEN', 'this is for nodes');
+/**
+ * Looked up anew at each call: a body may come long after its head, and what the node was then is not what it is. Throws
+ * UNAUTHENTICATED where its credential is worth nothing by now, FORBIDDEN for all but nodes.
+ */
+export function askingNode(principal: Principal): NodeAsker {
+  if (principal.kind !== 'node') throw new FederationError('FORBIDDEN', 'this is for nodes');
+  const asker = principal.asker();
+  if (asker === null) throw unauthenticated();
+  return asker;
+}
+
+function unauthenticated(): FederationError {
+  return new FederationError('UNAUTHENTICATED', 'this needs a credential', {
+    hint: 'use manage-federation on the master, as the user that the hub runs as, or log in: manage-federation login',
+  });
 }

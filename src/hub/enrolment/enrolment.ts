@@ -40,8 +40,11 @@ export interface Enrolment extends RequestSource {
    * changes, and may throw. It is out even where that can't be kept. Throws NODE_NOT_FOUND and NODE_AMBIGUOUS.
    */
   revoke(word: string, by: string, check?: (member: Member) => void): Promise<Member>;
-  /** Gives a member another key; its links under the old one are the caller's to end. Throws NAME_TAKEN, REVOKED, HELD. */
-  rekey(nodeId: string, next: NextKey): Promise<Member>;
+  /**
+   * Gives a member another key; its links under the old one are the caller's to end. `check` is called in its turn, before
+   * anything changes, and may throw. Throws NAME_TAKEN, REVOKED, HELD.
+   */
+  rekey(nodeId: string, next: NextKey, check?: () => void): Promise<Member>;
   /** Why a member that is not linked is under quarantine; null where its identity is whole. */
   quarantine(member: Member): string | null;
   /** Notes when a node was last seen; it is kept soon, and nobody waits for that. */
@@ -287,11 +290,12 @@ export function createEnrolment(options: EnrolmentOptions): Enrolment {
         dismiss();
         return state().members.get(member.id)!;
       }),
-    rekey: (nodeId, next) =>
+    rekey: (nodeId, next, check = () => undefined) =>
       inTurn(async () => {
         await sweep();
         const member = state().members.get(nodeId);
         if (member === undefined || member.revokedAt !== null || blocked.has(nodeId)) throw revoked(nodeId);
+        check();
         const audit = record('node.rotate-key', byNode(member.name), { ...named(member), next: next.nodeId });
         await commit(rekey(state(), member, next, now()), [audit]);
         dismiss();

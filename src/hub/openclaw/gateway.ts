@@ -15,7 +15,8 @@ export interface GatewayDesk {
   commands(member: Member): readonly string[];
   /**
    * A code with which the member's node host joins. Throws FORBIDDEN unless the member offers a node host, or
-   * where it asked less than CODE_INTERVAL_MS ago; GATEWAY_UNREACHABLE and OPENCLAW_REFUSED as the gateway does.
+   * where it asked less than CODE_INTERVAL_MS ago; LOCKED_DOWN, also where it was while the gateway answered;
+   * GATEWAY_UNREACHABLE and OPENCLAW_REFUSED as the gateway does.
    */
   setupCode(member: Member, carrierPort: number): Promise<MintedCode>;
   /** The gateway took this device for the member's node host; one that it had before is removed there. */
@@ -31,6 +32,8 @@ export interface GatewayDeskOptions {
   readonly gateway: Gateway | null;
   readonly members: () => Iterable<Member>;
   readonly setDevice: (nodeId: string, device: OpenClawDevice | null) => Promise<void>;
+  /** Whether nothing may join now: a lockdown. */
+  readonly isShut?: () => boolean;
   readonly log: Log;
   readonly signal: AbortSignal;
 }
@@ -38,7 +41,14 @@ export interface GatewayDeskOptions {
 export const CODE_INTERVAL_MS = 5000;
 const RETRY: BackOff = { minMs: 1000, maxMs: 60_000, patientMs: 60_000 };
 
-export function createGatewayDesk({ gateway, members, setDevice, log, signal }: GatewayDeskOptions): GatewayDesk {
+export function createGatewayDesk({
+  gateway,
+  members,
+  setDevice,
+  isShut = () => false,
+  log,
+  signal,
+}: GatewayDeskOptions): GatewayDesk {
   const mintedAt = new Map<string, number>();
   /** Devices without a member that are still to go; not durable, for nothing leads them to the gateway. */
   const replaced = new Set<string>();
@@ -103,6 +113,23 @@ export function createGatewayDesk({ gateway, members, setDevice, log, signal }: 
     mintedAt.set(nodeId, now);
   }
 
+  function memberNow(member: Member): Member {
+    return Array.from(members()).find(({ id }) => id === member.id) ?? { ...member, revokedAt: 0 };
+  }
+
+  function refuseClosed(member: Member): void {
+    if (isShut()) {
+      throw new FederationError('LOCKED_DOWN', 'the federation is locked down; no node host joins', {
+        hint: 'manage-federation lockdown --lift',
+      });
+    }
+    if (!offersNodeHost(member) || member.revokedAt !== null) {
+      throw new FederationError('FORBIDDEN', `${member.name} offers no node host`, {
+        hint: 'set nodeHost.enabled on that node and restart its worker daemon',
+      });
+    }
+  }
+
   return {
     status: () => gateway?.status() ?? null,
     nodeHostState,
@@ -111,18 +138,17 @@ export function createGatewayDesk({ gateway, members, setDevice, log, signal }: 
       return deviceOf(gateway, member)?.commands ?? [];
     },
     async setupCode(member, carrierPort) {
-      if (!offersNodeHost(member) || member.revokedAt !== null) {
-        throw new FederationError('FORBIDDEN', `${member.name} offers no node host`, {
-          hint: 'set nodeHost.enabled on that node and restart its worker daemon',
-        });
-      }
+      refuseClosed(member);
       if (gateway === null) {
         throw new FederationError('GATEWAY_UNREACHABLE', 'this hub has no OpenClaw gateway', {
           hint: 'set gateway.url on the master',
         });
       }
       checkPace(member.id);
-      return gateway.mintSetupCode(carrierPort);
+      const minted = await gateway.mintSetupCode(carrierPort);
+      // Revoked or locked down meanwhile: the code is told to nobody.
+      refuseClosed(memberNow(member));
+      return minted;
     },
     async joined(member, deviceId) {
       const before = member.openclaw;

@@ -2,16 +2,25 @@ import { Command } from 'commander';
 import { runCommandLine } from '#src/adapters/command-line.ts';
 import { createLog } from '#src/adapters/log.ts';
 import { stopSignal } from '#src/adapters/signals.ts';
-import { harmless, reportError } from '#src/adapters/terminal.ts';
+import { harmless, reportError, say } from '#src/adapters/terminal.ts';
 import { VERSION } from '#src/adapters/version.ts';
 import type { Judged, JudgeOptions } from '#src/cli/auto-register/judge.ts';
+import { brokenRules } from '#src/cli/auto-register/judge.ts';
 import { judgeOnce } from '#src/cli/auto-register/once.ts';
 import type { Arrival, Unfinished } from '#src/cli/auto-register/report.ts';
-import { decisionText, logReport, terminalReport, unfinishedText, usableText } from '#src/cli/auto-register/report.ts';
+import {
+  decisionText,
+  logReport,
+  policyText,
+  terminalReport,
+  unfinishedText,
+  usableText,
+} from '#src/cli/auto-register/report.ts';
 import { watchRequests } from '#src/cli/auto-register/watch.ts';
 import { hubOf } from '#src/cli/manage/context.ts';
 import { printJson } from '#src/cli/print.ts';
 import { FederationError } from '#src/core/errors.ts';
+import type { ExplanationView } from '#src/protocol/hub-api.ts';
 
 interface Flags {
   readonly watch?: true;
@@ -31,7 +40,7 @@ export async function main(argv: readonly string[]): Promise<number> {
     .option('--watch', 'judge whoever waits and whoever comes, and say when they are usable, until it is told to stop')
     .option(
       '--once',
-      'judge whoever waits now, and look for half a minute whether they become usable; 1 where one does not',
+      'judge whoever waits now, and look for half a minute whether they become usable; ends with 1 where one does not, 2 where the rules can’t be used',
     )
     .option('--explain <request>', 'which rule would decide on a request, by name, id or fingerprint, and why')
     .option('--dry-run', 'only say what the rules would do')
@@ -76,7 +85,7 @@ async function run(flags: Flags): Promise<number> {
 async function explain(word: string, flags: Flags): Promise<void> {
   const path = `/pairing-requests/${encodeURIComponent(word)}/explanation`;
   const query = `approveEverything=${flags.approveEverything === true}`;
-  const explanation = await (await hubOf(flags)).ask<{ lines: string[] }>('GET', `${path}?${query}`);
+  const explanation = await (await hubOf(flags)).ask<ExplanationView>('GET', `${path}?${query}`);
   if (flags.json === true) printJson(explanation);
   else for (const line of explanation.lines) process.stdout.write(`${harmless(line)}\n`);
 }
@@ -87,7 +96,10 @@ interface Outcome extends Judged {
   unfinished: Unfinished | null;
 }
 
-/** Returns 1 where something that was let in is not usable; throws where one could not be judged. */
+/**
+ * Returns 1 where something that was let in is not usable, or rules from before judged instead of a file that can’t be
+ * used; throws where one could not be judged, or no rule can be used.
+ */
 async function judgeAll(flags: Flags): Promise<number> {
   const all: Outcome[] = [];
   const print = (line: string): void => {
@@ -97,9 +109,12 @@ async function judgeAll(flags: Flags): Promise<number> {
     const own = all.filter((one) => one.fingerprint === fingerprint && one.done === 'approved');
     for (const one of own) Object.assign(one, { usable, unfinished });
   };
+  const [hub, options] = [await hubOf(flags), optionsIn(flags)];
+  const broken = await brokenRules(hub, options);
+  if (broken !== null) say(policyText(broken));
   await judgeOnce({
-    hub: await hubOf(flags),
-    options: optionsIn(flags),
+    hub,
+    options,
     report: {
       decided(judged) {
         all.push({ ...judged, usable: null, unfinished: null });
@@ -116,7 +131,7 @@ async function judgeAll(flags: Flags): Promise<number> {
     },
   });
   if (flags.json === true) printJson(all);
-  return all.some(({ usable }) => usable === false) ? 1 : 0;
+  return broken !== null || all.some(({ usable }) => usable === false) ? 1 : 0;
 }
 
 async function watch(flags: Flags): Promise<void> {

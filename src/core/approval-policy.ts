@@ -2,6 +2,7 @@ import semver from 'semver';
 import { z } from 'zod';
 import type { AddressRange } from '#src/core/address-range.ts';
 import { readAddressRange, whyEverybody } from '#src/core/address-range.ts';
+import { problemsOf } from '#src/core/approval-policy-problem.ts';
 import { ROLES } from '#src/core/node.ts';
 
 const MAX_RULES = 1000;
@@ -129,28 +130,19 @@ const MAX_PROBLEM_LENGTH = 300;
 
 /**
  * The policy in what a rules file holds; nothing at all is one without rules. Each problem names its path and, where it
- * is about what a rule means, the rule: `rules.0.when.tagg: unknown key`. They are bounded, whatever the file holds.
+ * is about a rule, the rule: `rules.0.when: rule pi has no when; write …`. They are bounded, whatever the file holds.
  */
 export function parsePolicy(value: unknown, options: PolicyOptions): PolicyResult {
   const parsed = approvalPolicySchema.safeParse(value ?? {});
   const problems = parsed.success
     ? parsed.data.rules.flatMap((rule, index) => ruleProblems(rule, index, parsed.data.rules, options))
-    : parsed.error.issues.flatMap(issueProblems);
+    : parsed.error.issues.flatMap((issue) => problemsOf(issue, value ?? {}));
   if (parsed.success && problems.length === 0) return { ok: true, policy: parsed.data };
   const said = problems.slice(0, MAX_PROBLEMS).map(shortened);
   return {
     ok: false,
     problems: problems.length > said.length ? [...said, `${problems.length - said.length} more`] : said,
   };
-}
-
-function issueProblems(issue: z.core.$ZodIssue): string[] {
-  const path = issue.path.map((step) => shortened(String(step)));
-  if (issue.code === 'unrecognized_keys') {
-    return issue.keys.slice(0, MAX_PROBLEMS + 1).map((key) => `${[...path, shortened(key)].join('.')}: unknown key`);
-  }
-  if (issue.code === 'invalid_key') return [`${path.join('.')}: ${issue.issues[0]?.message ?? issue.message}`];
-  return [`${path.join('.') || 'policy'}: ${issue.message}`];
 }
 
 function shortened(problem: string): string {

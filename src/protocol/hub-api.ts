@@ -177,7 +177,31 @@ export const judgementSchema = z.object({
 });
 export type Judgement = z.infer<typeof judgementSchema>;
 
-export const explanationSchema = z.object({ lines: z.array(z.string()) });
+/** Which rule would decide on a request, and why. */
+export const explanationSchema = judgementSchema
+  .pick({ verdict: true, rule: true, reason: true, enforced: true })
+  .extend({
+    problem: z.string().nullable().describe('Why the rules file can’t be used; the rules are those from before then'),
+    rules: z.array(
+      z.object({
+        rule: z.string(),
+        verdict: judgementSchema.shape.verdict,
+        matches: z.boolean().describe('Whether or not an earlier rule decides'),
+        decides: z.boolean(),
+        expired: time.nullable().describe('When it expired; null where it did not'),
+        conditions: z.array(
+          z.object({
+            condition: z.string(),
+            wanted: z.array(z.string()).describe('As it stands in the rule'),
+            holds: z.boolean(),
+            why: z.string().describe('The fact that makes it so'),
+          }),
+        ),
+      }),
+    ),
+    lines: z.array(z.string()).describe('The same for a terminal'),
+  });
+export type ExplanationView = z.infer<typeof explanationSchema>;
 
 /** The rules by which nodes are let in without a person. */
 export const policyStatusSchema = z.object({
@@ -187,6 +211,9 @@ export const policyStatusSchema = z.object({
   mode: z.enum(['warn', 'enforce']).nullable(),
   rules: z.int(),
   problem: z.string().nullable(),
+  everybody: z
+    .object({ rules: z.int(), problem: z.string().nullable() })
+    .describe('The same two where `approveEverything` is said'),
 });
 export type PolicyStatus = z.infer<typeof policyStatusSchema>;
 

@@ -2,8 +2,10 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, onTestFinished, test } from 'vitest';
 import { findHub } from '#src/adapters/hub.ts';
+import { createLog } from '#src/adapters/log.ts';
 import type { Judged, JudgeOptions } from '#src/cli/auto-register/judge.ts';
-import { decisionText, unfinishedText } from '#src/cli/auto-register/report.ts';
+import { brokenRules } from '#src/cli/auto-register/judge.ts';
+import { decisionText, logReport, unfinishedText } from '#src/cli/auto-register/report.ts';
 import { judgeOnce } from '#src/cli/auto-register/once.ts';
 import { watchRequests } from '#src/cli/auto-register/watch.ts';
 import type { PolicyStatus, Status } from '#src/protocol/hub-api.ts';
@@ -38,6 +40,7 @@ function watching(options: Partial<JudgeOptions> = {}, patienceMs = 3600_000) {
   const stopping = new AbortController();
   const decided: Judged[] = [];
   const told: string[] = [];
+  const hints: string[] = [];
   const usable: string[] = [];
   const halves: string[] = [];
   const ended = watchRequests({
@@ -45,7 +48,10 @@ function watching(options: Partial<JudgeOptions> = {}, patienceMs = 3600_000) {
     options: { dryRun: false, approveEverything: true, ...options },
     report: {
       connected: () => void told.push('connected'),
-      away: () => void told.push('away'),
+      away: (problem, hint) => {
+        told.push('away');
+        hints.push(`${problem}: ${hint}`);
+      },
       policy: ({ state }) => void told.push(state),
       decided: (judged) => void decided.push(judged),
       failed: (name) => void told.push(`failed ${name}`),
@@ -60,7 +66,7 @@ function watching(options: Partial<JudgeOptions> = {}, patienceMs = 3600_000) {
     await ended;
   };
   onTestFinished(stop);
-  return { decided, told, usable, halves, ended, stop };
+  return { decided, told, hints, usable, halves, ended, stop };
 }
 
 test('whoever waits already and whoever comes later is let in', async () => {
@@ -180,4 +186,30 @@ test('a watch that is told to stop while the hub is away ends', async () => {
   await eventually('it waits', () => watch.told.includes('away'));
   await watch.stop();
   expect(watch.decided).toEqual([]);
+  expect(watch.hints).toEqual([expect.stringContaining(`no hub answers for ${federation.home('master')}: start it (`)]);
+});
+
+test('in a journal, too, a hub that is away is told with what starts it', () => {
+  const lines: string[] = [];
+  const log = createLog({ level: 'info', module: 'auto-register', write: (line) => void lines.push(line) });
+  logReport(log).away('no hub answers for /home/ann/fed', 'start it');
+  expect(JSON.parse(lines[0]!)).toMatchObject({ problem: 'no hub answers for /home/ann/fed', try: 'start it' });
+});
+
+test('once, rules that cannot be used are told, and none of them from before is an error', async () => {
+  const hub = await findHub(federation.home('master'));
+  const rules = (approveEverything: boolean) => brokenRules(hub, { dryRun: false, approveEverything });
+  expect(await rules(false)).toBeNull();
+  await usePolicy(EVERYBODY, 'broken');
+  await expect(rules(false)).rejects.toMatchObject({
+    code: 'SETTINGS_INVALID',
+    message: expect.stringContaining('would approve everybody'),
+  });
+  expect(await rules(true)).toBeNull();
+  await usePolicy('rules: [{ name: pi, when: { tag: tag:pi }, then: approve }]\n', 'loaded');
+  expect(await rules(false)).toBeNull();
+  await usePolicy('rules: [', 'broken');
+  for (const everybody of [false, true]) {
+    expect(await rules(everybody)).toMatchObject({ rules: 1, problem: expect.stringMatching(/./) });
+  }
 });

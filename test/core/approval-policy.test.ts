@@ -132,6 +132,35 @@ test('all that is wrong is named at once', () => {
   );
 });
 
+test.each([
+  ['rules: [{ name: pi, then: approve }]', 'rules.0.when: rule pi has no when; write when: and below it'],
+  ['rules: [{ name: pi, when: , then: hold }]', 'rules.0.when: when of rule pi is empty; write when: and below it'],
+  ['rules: [{ name: pi, when: [tag], then: hold }]', 'rules.0.when: when of rule pi is a list; write when: '],
+  ['rules: [{ name: pi, when: tag:a, then: hold }]', 'rules.0.when: when of rule pi is the word tag:a; write when: '],
+  ['rules: [{ name: pi, when: {} }]', 'rules.0.then: rule pi has no then; write then: approve, '],
+  ['rules: [{ name: pi, when: {}, then: [hold] }]', 'rules.0.then: then of rule pi is a list; write then: approve, '],
+  ['rules: [{ name: pi, when: {}, then: allow }]', 'rules.0.then: then of rule pi can’t be "allow"; write then: '],
+  ['rules: [{ when: {}, then: hold }]', 'rules.0.name: rule 1 has no name; write name: '],
+  ['rules: [{ name: [pi], when: {}, then: hold }]', 'rules.0.name: name of rule 1 is a list; write name: '],
+  ['rules: [pi]', 'rules.0: rule 1 is the word pi; write name:, when: and then: in it'],
+  ['rules: { name: pi }', 'rules: rules is a mapping; write rules: and below it each rule with a - before it'],
+  ['rules: [{ name: pi, when: { tag: }, then: hold }]', 'rules.0.when.tag.0: tag of rule pi is empty; write tag: '],
+  [
+    'rules: [{ name: pi, when: { tag: server }, then: hold }]',
+    'rules.0.when.tag.0: a tailnet tag is written tag:server',
+  ],
+  ['rules: [{ name: pi, when: { openclaw: [">1"] }, then: hold }]', 'openclaw of rule pi is a list; write one range'],
+  ['rules: [{ name: pi, when: {}, then: hold, groups: a }]', 'groups of rule pi is the word a; write a list'],
+  ['rules: [{ name: pi, when: {}, then: hold, labels: { a: 1 } }]', "(in rule pi); write it in quotes, as '1'"],
+  ['rules: [{ name: pi, when: { tagg: a }, then: hold }]', 'tagg: unknown key (in rule pi); known are tag, user, '],
+  ['mode: off', 'mode: mode can’t be "off"; write mode: enforce, or mode: warn'],
+  ['[]', 'policy: the file is an empty list; write rules: '],
+])('%s: what to write is said', (yaml, problem) => {
+  const said = problems(yaml);
+  expect(said).toEqual([expect.stringContaining(problem)]);
+  expect(said[0]).not.toMatch(/expected|received|invalid/i);
+});
+
 test('two rules can’t have one name', () => {
   const rule = '{ name: r, when: { tag: tag:a }, then: approve }';
   expect(problems(`rules: [${rule}, ${rule}]`)).toEqual(['rules.1 (r): rules.0 has this name, too']);

@@ -43,9 +43,16 @@ it('lets a machine in by itself by a rule, and by one for everybody only where t
     expect(ended).toMatchObject({ exitCode: 0, stderr: '' });
     return ended.stdout;
   };
-  expect(await once('--once')).toMatch(/^held pi \([0-9a-f-]{19}\): there are no rules\n$/);
+  const refused = await federation.place.run('auto-register', ['--home', federation.home, '--once']);
+  expect(refused).toMatchObject({ exitCode: 2, stdout: '' });
+  expect(refused.stderr).toMatch(/^error: approval-policy\.yaml can’t be used, .*would approve everybody.*\n {2}try: /);
   expect(await once('--once', '--dry-run', '--approve-everything')).toMatch(/^would approve pi /);
-  expect(JSON.parse(await once('--once', '--dry-run', '--json'))).toMatchObject([{ name: 'pi', verdict: 'hold' }]);
+  expect(JSON.parse(await once('--once', '--dry-run', '--json', '--approve-everything'))).toMatchObject([
+    { name: 'pi', verdict: 'approve', done: 'nothing' },
+  ]);
+  expect(JSON.parse(await once('--explain', 'pi', '--json', '--approve-everything'))).toMatchObject({
+    ...{ verdict: 'approve', rule: 'all', rules: [{ rule: 'all', decides: true }] },
+  });
   expect(await once('--explain', 'pi', '--approve-everything')).toContain('1. all (approve): decides');
   expect(await federation.ask<PairingRequestView[]>('pending')).toMatchObject([{ name: 'pi', rejected: false }]);
 
@@ -69,7 +76,7 @@ it('says what is wrong with a call that names no one thing to do', async () => {
     });
   }
   expect(await run('--explain', 'nobody')).toMatchObject({
-    exitCode: 2,
+    exitCode: 3,
     stderr: 'error: nothing that waits for approval fits "nobody"\n  try: manage-federation pending\n',
   });
 });

@@ -1,7 +1,7 @@
 import { rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, onTestFinished, test } from 'vitest';
-import type { AuditView, Judgement, PairingRequestView, Status } from '#src/protocol/hub-api.ts';
+import type { ExplanationView, AuditView, Judgement, PairingRequestView, Status } from '#src/protocol/hub-api.ts';
 import { bareNode } from '../support/bare-node.ts';
 import { eventually } from '../support/eventually.ts';
 import type { FakeTailscaled } from '../support/fake-tailscaled.ts';
@@ -228,7 +228,20 @@ describe('the rules', () => {
   test('are explained with each condition and the fact behind it', async () => {
     await usePolicy(BY_TAG, 2);
     await asks('pi', SERVER);
-    const { lines } = await federation.get<{ lines: string[] }>('/pairing-requests/pi/explanation');
+    const { lines, ...fields } = await federation.get<ExplanationView>('/pairing-requests/pi/explanation');
+    const role = { condition: 'role', wanted: ['worker'], holds: true, why: 'its role is worker' };
+    const tag = { condition: 'tag', wanted: ['tag:server'], holds: true, why: 'its tailnet tag is tag:server' };
+    expect(fields).toEqual({
+      ...{ verdict: 'approve', rule: 'own servers', enforced: true, problem: null },
+      reason: 'rule own servers approves it: its tailnet tag is tag:server; its role is worker',
+      rules: [
+        {
+          ...{ rule: 'own servers', verdict: 'approve', matches: true, decides: true, expired: null },
+          conditions: [tag, role],
+        },
+        expect.objectContaining({ rule: 'guests', verdict: 'reject', matches: false, decides: false }),
+      ],
+    });
     expect(lines.slice(1)).toEqual([
       'approve: rule own servers approves it: its tailnet tag is tag:server; its role is worker',
       '1. own servers (approve): decides',
@@ -281,18 +294,20 @@ describe('the rules file', () => {
     await rename(`${policyPath()}.swp`, policyPath());
     await untilPolicy('loaded', 2);
     await rm(policyPath());
-    expect(await untilPolicy('none', 0)).toEqual({ state: 'none', mode: null, rules: 0, problem: null });
+    expect(await untilPolicy('none', 0)).toEqual({
+      ...{ state: 'none', mode: null, rules: 0, problem: null },
+      everybody: { rules: 0, problem: null },
+    });
   });
 
   test('that is broken keeps the rules from before in use, and says what is wrong with it', async () => {
     await usePolicy(BY_TAG, 2);
     await asks('pi', SERVER);
     await writeFile(policyPath(), 'rules: [{ name: x, when: { tagg: y }, then: approve }]\n');
+    const problem = expect.stringMatching(/^rules\.0\.when\.tagg: unknown key \(in rule x\)/);
     expect(await untilPolicy('broken', 2)).toEqual({
-      state: 'broken',
-      mode: 'enforce',
-      rules: 2,
-      problem: 'rules.0.when.tagg: unknown key',
+      ...{ state: 'broken', mode: 'enforce', rules: 2, problem },
+      everybody: { rules: 2, problem },
     });
     expect(federation.logs.join('\n')).toContain('rules.0.when.tagg: unknown key');
     expect(await judged('pi')).toMatchObject({ rule: 'own servers', done: 'approved' });

@@ -1,7 +1,7 @@
 import type { HubApi } from '#src/adapters/hub.ts';
 import type { ErrorCode } from '#src/core/errors.ts';
 import { FederationError } from '#src/core/errors.ts';
-import type { Judgement, PairingRequestView } from '#src/protocol/hub-api.ts';
+import type { Judgement, PairingRequestView, PolicyStatus, Status } from '#src/protocol/hub-api.ts';
 
 export interface JudgeOptions {
   readonly dryRun: boolean;
@@ -14,6 +14,20 @@ export interface Judged extends Judgement, Pick<PairingRequestView, 'kind' | 'id
 export async function waitingRequests(hub: HubApi): Promise<PairingRequestView[]> {
   const requests = await hub.ask<PairingRequestView[]>('GET', '/pairing-requests');
   return requests.filter(({ rejected }) => !rejected);
+}
+
+/**
+ * What is wrong with the rules file, where those from before judge instead; null where nothing is.
+ * Throws SETTINGS_INVALID where there are none from before: nothing would be judged by any rule.
+ */
+export async function brokenRules(hub: HubApi, { approveEverything }: JudgeOptions): Promise<PolicyStatus | null> {
+  const { policy } = await hub.ask<Status>('GET', '/status');
+  const { rules, problem } = approveEverything ? policy.everybody : policy;
+  if (problem === null) return null;
+  if (rules > 0) return { ...policy, rules, problem };
+  throw new FederationError('SETTINGS_INVALID', `approval-policy.yaml can’t be used, and judges nobody: ${problem}`, {
+    hint: 'mend the file in the hub’s home; manage-federation status says whether it can be used',
+  });
 }
 
 /** What the hub made of a request; null where it waits no longer. */

@@ -19,8 +19,8 @@ export interface Unfinished {
 /** What `--watch` tells while it runs. */
 export interface Report {
   connected(): void;
-  /** Said once until the hub is back. */
-  away(problem: string): void;
+  /** Said once until the hub is back, with what would bring it back. */
+  away(problem: string, hint: string | null): void;
   policy(policy: PolicyStatus): void;
   decided(judged: Judged): void;
   failed(name: string, problem: string): void;
@@ -34,7 +34,10 @@ export interface Report {
 export function terminalReport(): Report {
   return {
     connected: () => say('connected to the hub; Ctrl-C ends this'),
-    away: (problem) => say(`the hub is away, and is waited for: ${problem}`),
+    away: (problem, hint) => {
+      say(`the hub is away, and is waited for: ${problem}`);
+      if (hint !== null) say(`  try: ${hint}`);
+    },
     policy: (policy) => say(policyText(policy)),
     decided: (judged) => say(decisionText(judged)),
     failed: (name, problem) => say(`${name} could not be judged, and is tried again: ${problem}`),
@@ -47,7 +50,8 @@ export function terminalReport(): Report {
 export function logReport(log: Log): Report {
   return {
     connected: () => log.info('connected to the hub'),
-    away: (problem) => log.warn('the hub is away, and is waited for', { problem }),
+    away: (problem, hint) =>
+      log.warn('the hub is away, and is waited for', { problem, ...(hint === null ? {} : { try: hint }) }),
     policy: (policy) => log[policy.state === 'broken' ? 'warn' : 'info'](policyText(policy), { ...policy }),
     decided: ({ name, ...decision }) => log.info(wordFor(decision), { node: harmless(name), ...decision }),
     failed: (name, problem) =>
@@ -102,7 +106,7 @@ function wordFor({ verdict, done }: Pick<Judged, 'verdict' | 'done'>): string {
   return verdict === 'hold' ? 'held' : `would ${verdict}`;
 }
 
-function policyText({ state, mode, rules, problem }: PolicyStatus): string {
+export function policyText({ state, mode, rules, problem }: PolicyStatus): string {
   const count = `${rules} ${rules === 1 ? 'rule' : 'rules'}`;
   switch (state) {
     case 'none':

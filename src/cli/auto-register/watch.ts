@@ -72,7 +72,7 @@ export async function watchRequests({ connect, options, report, signal, ...rest 
     } catch (error) {
       if (signal.aborted) return;
       if (!(error instanceof FederationError) || !isAway(error)) throw error;
-      if (!wasAway) report.away(error.message);
+      if (!wasAway) report.away(error.message, error.hint ?? null);
       wasAway = true;
     }
     const delay = retryDelayMs(RETRY, failures, Math.random());

@@ -51,7 +51,10 @@ const explainRequest = createRoute({
   path: '/pairing-requests/{word}/explanation',
   summary: 'Which rule would decide on what waits, and why',
   request: { params: word, query: z.object({ approveEverything: z.enum(['true', 'false']).default('false') }) },
-  responses: { 200: json(explanationSchema, 'Lines for a terminal'), default: failure },
+  responses: {
+    200: json(explanationSchema, 'What would be decided, and each rule with its conditions'),
+    default: failure,
+  },
 });
 
 export interface PairingRequestRoutes {
@@ -78,8 +81,7 @@ export function pairingRequestRoutes({ requests, approvals }: PairingRequestRout
   );
   app.openapi(explainRequest, (context) => {
     const approveEverything = context.req.valid('query').approveEverything === 'true';
-    const lines = approvals.explain(context.req.valid('param').word, { approveEverything });
-    return context.json({ lines: [...lines] }, 200);
+    return context.json(approvals.explain(context.req.valid('param').word, { approveEverything }), 200);
   });
   return app;
 }

@@ -24,6 +24,7 @@ export async function openRules(policies: AsyncIterable<PolicyText>, log: Log): 
   const iterator = policies[Symbol.asyncIterator]();
   let state: PolicyStatus['state'] = 'none';
   let problem: string | null = null;
+  let everybodyProblem: string | null = null;
   let [narrow, wide] = [NO_RULES, NO_RULES];
 
   function take(text: PolicyText): void {
@@ -31,6 +32,7 @@ export async function openRules(policies: AsyncIterable<PolicyText>, log: Log): 
     if (everybody!.ok) wide = everybody!.policy;
     if (asItIs!.ok) narrow = asItIs!.policy;
     problem = asItIs!.ok ? null : asItIs!.problems.join('; ');
+    everybodyProblem = everybody!.ok ? null : everybody!.problems.join('; ');
     const before = state;
     state = text.state === 'absent' ? 'none' : problem === null ? 'loaded' : 'broken';
     if (state === 'broken') log.warn('the approval rules can’t be used; those from before stay', { problem });
@@ -54,6 +56,7 @@ export async function openRules(policies: AsyncIterable<PolicyText>, log: Log): 
       mode: state === 'none' ? null : narrow.mode,
       rules: narrow.rules.length,
       problem,
+      everybody: { rules: wide.rules.length, problem: everybodyProblem },
     }),
     changes,
     done: follow(),

@@ -1,7 +1,7 @@
 import type { Log } from '#src/adapters/log.ts';
 import type { PolicyText } from '#src/adapters/policy-file.ts';
 import type { Store } from '#src/adapters/store/store.ts';
-import type { ApprovalRequest, Decision, PastApproval } from '#src/core/approval.ts';
+import type { ApprovalRequest, Decision, Explanation, PastApproval } from '#src/core/approval.ts';
 import { BY_RULES, explain, isCounted, judge } from '#src/core/approval.ts';
 import type { AuditRecord } from '#src/core/audit.ts';
 import { shown } from '#src/core/foreign-words.ts';
@@ -10,7 +10,7 @@ import type { RequestKind, WaitingRequest } from '#src/core/request.ts';
 import type { Rules } from '#src/hub/enrolment/approval-rules.ts';
 import { openRules } from '#src/hub/enrolment/approval-rules.ts';
 import type { JudgedRequest, Requests, Ruling } from '#src/hub/enrolment/requests.ts';
-import type { Judgement, PolicyStatus } from '#src/protocol/hub-api.ts';
+import type { ExplanationView, Judgement, PolicyStatus } from '#src/protocol/hub-api.ts';
 
 export interface JudgeOptions {
   readonly dryRun: boolean;
@@ -21,8 +21,8 @@ export interface JudgeOptions {
 export interface Approvals {
   /** Does what the rules say, unless it is a dry run. Throws REQUEST_NOT_FOUND and NODE_AMBIGUOUS. */
   judge(word: string, options: JudgeOptions): Promise<Judgement>;
-  /** Which rule would decide and why, in lines for a terminal. */
-  explain(word: string, options: Pick<JudgeOptions, 'approveEverything'>): readonly string[];
+  /** Which rule would decide and why. Throws REQUEST_NOT_FOUND and NODE_AMBIGUOUS. */
+  explain(word: string, options: Pick<JudgeOptions, 'approveEverything'>): ExplanationView;
   status(): PolicyStatus;
   readonly changes: Rules['changes'];
   /** Resolves when the rules are followed no longer. */
@@ -99,9 +99,8 @@ export async function openApprovals(options: ApprovalsOptions): Promise<Approval
       return judgement(decision, DONE[act]);
     },
     explain(word, { approveEverything }) {
-      const { lines } = explain(approvalRequest(requests.find(word)), rules.policy(approveEverything), context());
-      const { state, problem } = rules.status();
-      return state === 'broken' ? [`the rules file can’t be used: ${problem}`, ...lines] : lines;
+      const explained = explain(approvalRequest(requests.find(word)), rules.policy(approveEverything), context());
+      return explanation(explained, rules.status().problem);
     },
     status: rules.status,
     changes: rules.changes,
@@ -127,6 +126,17 @@ function actOn(request: WaitingRequest, { verdict, enforced }: Decision): Ruling
 function judgement({ retryAt, labels, groups, ...decision }: Decision, done: Judgement['done']): Judgement {
   const time = retryAt === null ? null : new Date(retryAt).toISOString();
   return { ...decision, labels: { ...labels }, groups: [...groups], retryAt: time, done };
+}
+
+function explanation({ decision, rules, lines }: Explanation, problem: string | null): ExplanationView {
+  const { verdict, rule, reason, enforced } = decision;
+  const views = rules.map(({ expired, conditions, ...one }) => ({
+    ...one,
+    expired: expired === null ? null : new Date(expired).toISOString(),
+    conditions: conditions.map(({ wanted, ...condition }) => ({ ...condition, wanted: [...wanted] })),
+  }));
+  const said = problem === null ? lines : [`the rules file can’t be used: ${problem}`, ...lines];
+  return { verdict, rule, reason, enforced, problem, rules: views, lines: [...said] };
 }
 
 function approvalRequest({ request, held }: JudgedRequest): ApprovalRequest {

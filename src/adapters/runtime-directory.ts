@@ -1,27 +1,71 @@
 import { createHash } from 'node:crypto';
-import { chmod, lstat, mkdir } from 'node:fs/promises';
+import { chmod, lstat, mkdir, readdir, rm, rmdir, utimes } from 'node:fs/promises';
+import { connect } from 'node:net';
 import { join } from 'node:path';
 import { FederationError } from '#src/core/errors.ts';
 
 /** Longest path of a unix socket on Linux is 107 bytes (unix(7), sun_path); on macOS 103. */
 const MAX_SOCKET_PATH = 103;
 
+/** A hub that starts has its folder for less than that before its socket answers. */
+const STARTING_MS = 60_000;
+const SOCKET = 'operator.sock';
+
 /**
- * A short folder for the sockets of the hub that lives in `home`, for its owner alone.
- * Throws HOME_UNUSABLE where somebody else made it first.
+ * A short folder for the sockets of the hub that lives in `home`, for its owner alone. Folders that
+ * hubs of this user left behind when they were killed are removed. Throws HOME_UNUSABLE where somebody else made it first.
  */
 export async function runtimeDirectory(home: string, environment = process.env): Promise<string> {
   const key = createHash('sha256').update(home).digest('hex').slice(0, 12);
   const base = runtimeBase(environment);
   const path = join(base, key);
   for (const directory of [base, path]) await ensurePrivate(directory);
+  // Says that a hub is about to listen here, whatever a killed one left.
+  await utimes(path, new Date(), new Date());
+  await removeLeftFolders(base, key);
   return path;
+}
+
+/** What can’t be removed stays: it is in nobody’s way. */
+async function removeLeftFolders(base: string, own: string): Promise<void> {
+  const names = await readdir(base).catch(() => []);
+  const left = names.filter((name) => /^[0-9a-f]{12}$/.test(name) && name !== own).map((name) => join(base, name));
+  await Promise.all(left.map((folder) => removeIfLeft(folder).catch(() => undefined)));
+}
+
+/** A folder with anything else in it than a dead socket is not removed. */
+async function removeIfLeft(folder: string): Promise<void> {
+  const socket = join(folder, SOCKET);
+  if (!(await isOldAndOwn(folder)) || (await answers(socket))) return;
+  // A hub may have begun to start while it was asked.
+  if (!(await isOldAndOwn(folder))) return;
+  if ((await lstat(socket).catch(() => null))?.isSocket() === true) await rm(socket);
+  await rmdir(folder);
+}
+
+async function isOldAndOwn(folder: string): Promise<boolean> {
+  const found = await lstat(folder);
+  const isOwn = process.getuid === undefined || found.uid === process.getuid();
+  return isOwn && found.isDirectory() && Date.now() - found.mtimeMs > STARTING_MS;
+}
+
+/** False only where it is certain that nobody listens. */
+async function answers(socket: string): Promise<boolean> {
+  const { promise, resolve } = Promise.withResolvers<boolean>();
+  const connection = connect(socket);
+  connection.once('connect', () => resolve(true));
+  connection.once('error', ({ code }: NodeJS.ErrnoException) => resolve(code !== 'ECONNREFUSED' && code !== 'ENOENT'));
+  try {
+    return await promise;
+  } finally {
+    connection.destroy();
+  }
 }
 
 function runtimeBase(environment: NodeJS.ProcessEnv): string {
   const given = environment['XDG_RUNTIME_DIR'];
   const name = 'openclaw-federation';
-  if (given !== undefined && join(given, name, 'x'.repeat(12), 'operator.sock').length <= MAX_SOCKET_PATH) {
+  if (given !== undefined && join(given, name, 'x'.repeat(12), SOCKET).length <= MAX_SOCKET_PATH) {
     return join(given, name);
   }
   const uid = process.getuid?.() ?? 0;

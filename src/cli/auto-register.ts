@@ -17,6 +17,8 @@ import {
   usableText,
 } from '#src/cli/auto-register/report.ts';
 import { watchRequests } from '#src/cli/auto-register/watch.ts';
+import { fitHelp } from '#src/cli/deploy/help-text.ts';
+import { refuseEmpty } from '#src/cli/empty-argument.ts';
 import { hubOf } from '#src/cli/manage/context.ts';
 import { printJson } from '#src/cli/print.ts';
 import { FederationError } from '#src/core/errors.ts';
@@ -35,7 +37,7 @@ interface Flags {
 /** `auto-register`: asks the hub to judge what waits by its rules, and looks whether it becomes usable. Returns the exit code. */
 export async function main(argv: readonly string[]): Promise<number> {
   let code = 0;
-  const command = new Command('auto-register')
+  const command = fitHelp(new Command('auto-register'))
     .description('Lets nodes in by the rules in approval-policy.yaml of the hub’s home, as the operator on the master.')
     .option('--watch', 'judge whoever waits and whoever comes, and say when they are usable, until it is told to stop')
     .option(
@@ -49,6 +51,7 @@ export async function main(argv: readonly string[]): Promise<number> {
     .option('--home <folder>', 'home of the master (default: ~/.openclaw-federation)')
     .version(VERSION)
     .addHelpText('after', EXAMPLES)
+    .hook('preAction', (_, own) => refuseEmpty(own, false))
     .action(async (flags: Flags) => {
       code = await run(flags);
     });

@@ -14,7 +14,7 @@ import {
   userName,
   webAddress,
 } from '#src/cli/deploy/flag-values.ts';
-import { helpText } from '#src/cli/deploy/help-text.ts';
+import { fitHelp, helpText } from '#src/cli/deploy/help-text.ts';
 import type { LocalFlags } from '#src/cli/deploy/local.ts';
 import type { MachineDoctorFlags } from '#src/cli/deploy/doctor.ts';
 import type { RotateKeyFlags } from '#src/cli/deploy/rotate-key.ts';
@@ -41,11 +41,9 @@ export async function main(argv: readonly string[], toolsOf: ToolsOf = realTools
 }
 
 function commands(ends: (work: Promise<number>) => Promise<void>, toolsOf: ToolsOf): Command {
-  const program = new Command('deploy-federation')
+  const program = fitHelp(new Command('deploy-federation'))
     .description('Put machines into a federation. Without a command, on a terminal: asks what to do.')
     .version(VERSION)
-    // Otherwise what an option means is not wrapped on a narrow terminal, which breaks its words.
-    .configureHelp({ minWidthToWrap: 20 })
     .addHelpText('after', helpText(EXAMPLES))
     .action(async () => ends(unaided(toolsOf)));
   const role = (name: Role, usage: string, description: string, examples: string) => {

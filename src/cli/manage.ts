@@ -1,7 +1,10 @@
 import { Argument, Command, InvalidArgumentError, Option } from 'commander';
 import { runCommandLine } from '#src/adapters/command-line.ts';
-import { reportError } from '#src/adapters/terminal.ts';
+import { reportError, say } from '#src/adapters/terminal.ts';
 import { VERSION } from '#src/adapters/version.ts';
+import { refuseEmpty } from '#src/cli/empty-argument.ts';
+import { Interrupted } from '#src/cli/deploy/question.ts';
+import { fitHelp, helpText } from '#src/cli/deploy/help-text.ts';
 import type { ApproveFlags } from '#src/cli/manage/approve.ts';
 import type { GlobalFlags } from '#src/cli/manage/context.ts';
 import type { ExecFlags } from '#src/cli/manage/exec.ts';
@@ -26,9 +29,15 @@ export async function main(argv: readonly string[]): Promise<number> {
     await runCommandLine(commands(command, ends), own);
     return exitCode;
   } catch (error) {
+    if (error instanceof Interrupted) {
+      say('\nnothing was done');
+      return INTERRUPTED;
+    }
     return reportError(withDashesHint(error, argv), { json: splitAtDashes(argv).own.includes('--json') });
   }
 }
+
+const INTERRUPTED = 130;
 
 /** Results that can't be written are no success, however well the command went. */
 function lost(cause: NodeJS.ErrnoException): number {
@@ -42,14 +51,14 @@ type Ends = (work: Promise<number>) => Promise<void>;
 
 /** Each command loads its own module, so that none waits for what only another one needs. */
 function commands(dashed: readonly string[] | null, ends: Ends): Command {
-  const program = new Command('manage-federation')
+  const program = fitHelp(new Command('manage-federation'), { showGlobalOptions: true, subcommandTerm })
     .description('See and steer a federation: on the master, as the person who deployed it, or where you logged in.')
     .version(VERSION)
     .option('--home <folder>', 'home of the master (default: ~/.openclaw-federation)')
     .option('--json', 'answer as JSON on standard output')
     .option('--yes', 'do not ask, where a command on many nodes, prune or revoke would')
-    .configureHelp({ showGlobalOptions: true, subcommandTerm })
-    .addHelpText('after', EXAMPLES);
+    .addHelpText('after', EXAMPLES)
+    .hook('preAction', (_, command) => refuseEmpty(command, dashed !== null));
   const command = (usage: string, description: string, ...examples: string[]) =>
     program.command(usage).description(description).addHelpText('after', examplesText(examples));
   const all = <T extends object>(own: T): T & GlobalFlags => ({ ...program.opts<GlobalFlags>(), ...own });
@@ -178,13 +187,13 @@ function commands(dashed: readonly string[] | null, ends: Ends): Command {
     .option('--raw', 'bytes as they are, also on a terminal')
     .option('-i, --stdin', 'pass standard input, also from a terminal')
     .option('--no-stdin', 'do not pass standard input')
-    .addHelpText('after', EXEC_EXAMPLES)
+    .addHelpText('after', helpText(EXEC_EXAMPLES))
     .action(async (words: string[], own: ExecFlags) =>
       ends((await import('#src/cli/manage/exec.ts')).exec(words, dashed, all(own))),
     );
   runs('broadcast', 'run a command on every online worker and hybrid at once')
     .usage('[options] -- <program> [arguments...]  |  "<line for the shell>"  |  <node|@group...> -- …')
-    .addHelpText('after', BROADCAST_EXAMPLES)
+    .addHelpText('after', helpText(BROADCAST_EXAMPLES))
     .action(async (words: string[], own: ExecFlags) =>
       ends((await import('#src/cli/manage/exec.ts')).broadcast(words, dashed, all(own))),
     );

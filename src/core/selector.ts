@@ -7,37 +7,52 @@ export interface Named {
   readonly name: string;
 }
 
-/** Shortest id prefix that may stand for a node. */
-const MIN_PREFIX = 6;
+/** Hexadecimal digits of the shortest beginning of an id that may stand for it. */
+const MIN_PREFIX = 4;
 
 /**
- * The one node that `word` names: its name, its id, or a unique prefix of the id.
+ * The one node that `word` names: its name, its id, or a unique prefix of the id. `what` says what they are where they
+ * are no nodes.
  * Throws NODE_NOT_FOUND, or NODE_AMBIGUOUS with every candidate: a machine is never guessed.
  */
-export function findNode<T extends Named>(nodes: readonly T[], word: string): T {
+export function findNode<T extends Named>(nodes: readonly T[], word: string, what = 'nodes'): T {
   const found = candidates(nodes, word);
   const [first, ...others] = found;
   if (first === undefined) throw notFound(nodes, word);
   if (others.length === 0) return first;
   throw new FederationError(
     'NODE_AMBIGUOUS',
-    `${JSON.stringify(word)} names ${found.length} nodes: ${found.map((node) => `${node.name} (${node.id.slice(0, 12)})`).join(', ')}`,
+    `${JSON.stringify(word)} names ${found.length} ${what}: ${found.map(withId).join(', ')}`,
     { hint: `use the id: ${found.map((node) => node.id.slice(0, 12)).join(' or ')}` },
   );
+}
+
+function withId({ name, id }: Named): string {
+  return name === '' ? id.slice(0, 12) : `${name} (${id.slice(0, 12)})`;
 }
 
 /** A name never hides an id: where one node's name is the beginning of another's id, both are meant. */
 function candidates<T extends Named>(nodes: readonly T[], word: string): T[] {
   const prefix = word.replaceAll('-', '').toLowerCase();
   const isPrefix = prefix.length >= MIN_PREFIX && /^[0-9a-f]+$/.test(prefix);
-  const begins = ({ id, keyId = id }: Named) => id.startsWith(prefix) || keyId.startsWith(prefix);
-  return nodes.filter((node) => node.name === word || (isPrefix && begins(node)));
+  return nodes.filter((node) => node.name === word || (isPrefix && begins(node, prefix)));
+}
+
+function begins({ id, keyId = id }: Named, prefix: string): boolean {
+  return id.startsWith(prefix) || keyId.startsWith(prefix);
+}
+
+/** What to say of a word that names nothing: `otherwise`, unless it begins an id and is only too short for one. */
+export function missText(nodes: readonly Named[], word: string, otherwise: string): string {
+  const prefix = word.replaceAll('-', '').toLowerCase();
+  const isShort = prefix !== '' && prefix.length < MIN_PREFIX && nodes.some((node) => begins(node, prefix));
+  return isShort ? `${JSON.stringify(word)} is too short: of an id it takes ${MIN_PREFIX} digits or more` : otherwise;
 }
 
 function notFound(nodes: readonly Named[], word: string): FederationError {
   const near = nearName(nodes, word);
   const known = nodes.slice(0, 8).map((node) => node.name);
-  return new FederationError('NODE_NOT_FOUND', `no node is named ${JSON.stringify(word)}`, {
+  return new FederationError('NODE_NOT_FOUND', missText(nodes, word, `no node is named ${JSON.stringify(word)}`), {
     hint:
       near !== null
         ? `did you mean ${near}?`

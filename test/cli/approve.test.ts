@@ -5,7 +5,7 @@ import type { ApprovedView, Readiness } from '#src/protocol/hub-api.ts';
 import { eventually } from '../support/eventually.ts';
 import type { ScriptedHub } from '../support/scripted-hub.ts';
 import { scriptedHub } from '../support/scripted-hub.ts';
-import { screen } from '../support/screen.ts';
+import { onTerminal, screen } from '../support/screen.ts';
 
 const ID = '1a2b'.repeat(16);
 const APPROVED: ApprovedView = {
@@ -17,6 +17,8 @@ let seen: ReturnType<typeof screen>;
 
 beforeEach(async () => {
   hub = await scriptedHub();
+  hub.answers.set('GET /pairing-requests', []);
+  hub.answers.set('GET /nodes', []);
   seen = screen();
 });
 afterEach(async () => {
@@ -47,7 +49,8 @@ test('a node that only runs OpenClaw is followed from device to commands, by the
   isThere(done('device'), waits('reconnected', 'it to connect again', 'on mac: restart openclaw node run'));
   const approving = approve(['mac']);
   await eventually('it waits', async () => seen.stderr.includes('restart openclaw node run'));
-  expect(hub.asked.slice(0, 2)).toEqual(['GET /events', 'POST /pairing-requests/mac/approve']);
+  expect(hub.asked.indexOf('GET /events')).toBe(0);
+  expect(hub.asked).toContain('POST /pairing-requests/mac/approve');
 
   isThere(done('device'), done('reconnected'), waits('surface', 'it to say which commands it offers', null));
   hub.announce('node', { id: ID });
@@ -58,6 +61,7 @@ test('a node that only runs OpenClaw is followed from device to commands, by the
   expect(await approving).toBe(0);
   expect(seen.stderr).toMatchInlineSnapshot(`
     "approved mac (1a2b-1a2b-1a2b-1a2b) as node-host
+    waits up to 1:40 for mac; Ctrl-C leaves what is approved
     mac waits for it to connect again
       on mac: restart openclaw node run
     mac waits for it to say which commands it offers
@@ -99,4 +103,54 @@ test('a hub that fails for one node fails for none of the others', async () => {
     { word: 'nas', usable: null, error: { code: 'NODE_NOT_FOUND', message: 'nas was revoked' } },
     { word: 'mac', usable: true, error: null },
   ]);
+});
+
+test('a step that comes and goes is said once', async () => {
+  hub.answers.set('POST /pairing-requests/mac/approve', APPROVED);
+  const [away, there] = [waits('reconnected', 'it to connect again', null), waits('surface', 'its commands', null)];
+  let looks = 0;
+  hub.answers.set(`GET /nodes/${ID}/readiness`, () => {
+    looks += 1;
+    const steps = looks > 5 ? [done('device')] : [looks % 2 === 1 ? away : there];
+    setImmediate(() => hub.announce('node', { id: ID }));
+    return { id: ID, name: 'mac', fingerprint: fingerprint(ID), kind: 'openclaw', usable: looks > 5, steps };
+  });
+  expect(await approve(['mac'])).toBe(0);
+  expect(looks).toBe(6);
+  expect(seen.stderr.match(/mac waits for/g)).toHaveLength(2);
+});
+
+test.each(['rejected', 'revoked'])('of one that was %s before it is said when it asks again', async (how) => {
+  hub.answers.set('POST /pairing-requests/mac/approve', { ...APPROVED, kind: 'join', role: 'worker' });
+  hub.answers.set('GET /pairing-requests', how === 'rejected' ? [{ id: ID, rejected: true }] : []);
+  hub.answers.set('GET /nodes', how === 'revoked' ? [{ id: ID, state: 'revoked' }] : []);
+  isThere(done('admitted'), done('linked'));
+  expect(await approve(['mac'])).toBe(0);
+  expect(seen.stderr).toContain('\nmac was refused before: it asks again within a minute\n');
+});
+
+test('on a terminal one line counts what is waited for, and is gone when it is there', async () => {
+  hub.answers.set('POST /pairing-requests/mac/approve', APPROVED);
+  isThere(waits('device', 'the gateway', null));
+  await onTerminal({ columns: 60 }, async () => {
+    const approving = approve(['mac']);
+    await eventually('it counts', async () => seen.stderr.includes('\r\u001b[K0:01 of 1:40, Ctrl-C leaves'));
+    isThere(done('device'));
+    hub.announce('node', { id: ID });
+    expect(await approving).toBe(0);
+  });
+  const lines = seen.stderr.split(/[\r\n]/).map((line) => line.replace('\u001b[K', ''));
+  expect(lines.every((line) => line.length < 60)).toBe(true);
+  expect(seen.stderr.endsWith('\r\u001b[K')).toBe(true);
+  expect(seen.stderr).toMatch(/mac is usable\n[^\n]*$/);
+});
+
+test('whoever leaves with Ctrl-C is told who is let in', async () => {
+  hub.answers.set('POST /pairing-requests/mac/approve', APPROVED);
+  isThere(waits('device', 'the gateway', null));
+  const approving = approve(['mac']);
+  await eventually('it waits', async () => seen.stderr.includes('mac waits for the gateway'));
+  process.emit('SIGINT');
+  expect(await approving).toBe(130);
+  expect(seen.stderr).toMatch(/\nlet in, and not waited for any longer: mac\n$/);
 });

@@ -182,3 +182,24 @@ test.each(['', ' ', '0', '-5', '-5m', '10ms', 'soon', '1e3', 'Infinity', '5 pars
     expect(() => parseDuration(text, '--ttl')).toThrow(expect.objectContaining({ code: 'USAGE' }));
   },
 );
+
+test.each<[readonly string[], string]>([
+  [['approve', ''], 'error: no name is given\n  try: manage-federation approve <node...>\n'],
+  [['approve', 'pi', ''], 'error: no name is given\n  try: manage-federation approve <node...>\n'],
+  [['revoke', ''], 'error: no name is given\n  try: manage-federation revoke <node>\n'],
+  [['group', 'add', '', 'pi'], 'error: no name is given\n  try: manage-federation group add <group> <node...>\n'],
+  [['token', 'revoke', ''], 'error: no name is given\n  try: manage-federation token revoke <token>\n'],
+  [['token', 'create', '--name', ''], 'error: --name: nothing is given\n  try: --name <name>\n'],
+])('%j, of a variable that is not set, is refused before anything is sent', async (argv, said) => {
+  expect(await manage(['--home', home, ...argv])).toBe(2);
+  expect(stderr).toBe(said);
+});
+
+test.each([
+  [['exec', '', '--', 'true'], /^error: no name is given\n {2}try: manage-federation exec /],
+  [['broadcast', '', '--', 'true'], /^error: no name is given\n/],
+  [['--home', '', 'list'], /^error: --home: nothing is given\n/],
+])('nor does %j mean anything', async (argv, said) => {
+  expect(await manage([...argv])).toBe(2);
+  expect(stderr).toMatch(said);
+});

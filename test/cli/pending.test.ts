@@ -112,7 +112,7 @@ test('all kinds stand in one list that can be read at 80 columns', async () => {
   `);
   expect(seen.stdout.split('\n').every(({ length }) => length <= 80)).toBe(true);
   expect(seen.stderr).toBe(
-    'compare the fingerprint with what the node shows, then: manage-federation approve ID or NAME\n',
+    'compare the fingerprint with what the node shows, then: manage-federation\napprove ID or NAME\n',
   );
 });
 
@@ -194,4 +194,12 @@ test('nothing that waits is said to be so, and JSON is what the hub says', async
   hub.answers.set('GET /pairing-requests', ALL);
   await listPending({ home: hub.home, json: true });
   expect(JSON.parse(seen.stdout)).toEqual(JSON.parse(JSON.stringify(ALL)));
+});
+
+test('an operator is compared with the other machine, in lines that fit', async () => {
+  hub.answers.set('GET /pairing-requests', [aRequest({ kind: 'operator', name: 'laptop', role: 'operator' })]);
+  await onTerminal({ columns: 60 }, () => listPending({ home: hub.home }));
+  expect(seen.stderr).toBe(
+    'compare the fingerprint with what the other machine shows,\nthen: manage-federation approve ID\n',
+  );
 });

@@ -33,18 +33,24 @@ afterEach(async () => {
 const create = (flags: Partial<Parameters<typeof createToken>[0]> = {}) =>
   createToken({ home: hub.home, ttl: '15m', uses: 1, ...flags });
 
-test('a token is alone on standard output, and what to paste is on standard error', async () => {
+test('a token is on standard output alone, and what to paste is on standard error', async () => {
   expect(await create({ name: 'pi' })).toBe(0);
   expect(seen.stdout).toBe(`${TOKEN}\n`);
-  expect(seen.stderr.replace(TOKEN, 'TOKEN')).toMatchInlineSnapshot(`
+  expect(seen.stderr).toMatchInlineSnapshot(`
     "good once, expires in 15 min; it is not shown again
-    to paste on the other machine, where it deploys without asking:
+    to paste on the other machine, where it deploys without asking, with the token from standard output in the place of TOKEN:
 
     sudo deploy-federation worker vps.tail1234.ts.net --name pi --yes --token-file - <<'END'
     TOKEN
     END
     "
   `);
+});
+
+test('on a terminal the command to paste is whole', async () => {
+  expect(await onTerminal({ columns: 80 }, () => create({ name: 'pi' }))).toBe(0);
+  expect(seen.stderr).toContain(`--token-file - <<'END'\n${TOKEN}\nEND\n`);
+  expect(seen.stderr).not.toContain('in the place of');
 });
 
 test.each([

@@ -89,13 +89,14 @@ test.each([
   ['aaaaaaa2', 1],
   ['AAAAAAA2', 1],
   ['aaaa-aaa2', 1],
-  ['b00000', 2],
+  ['b000', 2],
+  ['B0-00', 2],
 ])('%s names one node', (word, at) => {
   expect(findNode(NODES, word)).toBe(NODES[at]);
 });
 
 // a name that is the beginning of another node's id hides it from nobody
-test.each([['aaaaaa'], ['twin'], ['aaaaaaa1']])('%s names two, and is never guessed', (word) => {
+test.each([['aaaa'], ['twin'], ['aaaaaaa1']])('%s names two, and is never guessed', (word) => {
   expect(() => findNode(NODES, word)).toThrow(
     expect.objectContaining({ code: 'NODE_AMBIGUOUS', message: expect.stringContaining('names 2 nodes') as string }),
   );
@@ -106,7 +107,7 @@ test.each([
   ['home-srever', /did you mean home-server/],
   ['home-srevre', /list/],
   ['ip', /did you mean pi/],
-  ['aaaaa', /list/],
+  ['aaa', /list/],
   ['', /list/],
   ['*', /list/],
   ['__proto__', /list/],
@@ -114,6 +115,14 @@ test.each([
   expect(() => findNode(NODES, word)).toThrow(
     expect.objectContaining({ code: 'NODE_NOT_FOUND', hint: expect.stringMatching(hint) as string }),
   );
+});
+
+test.each([
+  ['aaa', '"aaa" is too short: of an id it takes 4 digits or more'],
+  ['fff', 'no node is named "fff"'],
+  ['', 'no node is named ""'],
+])('%j is told apart from what is only too short', (word, message) => {
+  expect(() => findNode(NODES, word)).toThrow(expect.objectContaining({ message }));
 });
 
 test.each(['1ce1-141b-ee5e-c039', '1ce1141bee5ec039', 'a'.repeat(63), 'abcdef-abcdef'])(

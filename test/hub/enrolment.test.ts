@@ -339,3 +339,28 @@ test('two revoked nodes of one name are not guessed between', async () => {
   await requests.approve(applicant(0xbbbbbb).nodeId, approval);
   expect([...enrolment.members()].filter(({ revokedAt }) => revokedAt === null)).toHaveLength(1);
 });
+
+test('four digits of an id stand for one that waits, and never for one that was revoked instead', async () => {
+  const [revoked, waiting] = [0xabcd1, 0xabcd2];
+  await enrolment.admit(applicant(revoked, { secret: await secretOf() }));
+  await enrolment.revoke(applicant(revoked).nodeId, 'me');
+  const { judged } = await asks(applicant(waiting));
+  judged.catch(() => undefined);
+  const word = applicant(waiting).nodeId.slice(0, 4);
+  expect(applicant(revoked).nodeId.slice(0, 4)).toBe(word);
+  expect(await requests.approve(word, { by: 'me', replace: false })).toMatchObject({ id: applicant(waiting).nodeId });
+});
+
+test('words that name no token, or several, speak of tokens', async () => {
+  for (const _ of [1, 2]) await tokens.create({ name: 'pi', ttlSeconds: 900, uses: 1 }, 'me');
+  await expect(tokens.revoke('pi', 'me')).rejects.toMatchObject({
+    code: 'NODE_AMBIGUOUS',
+    message: expect.stringMatching(/^"pi" names 2 join tokens: pi \([0-9a-f]{12}\), pi \([0-9a-f]{12}\)$/) as string,
+  });
+  await expect(tokens.revoke('nobody', 'me')).rejects.toMatchObject({ code: 'NOT_FOUND' });
+  const [token] = tokens.list();
+  await expect(tokens.revoke(token!.hash.slice(0, 3), 'me')).rejects.toMatchObject({
+    message: `"${token!.hash.slice(0, 3)}" is too short: of an id it takes 4 digits or more`,
+  });
+  expect((await tokens.revoke(token!.hash.slice(0, 4), 'me')).hash).toBe(token!.hash);
+});

@@ -192,6 +192,16 @@ test('a token lets one node in, of the name and role that it says', async () => 
   ]);
 });
 
+test('no token is made for the name of a member, which could let nobody in', async () => {
+  await using federation = await startFederation({ workers: 1 });
+  await expect(federation.token({ name: 'w1' })).rejects.toMatchObject({
+    code: 'NAME_TAKEN',
+    hint: expect.stringContaining('manage-federation revoke w1') as string,
+  });
+  await federation.post('/nodes/w1/revoke');
+  expect(await federation.token({ name: 'w1' })).toMatch(/^ocf1\./);
+});
+
 test('a token is no way to the name of another node', async () => {
   await using federation = await startFederation({ workers: 1 });
   await using usurper = bareNode(federation.hub, { name: 'w1', token: await federation.token({}) });

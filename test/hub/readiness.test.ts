@@ -94,11 +94,12 @@ test('a member without a node host, or without a gateway, needs its link alone',
 });
 
 const DOCTOR = 'on home-server: deploy-federation doctor';
+const DAEMON = 'on home-server: is its worker daemon running? systemctl status openclaw-worker, or federation-worker';
 const STATUS = 'on the master: manage-federation status';
 
 test.each<[string, () => void, string, string]>([
-  ['away', () => void (state = 'offline'), 'linked: its worker daemon to connect', DOCTOR],
-  ['silent', () => void (state = 'suspect'), 'linked: a sign of life on its link', DOCTOR],
+  ['away', () => void (state = 'offline'), 'linked: its worker daemon to connect', DAEMON],
+  ['silent', () => void (state = 'suspect'), 'linked: a sign of life on its link', DAEMON],
   [
     'in doubt',
     () => void ([state, doubt] = ['quarantined', 'its machine asks with another key']),

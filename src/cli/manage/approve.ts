@@ -8,11 +8,12 @@ import type { HubNews } from '#src/cli/manage/hub-news.ts';
 import { followHub } from '#src/cli/manage/hub-news.ts';
 import type { Progress, Step } from '#src/cli/manage/usable.ts';
 import { missingStep, untilUsable } from '#src/cli/manage/usable.ts';
+import { showWaiting } from '#src/cli/manage/waiting-line.ts';
 import { printJson } from '#src/cli/print.ts';
 import type { ErrorBody } from '#src/core/errors.ts';
 import { errorBody, exitCodeOf, FederationError } from '#src/core/errors.ts';
 import { shellWord } from '#src/core/shell-word.ts';
-import type { ApprovedView, Readiness } from '#src/protocol/hub-api.ts';
+import type { ApprovedView, NodeView, PairingRequestView, Readiness } from '#src/protocol/hub-api.ts';
 
 export interface ApproveFlags extends GlobalFlags {
   readonly replace?: boolean;
@@ -47,11 +48,18 @@ export async function approveNodes(words: readonly string[], flags: ApproveFlags
   try {
     // Before the first approval, so that no step of what it begins is missed.
     const news = flags.wait ? await followHub(hub, over.signal) : null;
+    const refused = flags.wait ? await refusedBefore(hub) : new Set<string>();
     for (const word of new Set(words)) {
       if (!stopping.signal.aborted) outcomes.push(await approved(hub, word, flags, print));
     }
     const signal = AbortSignal.any([stopping.signal, AbortSignal.timeout(timeoutMs)]);
-    if (news !== null) await Promise.all(outcomes.map((one) => follow(one, { hub, news, signal, print })));
+    const awaited = outcomes.filter(isAwaited);
+    if (news !== null && awaited.length > 0 && !stopping.signal.aborted) {
+      for (const { approved: view } of awaited) if (view !== null && refused.has(view.id)) print(askingAgain(view));
+      const waiting = showWaiting(awaited.map(nameIn), timeoutMs, { silent: flags.json === true });
+      const following = { hub, news, signal, ...waiting };
+      await Promise.all(awaited.map((one) => follow(one, following))).finally(waiting.stop);
+    }
   } finally {
     over.abort();
     interrupts.stop();
@@ -101,19 +109,36 @@ async function known(hub: HubApi, word: string, error: unknown): Promise<Readine
   }
 }
 
+/** An operator has nothing to connect with before they type something. */
+function isAwaited(one: Outcome): boolean {
+  return isIn(one) && one.approved?.kind !== 'operator';
+}
+
+/** The ids of those that were told no, and so do not wait on their line. */
+async function refusedBefore(hub: HubApi): Promise<ReadonlySet<string>> {
+  const requests = await hub.ask<PairingRequestView[]>('GET', '/pairing-requests');
+  const nodes = await hub.ask<NodeView[]>('GET', '/nodes');
+  const rejected = requests.filter((request) => request.rejected);
+  return new Set([...rejected, ...nodes.filter(({ state }) => state === 'revoked')].map(({ id }) => id));
+}
+
+function askingAgain({ name }: ApprovedView): string {
+  return `${oneLine(name)} was refused before: it asks again within a minute`;
+}
+
 interface Following {
   readonly hub: HubApi;
   readonly news: HubNews;
   readonly signal: AbortSignal;
   readonly print: (text: string) => void;
+  readonly begin: () => void;
 }
 
-async function follow(one: Outcome, { hub, news, signal, print }: Following): Promise<void> {
+async function follow(one: Outcome, { hub, news, signal, print, begin }: Following): Promise<void> {
   const id = one.approved?.id ?? one.readiness?.id;
-  // An operator has nothing to connect with before they type something.
-  if (id === undefined || one.approved?.kind === 'operator') return;
+  if (id === undefined) return;
   try {
-    const readiness = await untilUsable(id, { hub, news, signal, progress: progressOn(print) });
+    const readiness = await untilUsable(id, { hub, news, signal, progress: progressOn(print, begin) });
     [one.readiness, one.usable] = [readiness, readiness?.usable === true];
     if (one.usable) print(`${nameIn(one)} is usable`);
     else one.error = errorBody(notUsable(nameIn(one), readiness === null ? null : missingStep(readiness)));
@@ -122,12 +147,13 @@ async function follow(one: Outcome, { hub, news, signal, print }: Following): Pr
   }
 }
 
-function progressOn(print: (text: string) => void): Progress {
+function progressOn(print: (text: string) => void, begin: () => void): Progress {
   const printRun = ({ run }: Step): void => (run === null ? undefined : print(`  ${oneLine(run)}`));
   // Of what comes about by itself, only that it does not.
   const isTheirs = ({ step }: Step): boolean => step === 'reconnected';
   return {
     waits(name, step) {
+      begin();
       print(`${oneLine(name)} waits for ${waitText(step)}`);
       if (isTheirs(step)) printRun(step);
     },
@@ -151,8 +177,8 @@ function sayLeft(words: readonly string[], outcomes: readonly Outcome[], print: 
   const unseen = outcomes.filter((one) => isIn(one) && one.usable !== true).map(nameIn);
   const tried = new Set(outcomes.map(({ word }) => word));
   const left = [...new Set(words)].filter((word) => !tried.has(word));
-  if (unseen.length > 0) print(`stopped: approved and not waited for: ${unseen.join(', ')}`);
-  if (left.length > 0) print(`stopped: not approved: ${left.join(', ')}`);
+  if (unseen.length > 0) print(`let in, and not waited for any longer: ${unseen.join(', ')}`);
+  if (left.length > 0) print(`not approved: ${left.join(', ')}`);
   for (const one of outcomes) one.error = isIn(one) ? null : one.error;
 }
 

@@ -1,7 +1,7 @@
 import { say } from '#src/adapters/terminal.ts';
 import type { GlobalFlags } from '#src/cli/manage/context.ts';
 import { hubOf } from '#src/cli/manage/context.ts';
-import { changeEach, namesOf } from '#src/cli/manage/member.ts';
+import { changeEach, sayChanges } from '#src/cli/manage/member.ts';
 import { printJson, printTable } from '#src/cli/print.ts';
 import { FederationError } from '#src/core/errors.ts';
 import { isNodeName, nodeNameFrom } from '#src/core/node.ts';
@@ -37,19 +37,21 @@ function nodeText({ name, state, drained }: NodeView): string {
 /** `manage-federation group add GROUP NODE…` */
 export async function addToGroup(group: string, words: readonly string[], flags: GlobalFlags): Promise<number> {
   const name = groupName(group);
-  const nodes = await changeEach(words, 'groups', { add: [name] }, flags);
-  if (flags.json) printJson(nodes);
-  else say(`${namesOf(nodes)}: in @${name}; try: manage-federation exec @${name} -- uptime`);
-  return 0;
+  const changes = await changeEach(words, 'groups', { add: [name] }, flags);
+  return sayChanges(changes, ({ groups }) => !groups.includes(name), flags, {
+    done: `in @${name}; try: manage-federation exec @${name} -- uptime`,
+    before: `in @${name} already`,
+  });
 }
 
 /** `manage-federation group remove GROUP NODE…` */
 export async function removeFromGroup(group: string, words: readonly string[], flags: GlobalFlags): Promise<number> {
   const name = groupName(group);
-  const nodes = await changeEach(words, 'groups', { remove: [name] }, flags);
-  if (flags.json) printJson(nodes);
-  else say(`${namesOf(nodes)}: not in @${name}`);
-  return 0;
+  const changes = await changeEach(words, 'groups', { remove: [name] }, flags);
+  return sayChanges(changes, ({ groups }) => groups.includes(name), flags, {
+    done: `not in @${name} any more`,
+    before: `not in @${name} before either`,
+  });
 }
 
 /** As it is typed elsewhere, with its @, or without. */

@@ -36,16 +36,37 @@ export async function listAudit(flags: HistoryFlags): Promise<number> {
   else {
     printTable(
       ['SEQ', 'TIME', 'ACTION', 'BY', 'DETAIL'],
-      records.map(({ seq, at, action, by, detail }) => [
-        String(seq),
-        localTime(at),
-        action,
-        by,
-        JSON.stringify(detail).replace(/\b[0-9a-f]{64}\b/g, shortId),
-      ]),
+      records.map(({ seq, at, action, by, detail }) => [String(seq), localTime(at), action, by, detailText(detail)]),
     );
   }
   return 0;
+}
+
+/** `node pi, id 896f38500352, expires at 2026-11-21T13:51:08`; what is empty or not known is left out. */
+export function detailText(detail: Readonly<Record<string, unknown>>): string {
+  return Object.entries(detail)
+    .map(([key, value]) => [wordsOf(key), valueText(key, value)] as const)
+    .filter(([, text]) => text !== '')
+    .map(([words, text]) => `${words} ${text}`)
+    .join(', ');
+}
+
+/** `expiresAt` is read as two words. */
+function wordsOf(key: string): string {
+  return key.replace(/[A-Z]/g, (letter) => ` ${letter.toLowerCase()}`);
+}
+
+function valueText(key: string, value: unknown): string {
+  if (value === null || value === undefined) return '';
+  if (typeof value === 'number' && key.endsWith('At')) return localTime(new Date(value).toISOString());
+  if (typeof value === 'boolean') return value ? 'yes' : 'no';
+  if (Array.isArray(value)) return value.map((one) => valueText(key, one)).join(' ');
+  if (typeof value === 'object') {
+    return Object.entries(value)
+      .map(([name, one]) => `${name}=${valueText(name, one)}`)
+      .join(' ');
+  }
+  return (typeof value === 'string' ? value : JSON.stringify(value)).replace(/\b[0-9a-f]{64}\b/g, shortId);
 }
 
 /** `manage-federation audit verify` */

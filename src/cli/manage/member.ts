@@ -32,27 +32,31 @@ function atGateway({ openclaw }: NodeDetail): string {
 export async function labelNode(word: string, changes: readonly string[], flags: GlobalFlags): Promise<number> {
   const labels = Object.fromEntries(changes.map(parseLabelChange));
   const hub = await hubOf(flags);
-  const node = await change(hub, await memberOf(hub, word), 'labels', { labels });
+  const before = await memberOf(hub, word);
+  const node = await change(hub, before, 'labels', { labels });
   const all = Object.entries(node.labels).map(([key, value]) => `${key}=${value}`);
+  const isChanged = Object.keys(labels).some((key) => before.labels[key] !== node.labels[key]);
   if (flags.json) printJson(node);
-  else say(`${node.name}: ${all.join(' ') || 'no labels'}`);
+  else say(`${node.name}: ${all.join(' ') || 'no labels'}${isChanged ? '' : ', as before'}`);
   return 0;
 }
 
 /** `manage-federation drain NODE…` */
 export async function drainNodes(words: readonly string[], flags: GlobalFlags): Promise<number> {
-  const nodes = await changeEach(words, 'drain', undefined, flags);
-  if (flags.json) printJson(nodes);
-  else say(`${namesOf(nodes)}: left out of broadcast, exec --all and groups until: manage-federation undrain`);
-  return 0;
+  const changes = await changeEach(words, 'drain', undefined, flags);
+  return sayChanges(changes, ({ drained }) => !drained, flags, {
+    done: 'left out of broadcast, exec --all and groups until: manage-federation undrain',
+    before: 'drained already',
+  });
 }
 
 /** `manage-federation undrain NODE…` */
 export async function undrainNodes(words: readonly string[], flags: GlobalFlags): Promise<number> {
-  const nodes = await changeEach(words, 'undrain', undefined, flags);
-  if (flags.json) printJson(nodes);
-  else say(`${namesOf(nodes)}: meant again by broadcast, exec --all and groups`);
-  return 0;
+  const changes = await changeEach(words, 'undrain', undefined, flags);
+  return sayChanges(changes, ({ drained }) => drained, flags, {
+    done: 'meant again by broadcast, exec --all and groups',
+    before: 'not drained before either',
+  });
 }
 
 /** The same change for each; nothing is changed where one of the words means no member. */
@@ -61,17 +65,42 @@ export async function changeEach(
   what: string,
   body: object | undefined,
   flags: GlobalFlags,
-): Promise<NodeDetail[]> {
+): Promise<NodeChange[]> {
   const hub = await hubOf(flags);
   const members: NodeDetail[] = [];
   for (const word of words) members.push(await memberOf(hub, word));
-  const changed: NodeDetail[] = [];
-  for (const member of members) changed.push(await change(hub, member, what, body));
+  const changed: NodeChange[] = [];
+  for (const before of new Map(members.map((member) => [member.id, member])).values()) {
+    changed.push({ before, after: await change(hub, before, what, body) });
+  }
   return changed;
 }
 
-export function namesOf(nodes: readonly NodeDetail[]): string {
-  return [...new Set(nodes.map(({ name }) => name))].join(', ');
+/** A node before and after what was done to it. */
+export interface NodeChange {
+  readonly before: NodeDetail;
+  readonly after: NodeDetail;
+}
+
+/** Says of which nodes something was changed, and of which it was so already. Returns the exit code. */
+export function sayChanges(
+  changes: readonly NodeChange[],
+  isChange: (before: NodeDetail) => boolean,
+  { json }: GlobalFlags,
+  words: { readonly done: string; readonly before: string },
+): number {
+  if (json) {
+    printJson(changes.map(({ after }) => after));
+    return 0;
+  }
+  const { done = [], before = [] } = Object.groupBy(changes, (one) => (isChange(one.before) ? 'done' : 'before'));
+  if (done.length > 0) say(`${namesOf(done)}: ${words.done}`);
+  if (before.length > 0) say(`${namesOf(before)}: ${words.before}`);
+  return 0;
+}
+
+function namesOf(changes: readonly NodeChange[]): string {
+  return changes.map(({ after }) => after.name).join(', ');
 }
 
 function change(hub: HubApi, { id }: NodeDetail, what: string, body: object | undefined): Promise<NodeDetail> {

@@ -1,6 +1,7 @@
 import { say } from '#src/adapters/terminal.ts';
 import type { GlobalFlags } from '#src/cli/manage/context.ts';
 import { hubOf } from '#src/cli/manage/context.ts';
+import { widthOf, wrapped } from '#src/cli/deploy/wrap.ts';
 import { ago, printEntries, printJson } from '#src/cli/print.ts';
 import type { PairingRequestView } from '#src/protocol/hub-api.ts';
 
@@ -25,7 +26,10 @@ export async function listPending(flags: GlobalFlags): Promise<number> {
       })),
     );
     if (requests.some(({ rejected }) => !rejected)) {
-      say('compare the fingerprint with what the node shows, then: manage-federation approve ID or NAME');
+      const isOperator = requests.every(({ kind, rejected }) => rejected || kind === 'operator');
+      const [shows, word] = isOperator ? ['the other machine', 'ID'] : ['the node', 'ID or NAME'];
+      const text = `compare the fingerprint with what ${shows} shows, then: manage-federation approve ${word}`;
+      for (const line of wrapped('', text, widthOf(process.stderr))) say(line);
     } else say('nothing else waits for approval; a rejected one stays out until it is approved');
   }
   return 0;
@@ -49,7 +53,7 @@ export function wantsText({ kind, role }: Pick<PairingRequestView, 'kind' | 'rol
   }
 }
 
-/** The shortest id prefix that `approve` takes is of 6 digits. */
+/** More than `approve` needs, so that it still means one when others have come meanwhile. */
 const MIN_PREFIX = 6;
 
 /** As much of the id as tells it from all others that are listed, by whatever an approval may name them. */

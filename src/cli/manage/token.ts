@@ -41,17 +41,23 @@ export async function createToken(flags: TokenFlags): Promise<number> {
     return 0;
   }
   process.stdout.write(`${created.token}\n`);
-  const { where, command } = joiningCommand(created.token, flags, await hub.ask<Status>('GET', '/status'));
+  const status = await hub.ask<Status>('GET', '/status');
+  // Who sends standard output to a file wants it there, and not on the screen or in a log beside it.
+  const isShown = process.stdout.isTTY;
+  const { where, command } = joiningCommand(isShown ? created.token : PLACEHOLDER, flags, status);
   const uses = created.uses === 1 ? 'once' : `${created.uses} times`;
   const until = `expires ${ago(created.expiresAt)}`;
   say(`good ${uses}, ${until}; it is not shown again`);
   if (flags.byRules !== undefined) say('it lets nobody in by itself: the rules of auto-register decide');
-  say(`to paste ${where}:\n`);
+  say(`to paste ${where}${isShown ? '' : `, with the token from standard output in the place of ${PLACEHOLDER}`}:\n`);
   // Past what keeps secrets off the terminal: this one is shown on purpose, this once.
   process.stderr.write(`${harmless(command)}\n`);
-  if (flags.qr === true) printQr(command);
+  if (flags.qr === true) printQr(joiningCommand(created.token, flags, status).command);
   return 0;
 }
+
+/** Where the token goes in a command that does not hold it. */
+const PLACEHOLDER = 'TOKEN';
 
 /** `manage-federation token list` */
 export async function listTokens(flags: GlobalFlags): Promise<number> {

@@ -35,7 +35,8 @@ export async function untilUsable(
   { hub, news, progress, signal }: UsableOptions,
 ): Promise<Readiness | null> {
   let last: Readiness | null = null;
-  let since: { readonly waitsFor: string | null; looks: number } = { waitsFor: null, looks: 0 };
+  /** How often each was seen: what comes and goes is said once. */
+  const looks = new Map<string, number>();
   while (!signal.aborted) {
     // Before it is asked, so that nothing happens in between.
     const told = news.next(last?.id ?? id);
@@ -48,9 +49,11 @@ export async function untilUsable(
     }
     const step = missingStep(last);
     if (step === null) break;
-    since = since.waitsFor === step.waitsFor ? { ...since, looks: since.looks + 1 } : { ...step, looks: 1 };
-    if (since.looks === 1) progress.waits(last.name, step);
-    if (since.looks === STUCK_AFTER_LOOKS) progress.stuck(last.name, step);
+    const what = `${step.step} ${step.waitsFor}`;
+    const count = (looks.get(what) ?? 0) + 1;
+    looks.set(what, count);
+    if (count === 1) progress.waits(last.name, step);
+    if (count === STUCK_AFTER_LOOKS) progress.stuck(last.name, step);
     await newsOrTick(told, signal);
   }
   return last;

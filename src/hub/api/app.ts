@@ -85,7 +85,7 @@ export function createApp(options: AppOptions): OpenAPIHono<ApiEnvironment> {
   app.route('/api/v1', readinessRoutes(options));
   app.route('/api/v1', openClawNodeRoutes(options.openClawNodes));
   app.route('/api/v1', pairingRequestRoutes(options));
-  app.route('/api/v1', tokenRoutes(options.tokens));
+  app.route('/api/v1', tokenRoutes(options));
   app.route('/api/v1', eventRoutes(options));
   app.route('/api/v1', jobRoutes(jobs));
   app.route('/api/v1', lockdownRoutes(options));

@@ -1,9 +1,13 @@
 import { createRoute, OpenAPIHono, z } from '@hono/zod-openapi';
+import { FederationError } from '#src/core/errors.ts';
+import type { Member } from '#src/core/member.ts';
+import { fingerprint } from '#src/core/node.ts';
 import { roleOf } from '#src/core/token.ts';
 import { failure, json, jsonBody, refuseInvalid } from '#src/hub/api/answers.ts';
 import type { ApiEnvironment } from '#src/hub/api/principal.ts';
 import { operatorName } from '#src/hub/api/principal.ts';
 import { word } from '#src/hub/api/word.ts';
+import type { Enrolment } from '#src/hub/enrolment/enrolment.ts';
 import type { Tokens } from '#src/hub/enrolment/tokens.ts';
 import { tokenView } from '#src/hub/views.ts';
 import { joinTokenSchema, tokenCreatedSchema, tokenCreateSchema, tokenSchema } from '#src/protocol/hub-api.ts';
@@ -43,10 +47,17 @@ const showToken = createRoute({
   responses: { 200: json(joinTokenSchema, 'The token'), default: failure },
 });
 
-export function tokenRoutes(tokens: Tokens): OpenAPIHono<ApiEnvironment> {
+export interface TokenRoutes {
+  readonly tokens: Tokens;
+  readonly enrolment: Pick<Enrolment, 'members'>;
+}
+
+export function tokenRoutes({ tokens, enrolment }: TokenRoutes): OpenAPIHono<ApiEnvironment> {
   const app = new OpenAPIHono<ApiEnvironment>({ defaultHook: refuseInvalid });
   app.openapi(createToken, async (context) => {
-    const token = await tokens.create(context.req.valid('json'), operatorName(context.get('principal')));
+    const wanted = context.req.valid('json');
+    if (wanted.name !== undefined) refuseTaken(enrolment.members(), wanted.name);
+    const token = await tokens.create(wanted, operatorName(context.get('principal')));
     return context.json(token, 200);
   });
   app.openapi(listTokens, (context) => context.json(tokens.list().map(tokenView), 200));
@@ -60,4 +71,13 @@ export function tokenRoutes(tokens: Tokens): OpenAPIHono<ApiEnvironment> {
     return context.json({ role: roleOf(token), name, usesLeft, expiresAt: new Date(expiresAt).toISOString() }, 200);
   });
   return app;
+}
+
+/** Such a token could let nobody in, which its user would learn on another machine. Throws NAME_TAKEN. */
+function refuseTaken(members: Iterable<Member>, name: string): void {
+  const holder = [...members].find((member) => member.name === name && member.revokedAt === null);
+  if (holder === undefined) return;
+  throw new FederationError('NAME_TAKEN', `${name} is a member already (${fingerprint(holder.id)})`, {
+    hint: `another name; or, if that machine is gone: manage-federation revoke ${name}`,
+  });
 }

@@ -61,10 +61,10 @@ export function createReadinesses({
   function link(member: Member): Step {
     const state = fleet.state(member);
     if (state === 'online') return done('linked');
-    if (state === 'suspect') return waits('linked', 'a sign of life on its link', check(member.name));
+    if (state === 'suspect') return waits('linked', 'a sign of life on its link', daemon(member.name));
     const doubt = state === 'quarantined' ? quarantine(member) : null;
     if (doubt !== null) return waits('linked', `a decision on its identity: ${doubt}`, PENDING);
-    return waits('linked', 'its worker daemon to connect', check(member.name));
+    return waits('linked', 'its worker daemon to connect', daemon(member.name));
   }
 
   async function ofMember(member: Member): Promise<Readiness> {
@@ -165,6 +165,11 @@ function approval(name: string): string {
 
 function check(name: string): string {
   return `on ${name}: deploy-federation doctor`;
+}
+
+/** One that was started by hand has no service, and nothing of it was deployed that a doctor could look at. */
+function daemon(name: string): string {
+  return `on ${name}: is its worker daemon running? systemctl status openclaw-worker, or federation-worker`;
 }
 
 function named({ id, name }: { id: string; name: string }): { readonly id: string; readonly name: string } {

@@ -1,8 +1,9 @@
 import { EventEmitter } from 'node:events';
 import { FederationError } from '#src/core/errors.ts';
 import type { Approval, RequestKind, RequestRole, WaitingRequest } from '#src/core/request.ts';
-import { findNode, nearName } from '#src/core/selector.ts';
+import { findNode, missText, nearName } from '#src/core/selector.ts';
 import type { AuditDetail } from '#src/hub/enrolment/membership.ts';
+import { isMeant } from '#src/hub/fleet/targets.ts';
 
 /** A request and why only a person may let it in, now. */
 export interface JudgedRequest {
@@ -83,7 +84,8 @@ export function createRequests({ sources, readmit, allHeld = () => null }: Reque
     } catch (error) {
       if (error instanceof FederationError && error.code === 'NODE_AMBIGUOUS') throw error;
       const near = nearName(all(), word);
-      throw new FederationError('REQUEST_NOT_FOUND', `nothing that waits for approval fits ${JSON.stringify(word)}`, {
+      const unfit = `nothing that waits for approval fits ${JSON.stringify(word)}`;
+      throw new FederationError('REQUEST_NOT_FOUND', missText(all(), word, unfit), {
         hint: near === null ? 'manage-federation pending' : `did you mean ${near}?`,
         cause: error,
       });
@@ -97,7 +99,7 @@ export function createRequests({ sources, readmit, allHeld = () => null }: Reque
         .toSorted((a, b) => a.request.firstAskedAt - b.request.firstAskedAt),
     find: (word) => found(word).asked,
     async approve(word, approval) {
-      if (!all().some(({ name }) => name === word)) {
+      if (!all().some((one) => isMeant(one, word))) {
         const approved = await readmit(word, approval);
         if (approved !== null) return approved;
       }

@@ -2,7 +2,7 @@ import { createHash, randomBytes } from 'node:crypto';
 import { FederationError } from '#src/core/errors.ts';
 import { formatJoinToken } from '#src/core/join-token.ts';
 import { expire } from '#src/core/pairing.ts';
-import { findNode } from '#src/core/selector.ts';
+import { findNode, missText } from '#src/core/selector.ts';
 import type { TokenRecord } from '#src/core/token.ts';
 import { validToken } from '#src/core/token.ts';
 import type { MembershipKeeper } from '#src/hub/enrolment/membership.ts';
@@ -16,7 +16,7 @@ export interface Tokens {
   list(): readonly TokenRecord[];
   /** By the SHA-256 of its secret, hex. Throws TOKEN_INVALID and TOKEN_EXPIRED as redeeming it would. */
   find(hash: string): TokenRecord;
-  /** By unique prefix of its hash, or the name that it is for. Throws TOKEN_INVALID, and NODE_AMBIGUOUS. */
+  /** By unique prefix of its hash, or the name that it is for. Throws NOT_FOUND, and NODE_AMBIGUOUS. */
   revoke(word: string, by: string): Promise<TokenRecord>;
 }
 
@@ -74,14 +74,12 @@ function named({ hash, name, rules }: TokenRecord) {
 }
 
 function findToken(tokens: readonly TokenRecord[], word: string): TokenRecord {
+  const all = tokens.map((token) => ({ id: token.hash, name: token.name ?? token.rules ?? '', token }));
   try {
-    return findNode(
-      tokens.map((token) => ({ id: token.hash, name: token.name ?? token.rules ?? '', token })),
-      word,
-    ).token;
+    return findNode(all, word, 'join tokens').token;
   } catch (error) {
     if (error instanceof FederationError && error.code === 'NODE_AMBIGUOUS') throw error;
-    throw new FederationError('TOKEN_INVALID', `no join token fits ${JSON.stringify(word)}`, {
+    throw new FederationError('NOT_FOUND', missText(all, word, `no join token fits ${JSON.stringify(word)}`), {
       hint: 'manage-federation token list',
       cause: error,
     });

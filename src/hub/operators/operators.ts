@@ -14,7 +14,7 @@ import {
   whyOperatorHeld,
 } from '#src/core/operator-request.ts';
 import type { Approval } from '#src/core/request.ts';
-import { findNode } from '#src/core/selector.ts';
+import { findNode, missText } from '#src/core/selector.ts';
 import type { Identify } from '#src/hub/enrolment/identity.ts';
 import type { AuditDetail, MembershipKeeper } from '#src/hub/enrolment/membership.ts';
 import { createOperatorLines } from '#src/hub/operators/lines.ts';
@@ -221,14 +221,12 @@ function detailOf({ name, keyId, address, tailnet }: OperatorAsking): AuditDetai
 }
 
 function operatorOf(operators: readonly Operator[], word: string): Operator {
+  const standing = operators.filter(({ revokedAt }) => revokedAt === null);
   try {
-    return findNode(
-      operators.filter(({ revokedAt }) => revokedAt === null),
-      word,
-    );
+    return findNode(standing, word, 'operators');
   } catch (error) {
     if (error instanceof FederationError && error.code === 'NODE_AMBIGUOUS') throw error;
-    throw new FederationError('NOT_FOUND', `no operator fits ${JSON.stringify(word)}`, {
+    throw new FederationError('NOT_FOUND', missText(standing, word, `no operator fits ${JSON.stringify(word)}`), {
       hint: 'manage-federation operators',
       cause: error,
     });

@@ -6,6 +6,7 @@ import { openHome } from '#src/adapters/home.ts';
 import { stopSignal } from '#src/adapters/signals.ts';
 import { findHub } from '#src/adapters/hub.ts';
 import { say } from '#src/adapters/terminal.ts';
+import { showWaiting } from '#src/cli/deploy/waiting.ts';
 import { launcher } from '#src/cli/launcher.ts';
 import { shellWord } from '#src/core/shell-word.ts';
 import { printJson } from '#src/cli/print.ts';
@@ -81,8 +82,18 @@ export async function startFederation(
   signal: AbortSignal,
 ): Promise<LocalFederation> {
   const program = openclaw === false ? null : await findOpenClaw(openclaw);
-  progress(`starting a federation of ${workersText(workers)} in ${directory}`);
-  return startLocal({ directory, workers, openclaw: program, progress, signal });
+  const waiting = showWaiting(progress);
+  try {
+    waiting.line(`starting a federation of ${workersText(workers)} in ${directory}`);
+    let isStarted = false;
+    // It goes on telling what becomes of its parts, and nothing is waited for by then.
+    const tell = (line: string): void => (isStarted ? progress(line) : waiting.line(line));
+    const federation = await startLocal({ directory, workers, openclaw: program, progress: tell, signal });
+    isStarted = true;
+    return federation;
+  } finally {
+    waiting.end();
+  }
 }
 
 /** Says what can be done with it, stays until the signal or a part's failure, then stops everything. */

@@ -100,7 +100,8 @@ export async function openApprovals(options: ApprovalsOptions): Promise<Approval
     },
     explain(word, { approveEverything }) {
       const explained = explain(approvalRequest(requests.find(word)), rules.policy(approveEverything), context());
-      return explanation(explained, rules.status().problem);
+      const { problem, everybody } = rules.status();
+      return explanation(explained, approveEverything ? everybody.problem : problem);
     },
     status: rules.status,
     changes: rules.changes,

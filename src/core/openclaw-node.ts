@@ -23,6 +23,13 @@ export interface OpenClawNode {
   readonly revokedAt: number | null;
 }
 
+/** A request at the gateway that was turned away. */
+export interface OpenClawRejection {
+  readonly kind: 'device' | 'surface';
+  readonly deviceId: string;
+  readonly rejectedAt: number;
+}
+
 /** What a store of an earlier version does not have. */
 type Later = 'platform' | 'deviceFamily';
 export type StoredOpenClawNode = Omit<OpenClawNode, Later> & Partial<Pick<OpenClawNode, Later>>;

@@ -6,7 +6,8 @@ import { connectGateway } from '#src/adapters/openclaw/gateway.ts';
 import type { Gateway } from '#src/adapters/openclaw/gateway.ts';
 import { openSqliteStore } from '#src/adapters/store/sqlite.ts';
 import type { Store } from '#src/adapters/store/store.ts';
-import type { Identity } from '#src/core/identity.ts';
+import type { Member } from '#src/core/member.ts';
+import type { Identity, TailnetMachine } from '#src/core/identity.ts';
 import type { OpenClawNode } from '#src/core/openclaw-node.ts';
 import { openMembership } from '#src/hub/enrolment/membership.ts';
 import type { MembershipKeeper } from '#src/hub/enrolment/membership.ts';
@@ -453,6 +454,33 @@ describe('a rejection', () => {
     await until('it is gone', () => nodes.requests().length === 0);
     expect(await audit()).toEqual([['node.reject', 'kim', 'device']]);
   });
+
+  test('is known after a restart of the hub, until somebody lets it in', async () => {
+    openclaw.asks(DEVICE);
+    await nodes.reject((await waiting('device')).request.id, 'kim');
+    await restartHub();
+    openclaw.asks(DEVICE);
+    expect((await waiting('device')).request.rejected).toBe(true);
+    await approve(await waiting('device'));
+    expect(await store.openclawRejections()).toEqual([]);
+  });
+
+  test('is remembered for the latest thousand', async () => {
+    await closeHub();
+    const old = Array.from({ length: 1000 }, (_, index) => {
+      const deviceId = index.toString(16).padStart(64, '0');
+      const value = { kind: 'device', deviceId, rejectedAt: 1000 - index } as const;
+      return { type: 'openclaw_rejection', id: `device ${deviceId}`, value } as const;
+    });
+    await store.commit(old);
+    await openHub();
+    openclaw.asks(DEVICE);
+    await nodes.reject((await waiting('device')).request.id, 'kim');
+    const kept = await store.openclawRejections();
+    expect(kept).toHaveLength(1000);
+    expect(kept.map(({ deviceId }) => deviceId)).toContain(DEVICE);
+    expect(kept.map(({ rejectedAt }) => rejectedAt)).not.toContain(1);
+  });
 });
 
 describe('a revocation', () => {
@@ -473,6 +501,22 @@ describe('a revocation', () => {
     expect((await waiting('device')).held).toBe('it was revoked');
     await approve(await waiting('device'));
     await untilState('half-approved');
+  });
+
+  test('bars its machine too: another key from there is let in by a person alone', async () => {
+    machines.set('100.64.0.7', machine('nPhone'));
+    openclaw.asks(OTHER, { displayName: 'tablet', remoteIp: '100.64.0.7' });
+    await approve(await waiting('device', OTHER));
+    await nodes.revoke(OTHER, 'kim');
+    await untilState(undefined, OTHER);
+    await restartHub();
+    const third = 'f'.repeat(64);
+    openclaw.asks(third, { displayName: 'another', remoteIp: '100.64.0.7' });
+    const asked = await waiting('device', third);
+    expect(asked.held).toBe('its machine was the node tablet, which was revoked');
+    await approve(asked);
+    openclaw.offers(third, COMMANDS, { remoteIp: '100.64.0.7' });
+    await untilState('connected', third);
   });
 
   test('reaches one that was let in at the gateway itself', async () => {
@@ -500,6 +544,27 @@ describe('a member’s own node host', () => {
     await until('the gateway lists it', () => gateway.nodes().has(DEVICE));
     expect(nodes.list()).toEqual([]);
     await expect(nodes.revoke(DEVICE, 'kim')).rejects.toMatchObject({ code: 'NODE_NOT_FOUND' });
+  });
+
+  test('is revoked with the member: its key is held, also when the gateway has removed it and the hub starts again', async () => {
+    const change = (changed: Member) =>
+      membership.inTurn(() => membership.commit([{ type: 'changed', member: changed }], []));
+    await change({ ...member, revokedAt: clock });
+    fake.answers.get('device.pair.remove')!({ deviceId: DEVICE });
+    await change({ ...member, revokedAt: clock, openclaw: null });
+    openclaw.asks(DEVICE, { displayName: 'web-9' });
+    expect((await waiting('device')).held).toBe('it was revoked');
+    await restartHub();
+    expect((await waiting('device')).held).toBe('it was revoked');
+  });
+
+  test('that was on the machine of a revoked member is held under any key', async () => {
+    const { machine: laptop } = machine('nLaptop') as { machine: TailnetMachine };
+    machines.set('100.64.0.9', machine('nLaptop'));
+    await membership.commit([{ type: 'changed', member: { ...member, revokedAt: clock, tailnet: laptop } }], []);
+    openclaw.asks(OTHER, { displayName: 'web-9', remoteIp: '100.64.0.9' });
+    const { held } = await waiting('device', OTHER);
+    expect(held).toBe('its machine was the node home-server, which was revoked');
   });
 
   test('gets the commands that the member was granted without a further word', async () => {

@@ -14,6 +14,7 @@ const SCHEMA = `
   CREATE TABLE IF NOT EXISTS request (id TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
   CREATE TABLE IF NOT EXISTS token (id TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
   CREATE TABLE IF NOT EXISTS openclaw_node (id TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
+  CREATE TABLE IF NOT EXISTS openclaw_rejection (id TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
   CREATE TABLE IF NOT EXISTS operator (id TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
   CREATE TABLE IF NOT EXISTS job (id TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
   CREATE TABLE IF NOT EXISTS audit (
@@ -97,6 +98,7 @@ export function openSqliteStore(path: string): Store {
     membership: () =>
       reading(() => ({ members: all(db, 'member'), requests: all(db, 'request'), tokens: all(db, 'token') })),
     openclawNodes: () => reading(() => all(db, 'openclaw_node')),
+    openclawRejections: () => reading(() => all(db, 'openclaw_rejection')),
     operators: () => reading(() => all(db, 'operator')),
     lockdown: () => reading(() => writer.lockdown()),
     commit(changes) {
@@ -232,6 +234,7 @@ function preparePuts(db: DatabaseSync) {
     request: put('request'),
     token: put('token'),
     openclaw_node: put('openclaw_node'),
+    openclaw_rejection: put('openclaw_rejection'),
     operator: put('operator'),
     job: put('job'),
   };
@@ -244,12 +247,13 @@ function prepareDrops(db: DatabaseSync) {
     request: drop('request'),
     token: drop('token'),
     openclaw_node: drop('openclaw_node'),
+    openclaw_rejection: drop('openclaw_rejection'),
     operator: drop('operator'),
   };
 }
 
 /** What is kept one row each, as JSON. */
-type Table = 'member' | 'request' | 'token' | 'openclaw_node' | 'operator';
+type Table = 'member' | 'request' | 'token' | 'openclaw_node' | 'openclaw_rejection' | 'operator';
 
 function all<T>(db: DatabaseSync, table: Table): T[] {
   const rows = db.prepare(`SELECT value FROM ${table} ORDER BY id`).all();

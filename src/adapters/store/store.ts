@@ -1,7 +1,7 @@
 import type { AuditEntry, AuditHead, AuditRecord } from '#src/core/audit.ts';
 import type { Lockdown } from '#src/core/lockdown.ts';
 import type { Member, StoredMember } from '#src/core/member.ts';
-import type { OpenClawNode, StoredOpenClawNode } from '#src/core/openclaw-node.ts';
+import type { OpenClawNode, OpenClawRejection, StoredOpenClawNode } from '#src/core/openclaw-node.ts';
 import type { Operator } from '#src/core/operator.ts';
 import type { PairingRequest, StoredRequest } from '#src/core/pairing.ts';
 import type { TokenRecord } from '#src/core/token.ts';
@@ -13,6 +13,7 @@ export type Change =
   | { readonly type: 'request'; readonly id: string; readonly value: PairingRequest | null }
   | { readonly type: 'token'; readonly id: string; readonly value: TokenRecord | null }
   | { readonly type: 'openclaw_node'; readonly id: string; readonly value: OpenClawNode | null }
+  | { readonly type: 'openclaw_rejection'; readonly id: string; readonly value: OpenClawRejection | null }
   | { readonly type: 'operator'; readonly id: string; readonly value: Operator | null }
   | { readonly type: 'lockdown'; readonly value: Lockdown | null }
   | { readonly type: 'job'; readonly id: string; readonly value: JobView }
@@ -33,6 +34,7 @@ export interface Store {
   nextEpoch(): Promise<number>;
   membership(): Promise<StoredMembership>;
   openclawNodes(): Promise<StoredOpenClawNode[]>;
+  openclawRejections(): Promise<OpenClawRejection[]>;
   operators(): Promise<Operator[]>;
   /** Null while nothing is locked down. */
   lockdown(): Promise<Lockdown | null>;

@@ -10,6 +10,8 @@ import type { Identify } from '#src/hub/enrolment/identity.ts';
 import type { AuditDetail, MembershipKeeper } from '#src/hub/enrolment/membership.ts';
 import { followGateway } from '#src/hub/openclaw/follow.ts';
 import { openOpenClawRecords } from '#src/hub/openclaw/records.ts';
+import { openRejections } from '#src/hub/openclaw/rejections.ts';
+import { barFormerDevices } from '#src/hub/openclaw/former-devices.ts';
 import type { Look } from '#src/hub/openclaw/requests.ts';
 import { createLooks, detailOf } from '#src/hub/openclaw/requests.ts';
 import { createStanding } from '#src/hub/openclaw/standing.ts';
@@ -35,7 +37,7 @@ export interface OpenClawNodes extends RequestSource {
 export interface OpenClawNodesOptions {
   /** Null on a federation without OpenClaw. */
   readonly gateway: Gateway | null;
-  readonly store: Pick<Store, 'openclawNodes'>;
+  readonly store: Pick<Store, 'openclawNodes' | 'openclawRejections'>;
   readonly membership: MembershipKeeper;
   readonly identify: Identify;
   readonly isLockedDown: () => boolean;
@@ -43,20 +45,17 @@ export interface OpenClawNodesOptions {
   readonly signal: AbortSignal;
 }
 
-/** Devices that are remembered as rejected, the latest. */
-const REJECTED_KEPT = 1000;
-
 export async function openOpenClawNodes(options: OpenClawNodesOptions): Promise<OpenClawNodes> {
   const { gateway, store, membership, identify, isLockedDown, log, signal } = options;
   const { now, record } = membership;
   const records = await openOpenClawRecords(store, membership);
   const standing = createStanding({ membership, records, list, isLockedDown });
   const changes: RequestSource['changes'] = new EventEmitter();
-  const rejected = new Set<string>();
+  const rejections = await openRejections(store);
   const looks = createLooks({
     requests: () => gateway?.requests() ?? [],
     identify,
-    isRejected: (asked) => rejected.has(rejectedKey(asked)),
+    isRejected: (asked) => rejections.has(asked),
     signal,
   });
   let turn: Promise<unknown> = Promise.resolve();
@@ -67,6 +66,8 @@ export async function openOpenClawNodes(options: OpenClawNodesOptions): Promise<
     turn = mine.catch(() => undefined);
     return mine;
   }
+
+  await barFormerDevices({ membership, records, inTurn, log, signal });
 
   const onNews = (look: Look) => void changes.emit('request', standing.judged(look));
   const follower =
@@ -92,14 +93,16 @@ export async function openOpenClawNodes(options: OpenClawNodesOptions): Promise<
       ...{ commands: asked.commands, removing: false, revokedAt: null },
     };
     const before = [deviceId, ...out.map((node) => node.deviceId)].map((id) => [id, records.get(id)] as const);
+    const pardon = rejections.change(asked, null);
     await records.put(
       [...out, ...(member === undefined ? [approved] : [])],
       [
+        ...pardon.rows,
         ...out.map((node) => record('node.revoke', approval.by, namedOf(node))),
         record('node.approve', approval.by, { ...detailOf(look), ...more, replace: approval.replace }),
       ],
     );
-    rejected.delete(rejectedKey(asked));
+    pardon.kept();
     try {
       await tellGateway(asked, 'approve');
     } catch (error) {
@@ -134,9 +137,9 @@ export async function openOpenClawNodes(options: OpenClawNodesOptions): Promise<
 
   async function turnAway(look: Look, by: string, more: AuditDetail): Promise<void> {
     await tellGateway(look.asked, 'reject');
-    await records.put([], [record('node.reject', by, { ...detailOf(look), ...more })]);
-    rejected.add(rejectedKey(look.asked));
-    for (const oldest of rejected) if (rejected.size > REJECTED_KEPT) rejected.delete(oldest);
+    const rejection = rejections.change(look.asked, now());
+    await records.put([], [...rejection.rows, record('node.reject', by, { ...detailOf(look), ...more })]);
+    rejection.kept();
     follower.wake();
   }
 
@@ -204,10 +207,6 @@ export async function openOpenClawNodes(options: OpenClawNodesOptions): Promise<
       }),
     done: follower.done,
   };
-}
-
-function rejectedKey({ kind, deviceId }: GatewayRequest): string {
-  return `${kind} ${deviceId}`;
 }
 
 function isAway(error: unknown): boolean {

@@ -9,6 +9,7 @@ export interface OpenClawRecords {
   get(deviceId: string): OpenClawNode | undefined;
   /** Those that are let in, or are still to be removed. */
   current(): readonly OpenClawNode[];
+  revoked(): readonly OpenClawNode[];
   /** Resolves when it is kept, all or nothing. */
   put(nodes: readonly OpenClawNode[], audit: readonly Change[]): Promise<void>;
   drop(deviceId: string, audit: readonly Change[]): Promise<void>;
@@ -45,6 +46,7 @@ export async function openOpenClawRecords(
   return {
     get: (deviceId) => records.get(deviceId),
     current: () => [...records.values()].filter(({ revokedAt, removing }) => revokedAt === null || removing),
+    revoked: () => [...records.values()].filter(({ revokedAt }) => revokedAt !== null),
     async put(nodes, audit) {
       const old = forgotten().map(({ deviceId }) => [deviceId, null] as const);
       await keep(new Map([...old, ...nodes.map((node) => [node.deviceId, node] as const)]), audit);

@@ -45,11 +45,22 @@ export function createStanding({ membership, records, list, isLockedDown }: Stan
     return { member, others: others.map(({ id }) => id) };
   }
 
+  /** The name of one that was put out: it is put out as a machine, and not only as a key. */
+  function revokedOn(machine: TailnetMachine | null): string | undefined {
+    if (machine === null) return undefined;
+    const out = [...members(), ...records.revoked()].filter(
+      ({ revokedAt, tailnet }) => revokedAt !== null && tailnet?.stableId === machine.stableId,
+    );
+    return out.map(({ name }) => name).toSorted()[0];
+  }
+
   function whyHeld({ waiting, isIdentified }: Look): string | null {
     const node = records.get(waiting.keyId);
     if (node !== undefined && node.revokedAt !== null) return 'it was revoked';
     if (!isIdentified) return 'the tailnet does not say yet which machine it is';
     if (node !== undefined && isElsewhere(node, waiting.tailnet)) return 'it was approved on another machine';
+    const former = node === undefined ? revokedOn(waiting.tailnet) : undefined;
+    if (former !== undefined) return `its machine was the node ${former}, which was revoked`;
     const { member, others } = holdersOf(waiting);
     if (member === undefined && others.length === 0) return null;
     return `the name ${waiting.name} belongs to another node`;

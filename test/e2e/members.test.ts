@@ -62,7 +62,7 @@ describe('what an operator does with members', () => {
     [['prune', '--unseen', '5m'], 2, /--unseen: 5m is under 1 h/],
     [['prune', '--unseen', 'long'], 2, /is not a time/],
     [['lockdown', '--lift', '--reason', 'x'], 2, /--lift takes no --reason/],
-    [['lockdown', '--reason', ''], 2, /--reason: not one line/],
+    [['lockdown', '--reason', ''], 2, /--reason: nothing is given/],
     [['exec', '@none', '--', 'true'], 3, /no node is in a group "none"/],
   ])('says of %j what is wrong and what to do', async (args, exitCode, message) => {
     const ended = await manage(...args);

@@ -128,8 +128,10 @@ function memberOf(state: Membership, asking: Asking, role: Role, approvedBy: str
     approvedBy,
     lastSeenAt: now,
     revokedAt: null,
-    // The device of a node that was revoked before is still to be removed.
+    // The devices of a node that was revoked before are still to be removed.
     openclaw: state.members.get(asking.nodeId)?.openclaw ?? null,
+    leaving: state.members.get(asking.nodeId)?.leaving ?? [],
+    setupCodes: state.members.get(asking.nodeId)?.setupCodes ?? [],
   };
 }
 

@@ -2,7 +2,7 @@ import type { TailnetMachine } from '#src/core/identity.ts';
 import type { NodeFacts, Role } from '#src/core/node.ts';
 
 /** An admitted node. All times are milliseconds since the epoch, given by the caller. */
-export interface Member {
+export interface Member extends AtGateway {
   readonly id: string;
   readonly name: string;
   readonly role: Role;
@@ -29,7 +29,22 @@ export interface Member {
   readonly approvedBy: string;
   readonly lastSeenAt: number;
   readonly revokedAt: number | null;
+}
+
+/** What there is of a member at the OpenClaw gateway. */
+export interface AtGateway {
   readonly openclaw: OpenClawDevice | null;
+  /** Other devices that are to go there: one that it had before, or one that only had its setup code. */
+  readonly leaving: readonly string[];
+  /** Those that were given out for it and may still be used. */
+  readonly setupCodes: readonly OpenSetupCode[];
+}
+
+/** Good for whoever has the code itself, which is kept nowhere. */
+export interface OpenSetupCode {
+  readonly setupId: string;
+  /** Milliseconds since the epoch. */
+  readonly expiresAt: number;
 }
 
 /** A change of a key. */
@@ -51,7 +66,16 @@ export interface OpenClawDevice {
 }
 
 /** What a store of an earlier version does not have. */
-type Later = 'formerId' | 'rotations' | 'tailnet' | 'groups' | 'drained' | 'pruned' | 'grantedCommands';
+type Later =
+  | 'formerId'
+  | 'rotations'
+  | 'tailnet'
+  | 'groups'
+  | 'drained'
+  | 'pruned'
+  | 'grantedCommands'
+  | 'leaving'
+  | 'setupCodes';
 export type StoredMember = Omit<Member, Later | 'facts'> &
   Partial<Pick<Member, Later>> & { readonly facts: Omit<NodeFacts, 'openclaw' | 'commands'> & Partial<NodeFacts> };
 
@@ -65,6 +89,8 @@ export function memberFrom(stored: StoredMember): Member {
       drained: false,
       pruned: false,
       grantedCommands: null,
+      leaving: [],
+      setupCodes: [],
     },
     ...stored,
     facts: { openclaw: null, commands: [], ...stored.facts },

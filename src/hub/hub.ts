@@ -100,7 +100,7 @@ export async function openHub({
   const desk = createGatewayDesk({
     gateway,
     members,
-    setDevice: (nodeId, device) => enrolment.setDevice(nodeId, device),
+    change: (nodeId, change, putOut) => enrolment.changeAtGateway(nodeId, change, putOut),
     isShut: () => lockdown.status() !== null,
     log: log.child('gateway'),
     signal,

@@ -61,6 +61,22 @@ test('a program of another user that took its port is told no token', async () =
   expect(taken.frames).toEqual([]);
 });
 
+test('who used a setup code is asked of the gateway, and its use is told where nothing else changes', async () => {
+  await connected();
+  const used = new Map<unknown, object>([
+    ['done', { completion: { deviceId: DEVICE } }],
+    ['unsure', { deliveryUncertain: { deviceId: DEVICE } }],
+  ]);
+  fake.answers.set('device.pair.setupStatus', ({ setupId }) => ({ ok: true, payload: used.get(setupId) ?? {} }));
+  const users = await Promise.all(['done', 'unsure', 'open'].map((setupId) => gateway.setupCodeUser(setupId)));
+  expect(users).toEqual([DEVICE, DEVICE, null]);
+  let changes = 0;
+  const forget = gateway.onChange(() => void changes++);
+  fake.announce('device.pair.setup.completed');
+  await until('it is told', () => changes > 0);
+  forget();
+});
+
 test('a change at the gateway is seen when the gateway announces it', async () => {
   await connected();
   let changes = 0;
@@ -124,12 +140,12 @@ test('a code is minted for a node alone, at the loopback port of its carrier', a
     expect(params).toEqual({ bootstrapProfile: 'node', includeQr: false, publicUrl: 'ws://127.0.0.1:19002' });
     return { ok: true, payload: { setupId: '1', setupCode: 'c', expiresAtMs: 5, access: 'node' } };
   });
-  expect(await gateway.mintSetupCode(19_002)).toEqual({ setupCode: 'c', expiresAt: 5 });
+  expect(await gateway.mintSetupCode(19_002)).toEqual({ setupCode: 'c', setupId: '1', expiresAt: 5 });
 });
 
 test('a code that would give more than a node’s access is not passed on', async () => {
   await connected();
-  const payload = { setupCode: 'c', expiresAtMs: 5, access: 'full' };
+  const payload = { setupId: '1', setupCode: 'c', expiresAtMs: 5, access: 'full' };
   fake.answers.set('device.pair.setupCode', () => ({ ok: true, payload }));
   await expect(gateway.mintSetupCode(19_002)).rejects.toMatchObject({ code: 'OPENCLAW_REFUSED' });
 });

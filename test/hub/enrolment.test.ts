@@ -320,7 +320,7 @@ test('a second line of a waiting node takes the place of the first', async () =>
 
 test('the device of a revoked node is still to be removed after it came back by a token', async () => {
   await enrolment.admit(applicant(1, { secret: await secretOf() }));
-  await enrolment.setDevice(applicant(1).nodeId, { deviceId: 'd', removing: false });
+  await enrolment.changeAtGateway(applicant(1).nodeId, () => ({ openclaw: { deviceId: 'd', removing: false } }));
   await enrolment.revoke('n1', 'me');
   await enrolment.admit(applicant(1, { secret: await secretOf() }));
   expect(enrolment.member(applicant(1).nodeId)).toMatchObject({

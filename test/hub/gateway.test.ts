@@ -17,6 +17,10 @@ let state: GatewayStatus['state'];
 let nodes: Map<string, GatewayNode>;
 let listeners: Set<() => void>;
 let removed: string[];
+/** Devices that the audit says were put out. */
+let putOut: string[];
+/** The device that used the setup code. */
+let user: string | null;
 /** How many removals the gateway fails before it confirms one. */
 let failing: number;
 let member: Member;
@@ -34,7 +38,8 @@ const gateway: Gateway = {
     listeners.add(listener);
     return () => void listeners.delete(listener);
   },
-  mintSetupCode: async (port) => ({ setupCode: `code for ${port}`, expiresAt: 1 }),
+  mintSetupCode: async (port) => ({ setupCode: `code for ${port}`, setupId: 's1', expiresAt: Date.now() + 60_000 }),
+  setupCodeUser: async () => user,
   async removeDevice(deviceId) {
     if (failing-- > 0) throw new FederationError('GATEWAY_UNREACHABLE', 'not now');
     removed.push(deviceId);
@@ -53,6 +58,8 @@ beforeEach(() => {
   nodes = new Map();
   listeners = new Set();
   removed = [];
+  putOut = [];
+  user = null;
   failing = 0;
   shut = false;
   member = aMember();
@@ -65,14 +72,16 @@ afterEach(async () => {
   await desk.done;
 });
 
-function open(asked: Gateway | null): GatewayDesk {
+function open(asked: Gateway | null, greetMs = 50): GatewayDesk {
   return createGatewayDesk({
     gateway: asked,
     members: () => [member, other],
-    setDevice: async (_nodeId, openclaw) => {
-      member = { ...member, openclaw };
+    change: async (nodeId, change, out) => {
+      if (nodeId === member.id) member = { ...member, ...change(member) };
+      if (out !== undefined) putOut.push(out.deviceId);
     },
     isShut: () => shut,
+    greetMs,
     log: SILENT_LOG,
     signal: stopping.signal,
   });
@@ -187,4 +196,54 @@ test('a device that joined while its member was revoked goes again', async () =>
   await until('it is removed', () => removed.includes(DEVICE));
   await until('it is forgotten', () => member.openclaw === null);
   expect(removed).toEqual([DEVICE]);
+});
+
+test('a device that used a member’s code and did not come through its carrier goes', async () => {
+  await desk.setupCode(member, 1);
+  user = DEVICE;
+  desk.sweep();
+  await until('it is removed and forgotten', () => removed.includes(DEVICE) && member.leaving.length === 0);
+  expect({ putOut, codes: member.setupCodes, openclaw: member.openclaw }).toEqual({
+    putOut: [DEVICE],
+    codes: [],
+    openclaw: null,
+  });
+});
+
+test('a device that used a member’s code and came through its carrier stays', async () => {
+  await desk.setupCode(member, 1);
+  user = DEVICE;
+  desk.sweep();
+  await desk.joined(member, DEVICE);
+  await until('its code is forgotten', () => member.setupCodes.length === 0);
+  expect({ putOut, removed, openclaw: member.openclaw }).toEqual({ putOut: [], removed: [], openclaw: PAIRED });
+});
+
+test.each<[string, () => void]>([
+  ['its member was revoked', () => void (member = { ...member, revokedAt: 1 })],
+  ['the federation was locked down', () => void (shut = true)],
+])('a code from before is no good after %s', async (_what, happens) => {
+  desk = open(gateway, 3_600_000);
+  await desk.setupCode(member, 1);
+  happens();
+  user = DEVICE;
+  desk.sweep();
+  await until('it is removed', () => removed.includes(DEVICE));
+  expect(putOut).toEqual([DEVICE]);
+});
+
+test('a code and a device that was replaced are taken up again after a restart', async () => {
+  failing = 1;
+  await desk.setupCode(member, 1);
+  await desk.joined(member, DEVICE);
+  await desk.joined(member, 'e'.repeat(64));
+  expect(member.leaving).toEqual([DEVICE]);
+  stopping.abort();
+  await desk.done;
+  stopping = new AbortController();
+  failing = 0;
+  user = 'f'.repeat(64);
+  desk = open(gateway);
+  await until('both are removed', () => removed.length === 2);
+  expect(removed.toSorted()).toEqual([DEVICE, user]);
 });

@@ -40,6 +40,7 @@ const gateway: Gateway = {
     return {};
   },
   mintSetupCode: () => Promise.reject(new Error('not here')),
+  setupCodeUser: () => Promise.reject(new Error('not here')),
   approveDevice: () => Promise.reject(new Error('not here')),
   approveSurface: () => Promise.reject(new Error('not here')),
   rejectDevice: () => Promise.reject(new Error('not here')),

@@ -79,7 +79,7 @@ export async function smallFederation(): Promise<SmallFederation> {
   const desk = createGatewayDesk({
     gateway,
     members: () => [member],
-    setDevice: async (_nodeId, openclaw) => setMember({ openclaw }),
+    change: async (_nodeId, change) => setMember(change(member)),
     log: log.child('desk'),
     signal,
   });
@@ -154,7 +154,7 @@ export async function smallFederation(): Promise<SmallFederation> {
 }
 
 function newMember(): Member {
-  return aMember({ id: randomBytes(32).toString('hex') });
+  return aMember({ id: randomBytes(32).toString('hex'), grantedCommands: COMMANDS });
 }
 
 /** Passes everything on and keeps what was sent towards the gateway. */

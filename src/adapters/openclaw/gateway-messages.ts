@@ -25,8 +25,17 @@ export const helloSchema = z.object({ server: z.object({ version: z.string() }).
 /** `access` is what a device that brings the code gets; it defaults to everything, so it is checked. */
 export const setupCodeSchema = z.object({
   setupCode: z.string().min(1),
+  setupId: z.string().min(1),
   expiresAtMs: z.number(),
   access: z.literal('node'),
+});
+
+const setupUseSchema = z.object({ deviceId: z.string().min(1) });
+
+/** By whom a setup code was used; `deliveryUncertain` where the device may not have heard that it is in. */
+export const setupStatusSchema = z.object({
+  completion: setupUseSchema.optional(),
+  deliveryUncertain: setupUseSchema.optional(),
 });
 
 export const invokeResultSchema = z.object({ payload: z.unknown() });

@@ -7,7 +7,7 @@ import { openConnection } from '#src/adapters/openclaw/gateway-connection.ts';
 import type { GatewayConnection } from '#src/adapters/openclaw/gateway-connection.ts';
 import type { Look } from '#src/adapters/openclaw/gateway-look.ts';
 import { NOTHING, isSameLook, lookAt } from '#src/adapters/openclaw/gateway-look.ts';
-import { invokeResultSchema, setupCodeSchema } from '#src/adapters/openclaw/gateway-messages.ts';
+import { invokeResultSchema, setupCodeSchema, setupStatusSchema } from '#src/adapters/openclaw/gateway-messages.ts';
 import type { GatewayNode } from '#src/adapters/openclaw/gateway-node.ts';
 import { approve, reject, removeDevice } from '#src/adapters/openclaw/gateway-pairing.ts';
 import type { DeviceRequest, GatewayRequest, SurfaceRequest } from '#src/adapters/openclaw/gateway-request.ts';
@@ -21,6 +21,8 @@ export interface GatewayStatus {
 
 export interface MintedCode {
   readonly setupCode: string;
+  /** By which it is known without being told. */
+  readonly setupId: string;
   /** Milliseconds since the epoch. */
   readonly expiresAt: number;
 }
@@ -36,12 +38,14 @@ export interface Gateway {
   /** What waits for a decision, as of the last look, the oldest first; empty while the gateway is not connected. */
   requests(): readonly GatewayRequest[];
   /**
-   * Calls after every change of status, nodes or requests, until the returned function is called. That a node was
-   * seen again is no change.
+   * Calls after every change of status, nodes or requests, and when a setup code was used, until the returned function
+   * is called. That a node was seen again is no change.
    */
   onChange(listener: () => void): () => void;
   /** A code that admits one node host, once, which reaches the gateway by this loopback port of its machine. */
   mintSetupCode(carrierPort: number): Promise<MintedCode>;
+  /** The device that a setup code let in; null while it was not used. */
+  setupCodeUser(setupId: string): Promise<string | null>;
   /**
    * Pairs the device that was seen; resolves when the gateway confirmed it, also where somebody else did it already.
    * Throws OPENCLAW_REFUSED where the request has changed since or is gone. The node learns of it when it asks
@@ -83,6 +87,7 @@ export function connectGateway({ url, token, trusts, log, signal }: GatewayOptio
   const listeners = new Set<() => void>();
   let connection: GatewayConnection | null = null;
   let seen = NOTHING;
+  let isCodeUsed = false;
   let status: GatewayStatus = { state: 'disconnected', url, version: null, problem: 'not tried yet' };
   let wake = (): void => undefined;
 
@@ -129,7 +134,8 @@ export function connectGateway({ url, token, trusts, log, signal }: GatewayOptio
   }
 
   function adopt(opened: GatewayConnection, look: Look): void {
-    const isNews = connection === null || !isSameLook(seen, look);
+    const isNews = connection === null || isCodeUsed || !isSameLook(seen, look);
+    isCodeUsed = false;
     if (connection === null) log.info('connected to the OpenClaw gateway', { url, version: opened.version });
     if (look.unread > seen.unread) log.warn('the gateway lists what can not be read', { entries: look.unread });
     connection = opened;
@@ -151,6 +157,7 @@ export function connectGateway({ url, token, trusts, log, signal }: GatewayOptio
   }
 
   function refreshOn(event: string): void {
+    if (event.startsWith('device.pair.setup.')) isCodeUsed = true;
     if (/^(?:presence|node\.pair\.|node\.presence|device\.pair\.|node\.runnerInventory)/.test(event)) wake();
   }
 
@@ -183,7 +190,11 @@ export function connectGateway({ url, token, trusts, log, signal }: GatewayOptio
       const publicUrl = `ws://127.0.0.1:${carrierPort}`;
       const params = { bootstrapProfile: 'node', includeQr: false, publicUrl };
       const minted = await connected().request('device.pair.setupCode', params, setupCodeSchema);
-      return { setupCode: minted.setupCode, expiresAt: minted.expiresAtMs };
+      return { setupCode: minted.setupCode, setupId: minted.setupId, expiresAt: minted.expiresAtMs };
+    },
+    async setupCodeUser(setupId) {
+      const used = await connected().request('device.pair.setupStatus', { setupId }, setupStatusSchema);
+      return (used.completion ?? used.deliveryUncertain)?.deviceId ?? null;
     },
     approveDevice: (request) => decide((asked) => approve(asked, request)),
     approveSurface: (request) => decide((asked) => approve(asked, request)),

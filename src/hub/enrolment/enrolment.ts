@@ -8,7 +8,7 @@ import { BY_RULES } from '#src/core/approval.ts';
 import { FederationError } from '#src/core/errors.ts';
 import type { Identity } from '#src/core/identity.ts';
 import { machineOf } from '#src/core/identity.ts';
-import type { Member, OpenClawDevice } from '#src/core/member.ts';
+import type { Member } from '#src/core/member.ts';
 import { formerIds } from '#src/core/member.ts';
 import type { Membership, MembershipEvent } from '#src/core/membership.ts';
 import { fingerprint } from '#src/core/node.ts';
@@ -24,6 +24,7 @@ import { rejected, revoked, rotated, unasked } from '#src/hub/enrolment/refusals
 import type { Approved, JudgedRequest, RequestSource } from '#src/hub/enrolment/requests.ts';
 import { createStrangerAudit } from '#src/hub/enrolment/stranger-audit.ts';
 import { tokenHash } from '#src/hub/enrolment/tokens.ts';
+import type { ChangeAtGateway } from '#src/hub/openclaw/device-sweep.ts';
 import { createWaiters } from '#src/hub/enrolment/waiters.ts';
 import type { Applicant } from '#src/link/accept.ts';
 
@@ -49,7 +50,8 @@ export interface Enrolment extends RequestSource {
   quarantine(member: Member): string | null;
   /** Notes when a node was last seen; it is kept soon, and nobody waits for that. */
   seen(nodeId: string): void;
-  setDevice(nodeId: string, device: OpenClawDevice | null): Promise<void>;
+  /** Changes what there is of a member at the gateway, as it stands in its turn; one that is gone is left alone. */
+  changeAtGateway: ChangeAtGateway;
 }
 
 export interface EnrolmentOptions {
@@ -293,9 +295,9 @@ export function createEnrolment(options: EnrolmentOptions): Enrolment {
     rekey: (nodeId, next, check = () => undefined) =>
       inTurn(async () => {
         await sweep();
+        check();
         const member = state().members.get(nodeId);
         if (member === undefined || member.revokedAt !== null || blocked.has(nodeId)) throw revoked(nodeId);
-        check();
         const audit = record('node.rotate-key', byNode(member.name), { ...named(member), next: next.nodeId });
         await commit(rekey(state(), member, next, now()), [audit]);
         dismiss();
@@ -308,10 +310,14 @@ export function createEnrolment(options: EnrolmentOptions): Enrolment {
         if (member !== undefined) note({ ...member, lastSeenAt: now() });
       });
     },
-    setDevice: (nodeId, openclaw) =>
+    changeAtGateway: (nodeId, change, putOut) =>
       inTurn(async () => {
         const member = state().members.get(nodeId);
-        if (member !== undefined) await commit([{ type: 'changed', member: { ...member, openclaw } }], []);
+        if (member === undefined) return;
+        const { deviceId: id, problem } = putOut ?? {};
+        const detail = { kind: 'device', node: member.name, id, problem };
+        const audit = putOut === undefined ? [] : [record('node.revoke', 'gateway', detail)];
+        await commit([{ type: 'changed', member: { ...member, ...change(member) } }], audit);
       }),
   };
 }

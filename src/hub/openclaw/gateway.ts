@@ -1,10 +1,9 @@
-import { setTimeout as pause } from 'node:timers/promises';
 import type { Log } from '#src/adapters/log.ts';
 import type { Gateway, GatewayStatus, MintedCode } from '#src/adapters/openclaw/gateway.ts';
 import { FederationError } from '#src/core/errors.ts';
-import type { Member, OpenClawDevice } from '#src/core/member.ts';
-import type { BackOff } from '#src/link/back-off.ts';
-import { retryDelayMs } from '#src/link/back-off.ts';
+import type { Member } from '#src/core/member.ts';
+import type { ChangeAtGateway } from '#src/hub/openclaw/device-sweep.ts';
+import { sweepDevices } from '#src/hub/openclaw/device-sweep.ts';
 import type { NodeHostState } from '#src/protocol/hub-api.ts';
 
 /** What the hub does with OpenClaw's gateway for the members that run a node host. */
@@ -31,70 +30,32 @@ export interface GatewayDeskOptions {
   /** Null on a federation without OpenClaw. */
   readonly gateway: Gateway | null;
   readonly members: () => Iterable<Member>;
-  readonly setDevice: (nodeId: string, device: OpenClawDevice | null) => Promise<void>;
+  readonly change: ChangeAtGateway;
   /** Whether nothing may join now: a lockdown. */
   readonly isShut?: () => boolean;
+  /** How long after a setup code was used the carrier may still greet the device. */
+  readonly greetMs?: number;
   readonly log: Log;
   readonly signal: AbortSignal;
 }
 
 export const CODE_INTERVAL_MS = 5000;
-const RETRY: BackOff = { minMs: 1000, maxMs: 60_000, patientMs: 60_000 };
+const GREET_MS = 5000;
 
 export function createGatewayDesk({
   gateway,
   members,
-  setDevice,
+  change,
   isShut = () => false,
+  greetMs = GREET_MS,
   log,
   signal,
 }: GatewayDeskOptions): GatewayDesk {
   const mintedAt = new Map<string, number>();
-  /** Devices without a member that are still to go; not durable, for nothing leads them to the gateway. */
-  const replaced = new Set<string>();
-  let wake = (): void => undefined;
-
-  const done = gateway === null ? Promise.resolve() : removeDevices(gateway);
-
-  async function removeDevices(asked: Gateway): Promise<void> {
-    const forget = asked.onChange(() => wake());
-    for (let failures = 0; !signal.aborted;) {
-      const woken = Promise.withResolvers<void>();
-      wake = woken.resolve;
-      const left = asked.status().state === 'connected' ? await removeOnce(asked) : 0;
-      failures = left === 0 ? 0 : failures + 1;
-      const waiting = new AbortController();
-      const stop = { signal: AbortSignal.any([signal, waiting.signal]), ref: false };
-      const delay = left === 0 ? RETRY.patientMs : retryDelayMs(RETRY, failures, Math.random());
-      const tick = pause(delay, undefined, stop).catch(() => undefined);
-      // After a failure the retry waits its time: the failure itself may be what changed.
-      await (left === 0 ? Promise.race([tick, woken.promise]) : tick);
-      waiting.abort();
-    }
-    forget();
-  }
-
-  /** Returns how many devices are still there. */
-  async function removeOnce(asked: Gateway): Promise<number> {
-    let left = 0;
-    const remove = async (deviceId: string, record: () => Promise<void>): Promise<void> => {
-      try {
-        await asked.removeDevice(deviceId);
-        await record();
-        log.info('the gateway removed a device', { device: deviceId });
-      } catch (error) {
-        left += 1;
-        log.warn('a device is still at the gateway; it is tried again', { device: deviceId, problem: String(error) });
-      }
-    };
-    for (const { id, openclaw } of Array.from(members())) {
-      if (openclaw?.removing === true) await remove(openclaw.deviceId, () => setDevice(id, null));
-    }
-    for (const deviceId of replaced) {
-      await remove(deviceId, async () => void replaced.delete(deviceId));
-    }
-    return left;
-  }
+  const sweep =
+    gateway === null
+      ? { wake: () => undefined, done: Promise.resolve() }
+      : sweepDevices({ gateway, members, change, isShut, greetMs, log, signal });
 
   function nodeHostState(member: Member): NodeHostState {
     if (!offersNodeHost(member)) return 'none';
@@ -146,21 +107,27 @@ export function createGatewayDesk({
       }
       checkPace(member.id);
       const minted = await gateway.mintSetupCode(carrierPort);
+      const { setupId, expiresAt } = minted;
+      await change(member.id, ({ setupCodes }) => ({ setupCodes: [...setupCodes, { setupId, expiresAt }] }));
       // Revoked or locked down meanwhile: the code is told to nobody.
       refuseClosed(memberNow(member));
       return minted;
     },
     async joined(member, deviceId) {
-      const before = member.openclaw;
-      // It was revoked while it joined: what the gateway let in goes again.
-      const removing = member.revokedAt !== null;
-      if (before?.deviceId === deviceId && before.removing === removing) return;
-      if (before !== null && before.deviceId !== deviceId) replaced.add(before.deviceId);
-      await setDevice(member.id, { deviceId, removing });
-      wake();
+      const { openclaw: known, revokedAt: outAt } = member;
+      if (known?.deviceId === deviceId && known.removing === (outAt !== null)) return;
+      await change(member.id, ({ openclaw, revokedAt, leaving }) => {
+        const before = openclaw === null || openclaw.deviceId === deviceId ? [] : [openclaw.deviceId];
+        return {
+          // It was revoked while it joined: what the gateway let in goes again.
+          openclaw: { deviceId, removing: revokedAt !== null },
+          leaving: [...leaving.filter((one) => one !== deviceId), ...before],
+        };
+      });
+      sweep.wake();
     },
-    sweep: () => wake(),
-    done,
+    sweep: () => sweep.wake(),
+    done: sweep.done,
   };
 }
 

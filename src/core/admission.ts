@@ -6,7 +6,7 @@ import { memberNamed } from '#src/core/membership.ts';
 import type { Role } from '#src/core/node.ts';
 import { fingerprint } from '#src/core/node.ts';
 import type { Asking, PairingRequest } from '#src/core/pairing.ts';
-import { asksToBeMaster, isOn, MASTER_HELD, membersOn } from '#src/core/pairing.ts';
+import { asksToBeMaster, isOn, machineHeld, MASTER_HELD, membersOn } from '#src/core/pairing.ts';
 import type { Approval } from '#src/core/request.ts';
 import { roleOf, tokenFor } from '#src/core/token.ts';
 
@@ -26,6 +26,13 @@ export function approve(
   if (held !== null && !approval.replace) {
     throw new FederationError('HELD', held, {
       hint: `manage-federation approve ${fingerprint(request.nodeId)} --replace  (if that is what you want)`,
+    });
+  }
+  const isNameFree = memberNamed(state, request.facts.name) === undefined;
+  const second = kind === 'join' && isNameFree && !approval.replace ? machineHeld(state, request) : null;
+  if (second !== null) {
+    throw new FederationError('HELD', second, {
+      hint: `manage-federation approve ${fingerprint(request.nodeId)} --replace  (takes its place); a token lets it join beside it`,
     });
   }
   const known = state.members.get(request.nodeId);

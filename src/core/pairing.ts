@@ -138,9 +138,14 @@ function identityHeld(state: Membership, asking: Asking & Pick<PairingRequest, '
   const holder = memberNamed(state, facts.name);
   if (holder !== undefined && holder.id !== nodeId) return `the name ${facts.name} belongs to another node`;
   if (kind === 'more') return null;
+  return machineHeld(state, asking) ?? putOutHeld(state, asking);
+}
+
+/** Why it would be a second node of its machine, or a member under another key: null where it is neither. */
+export function machineHeld(state: Membership, { tailnet }: Asking): string | null {
   const names = membersOn(state, tailnet).map((member) => member.name);
   if (names.length > 1) return `its machine has the nodes ${names.join(', ')}, under other keys`;
-  return names.length === 0 ? putOutHeld(state, asking) : `its machine is the node ${names[0]}, under another key`;
+  return names.length === 0 ? null : `its machine is the node ${names[0]}, under another key`;
 }
 
 /** Who was put out is put out as a machine: another key of it is let in by a person and by nobody else. */

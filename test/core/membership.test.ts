@@ -78,7 +78,7 @@ function decisions(): StorySubject {
       if (more !== null) take(() => ask(state, more, STORY_LIMITS, now));
       return 'in';
     }
-    const renewed = [...state.members.values()].find((one) => one.formerId === asking.nodeId);
+    const renewed = [...state.members.values()].find((one) => formerIds(one).includes(asking.nodeId));
     if (renewed !== undefined) return renewed.revokedAt === null ? 'KEY_ROTATED' : 'REVOKED';
     const isKnown = state.members.has(asking.nodeId);
     if (knock.token !== null) {

@@ -27,13 +27,15 @@ const start = (name: string, args: readonly string[], options?: StartOptions) =>
 const run = (name: string, args: readonly string[], options?: StartOptions): Promise<Finished> =>
   start(name, args, options).ended;
 
+async function fingerprintOf(name: string): Promise<string | null> {
+  const pending = await federation.ask<PairingRequestView[]>('pending');
+  return pending.find((one) => one.name === name)?.fingerprint ?? null;
+}
+
 async function loggedIn(name: string): Promise<void> {
   const login = start(name, ['login', hub, '--name', name, '--hub-key', hubKey]);
-  await until(`${name} waits`, async () => {
-    const pending = await federation.ask<PairingRequestView[]>('pending');
-    return pending.some((one) => one.name === name);
-  });
-  expect(await federation.manage(['approve', name])).toMatchObject({ exitCode: 0 });
+  await until(`${name} waits`, async () => (await fingerprintOf(name)) !== null);
+  expect(await federation.manage(['approve', (await fingerprintOf(name))!])).toMatchObject({ exitCode: 0 });
   expect(await login.ended).toMatchObject({ exitCode: 0 });
 }
 
@@ -125,7 +127,7 @@ describe('an operator on another machine', () => {
     expect(await run('leaver', ['logout'])).toMatchObject({ exitCode: 0 });
     const operators = await federation.ask<OperatorView[]>('operators');
     expect(operators.some(({ name }) => name === 'leaver')).toBe(false);
-    expect(await run('leaver', ['logout'])).toMatchObject({ exitCode: 2 });
+    expect(await run('leaver', ['logout'])).toMatchObject({ exitCode: 3 });
   });
 
   test('hears at once that the hub is gone', async () => {
@@ -182,7 +184,11 @@ describe('a login', () => {
     const { exitCode, stderr } = await waiting.ended;
     expect(exitCode).toBe(130);
     expect(stderr).toContain(`once the master approved it: manage-federation login ${hub}`);
-    expect(await federation.manage(['approve', 'patient'])).toMatchObject({ exitCode: 0 });
+    expect(await federation.manage(['approve', 'patient'])).toMatchObject({
+      exitCode: 2,
+      stderr: expect.stringContaining('is not let in by its name'),
+    });
+    expect(await federation.manage(['approve', (await fingerprintOf('patient'))!])).toMatchObject({ exitCode: 0 });
     expect(await run('patient', ['login', hub, '--name', 'patient', '--hub-key', hubKey])).toMatchObject({
       exitCode: 0,
     });

@@ -220,7 +220,7 @@ test('a node that was put out asks for nothing more, and is told so on the line 
   expect(requests.list()).toHaveLength(1);
   await enrolment.revoke('n1', 'me');
   expect(requests.list()).toEqual([]);
-  await requests.approve('n1', { by: 'me', replace: false });
+  await requests.approve(more.nodeId, { by: 'me', replace: false });
   expect(enrolment.member(more.nodeId)).toMatchObject({ revokedAt: null, granted: ['exec'] });
 });
 

@@ -137,9 +137,12 @@ test('every answer of every route is what the document says', async () => {
   await api.get(ofToken, '/api/v1/join-tokens/none', 400);
 
   const entered = operatorAt(hub, { name: 'laptop' }).enter({ login: true });
-  await eventually('it waits', async () => (await federation.pending()).some(({ name }) => name === 'laptop'));
+  const { id: laptop } = await eventually('it waits', async () =>
+    (await federation.pending()).find(({ name }) => name === 'laptop'),
+  );
+  await api.post(approve, '/api/v1/pairing-requests/laptop/approve', 409, {});
   await api.get('/api/v1/pairing-requests', '/api/v1/pairing-requests', 200);
-  await api.post(approve, '/api/v1/pairing-requests/laptop/approve', 200, {});
+  await api.post(approve, `/api/v1/pairing-requests/${laptop}/approve`, 200, {});
   await using operator = await entered;
   expect(operator.name).toBe('laptop');
   await api.get('/api/v1/operators', '/api/v1/operators', 200);

@@ -235,6 +235,7 @@ describe('a member’s machine with another key', () => {
     await other.waiting();
     expect(await waitingFor('join')).toMatchObject({ held: 'its machine is the node w1, under another key' });
     expect(await judged('other')).toMatchObject({ verdict: 'hold', done: 'nothing' });
+    await expect(federation.approve('other')).rejects.toMatchObject({ code: 'HELD', hint: /--replace/ });
     expect(await federation.approve('other', true)).toMatchObject({ replaced: [former.id] });
     await other.welcome();
     expect(await detail(former.id)).toMatchObject({ state: 'revoked' });

@@ -58,7 +58,7 @@ describeLab('a person on another machine', 'tailnet', () => {
       name: 'pat',
       tailnet: { name: expect.stringContaining('m2'), tags: ['tag:worker'] },
     });
-    expectDone(await operator.manage(['approve', 'pat']));
+    expectDone(await operator.manage(['approve', request.fingerprint]));
     expectDone(await entering);
     const { code, stdout } = await pat('exec', 'm2', '--', 'id', '-un');
     expect({ code, stdout }).toEqual({ code: 0, stdout: 'claw\n' });

@@ -211,7 +211,7 @@ export function membershipModel(limits: ModelLimits) {
       const member = memberOf(knock.key);
       const machine = knock.place.machine === 'unsaid' ? null : knock.place.machine;
       if (member !== undefined && !member.revoked) return knockOfMember(member, knock);
-      const renewed = members.find(({ former }) => former === knock.key);
+      const renewed = members.find((one) => isFormer(one, knock.key));
       if (renewed !== undefined) return renewed.revoked ? 'REVOKED' : 'KEY_ROTATED';
       if (knock.token === null) return member === undefined ? wish(knock, machine) : 'REVOKED';
       const token = tokens.get(knock.token);
@@ -227,6 +227,8 @@ export function membershipModel(limits: ModelLimits) {
       const request = requestOf(key);
       if (request === undefined) return 'REQUEST_NOT_FOUND';
       if ((request.kind === 'moved' || request.changed > 0) && !replace) return 'HELD';
+      const isSecond = request.kind === 'join' && on(request.machine).length > 0;
+      if (isSecond && named(request.name) === undefined && !replace) return 'HELD';
       const member = live().find((one) => one.key === key);
       const { offersMore, token } = request;
       const name = member?.name ?? request.name;

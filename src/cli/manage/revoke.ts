@@ -13,7 +13,7 @@ export async function revokeNode(word: string, flags: GlobalFlags): Promise<numb
   if (canBeRevoked(before) && flags.yes !== true && canAsk()) {
     await confirm(`revoke ${before.name} (${before.fingerprint})?`);
   }
-  const node = await hub.ask<RevokedView>('POST', `/nodes/${encodeURIComponent(word)}/revoke`);
+  const node = await hub.ask<RevokedView>('POST', `/nodes/${before.id}/revoke`);
   if (flags.json) printJson(node);
   else say(`revoked ${node.name}: ${isMember(before) ? endedText(before) : REMOVED}`);
   return 0;

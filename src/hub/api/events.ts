@@ -35,6 +35,9 @@ export interface EventSources {
 }
 
 export function eventRoutes(sources: EventSources): OpenAPIHono<ApiEnvironment> {
+  // One listener for each client: there may be more of them than Node takes for a leak.
+  for (const changes of [sources.requests.changes, sources.nodes, sources.approvals.changes])
+    changes.setMaxListeners(0);
   const app = new OpenAPIHono<ApiEnvironment>();
   app.openAPIRegistry.registerPath(followEvents);
   app.get(followEvents.path, async (context) => {

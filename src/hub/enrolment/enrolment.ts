@@ -34,7 +34,7 @@ export interface Enrolment extends RequestSource {
   member(nodeId: string): Member | undefined;
   /** Resolves when the applicant is a member; waits for a person where it brings no token. Rejects when refused. */
   admit(applicant: Applicant): Promise<Member>;
-  /** Takes a revoked node back, by id, unique id prefix, fingerprint or name; null where none fits. */
+  /** Takes a revoked node back, by id, unique id prefix or fingerprint; null where none fits. Throws REVOKED for its name. */
   readmit(word: string, approval: Approval): Promise<Approved | null>;
   /**
    * Who is meant is looked up in its turn, also by an id that it had until lately; `check` hears of it before anything
@@ -150,7 +150,7 @@ export function createEnrolment(options: EnrolmentOptions): Enrolment {
 
   /** A node that rotated its key and did not hear that it is done. */
   function refuseFormer(nodeId: string): void {
-    const now = [...state().members.values()].find(({ formerId }) => formerId === nodeId);
+    const now = [...state().members.values()].find((member) => formerIds(member).includes(nodeId));
     if (now !== undefined) throw now.revokedAt === null ? rotated(now) : revoked(now.id);
   }
 
@@ -256,6 +256,8 @@ export function createEnrolment(options: EnrolmentOptions): Enrolment {
         await sweep();
         const former = revokedMember(state(), word);
         if (former === undefined) return null;
+        // Whoever names it may mean another that is still to come.
+        if (word === former.name) throw wasRevoked(former);
         const events = readmit(state(), former, approval, now());
         const out = await settle(former.id, events, approval, { ...named(former), again: true });
         return { kind: 'join', ...lookOf(former), replaced: out.map(({ id }) => id) };
@@ -340,6 +342,12 @@ function standingMember({ members }: Membership, word: string): Member {
     if (!isFormer || !(error instanceof FederationError) || error.code !== 'NODE_NOT_FOUND') throw error;
     return findNode(former, word).member;
   }
+}
+
+function wasRevoked({ id, name }: Member): FederationError {
+  return new FederationError('REVOKED', `${name} was revoked, and nothing else of that name waits`, {
+    hint: `manage-federation approve ${fingerprint(id)}  (takes it back)`,
+  });
 }
 
 function revokedMember(state: Membership, word: string): Member | undefined {

@@ -1,5 +1,6 @@
 import { EventEmitter } from 'node:events';
 import { FederationError } from '#src/core/errors.ts';
+import { fingerprint } from '#src/core/node.ts';
 import type { Approval, RequestKind, RequestRole, WaitingRequest } from '#src/core/request.ts';
 import { findNode, missText, nearName } from '#src/core/selector.ts';
 import type { AuditDetail } from '#src/hub/enrolment/membership.ts';
@@ -54,6 +55,13 @@ export interface Requests {
   readonly changes: RequestSource['changes'];
 }
 
+/** Whoever may steer is let in by what was compared, and not because it calls itself as something else that is expected. */
+function notByName(name: string, keyId: string): FederationError {
+  return new FederationError('HELD', `${name} asks to operate the federation, and is not let in by its name`, {
+    hint: `compare the fingerprint, then: manage-federation approve ${fingerprint(keyId)}`,
+  });
+}
+
 /** A node that is taken back after a revocation is no request: `readmit` is asked where no request fits a word. */
 export interface RequestsOptions {
   readonly sources: readonly RequestSource[];
@@ -103,7 +111,8 @@ export function createRequests({ sources, readmit, allHeld = () => null }: Reque
         const approved = await readmit(word, approval);
         if (approved !== null) return approved;
       }
-      const { source, id } = found(word);
+      const { source, id, keyId, name, asked } = found(word);
+      if (asked.request.kind === 'operator' && word === name) throw notByName(name, keyId);
       return source.approve(id, approval);
     },
     reject(word, by) {

@@ -45,7 +45,7 @@ export function createRevocation({
   async function putOut(id: string): Promise<void> {
     const member = enrolment.member(id);
     // A node that has just taken a new key may still have its link by the one before.
-    for (const key of [id, ...(member === undefined ? [] : formerIds(member))]) await endAll(key);
+    await Promise.all([id, ...(member === undefined ? [] : formerIds(member))].map(endAll));
     desk.sweep();
   }
 
@@ -70,7 +70,7 @@ export function createRevocation({
   }
 
   async function settled(approved: Approved): Promise<Approved> {
-    for (const id of approved.replaced) await putOut(id);
+    await Promise.all(approved.replaced.map(putOut));
     return approved;
   }
 

@@ -1,5 +1,6 @@
 import { FederationError } from '#src/core/errors.ts';
 import type { Member } from '#src/core/member.ts';
+import { fingerprint } from '#src/core/node.ts';
 import type { Named } from '#src/core/selector.ts';
 import { findNode } from '#src/core/selector.ts';
 import type { Fleet } from '#src/hub/fleet/fleet.ts';
@@ -87,7 +88,7 @@ function notAdmitted(
   const name = request?.name ?? revoked?.name;
   if (name === undefined) return null;
   return new FederationError('NODE_NOT_FOUND', `${name} ${request === undefined ? 'was revoked' : how}`, {
-    hint: `manage-federation approve ${word}`,
+    hint: `manage-federation approve ${request === undefined && revoked !== undefined ? fingerprint(revoked.id) : word}`,
   });
 }
 

@@ -70,6 +70,7 @@ describe('a request', () => {
       requestId,
       deviceId: DEVICE,
       publicKey: `key of ${DEVICE}`,
+      operates: false,
       displayName: 'phone',
       platform: 'linux',
       deviceFamily: 'Linux',
@@ -131,8 +132,29 @@ describe('a request', () => {
   });
 
   test.each([
+    ['a node first', { role: 'operator', roles: ['node', 'operator'], scopes: ['operator.read'] }],
+    ['an operator first', { role: 'node', roles: ['operator', 'node'], scopes: ['operator.admin'] }],
+    ['no scope', { roles: ['operator'] }],
+  ])(
+    'of one who wants to be a node and an operator, %s, is listed as one, and is never approved',
+    async (_what, said) => {
+      const request = await device(said);
+      expect(request.operates).toBe(true);
+      const methods = asked();
+      await expect(gateway.approveDevice(request)).rejects.toMatchObject({
+        code: 'HELD',
+        hint: `openclaw devices approve ${request.requestId}`,
+      });
+      expect(methods()).not.toContain('device.pair.approve');
+      await gateway.rejectDevice(request);
+      expect(openclaw.approves(request.requestId)).toBe(false);
+    },
+  );
+
+  test.each([
     ['an operator', { role: 'operator', roles: ['operator'] }],
-    ['a node and an operator', { roles: ['node', 'operator'] }],
+    ['a node and something else', { roles: ['node', 'admin'] }],
+    ['a node, an operator and something else', { roles: ['node', 'operator', 'admin'] }],
     ['a node with a scope', { scopes: ['operator.read'] }],
     ['nothing', { role: undefined }],
   ])('of one who wants to be %s is not listed', async (_what, said) => {

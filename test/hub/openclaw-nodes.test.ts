@@ -171,6 +171,27 @@ describe('what waits', () => {
     expect((await waiting('device', OTHER)).request.name).toBe('eeee-eeee-eeee-eeee');
   });
 
+  test('as a node and an operator is held, and neither a person here nor a rule lets it in', async () => {
+    const requestId = openclaw.asks(DEVICE, { roles: ['node', 'operator'], scopes: ['operator.read'] });
+    const asked = await waiting('device');
+    expect(asked.held).toBe('it asks to operate OpenClaw too');
+    const held = { code: 'HELD', hint: `openclaw devices approve ${requestId}` };
+    await expect(approve(asked, true)).rejects.toMatchObject(held);
+    await expect(nodes.judge(asked.request.id, 'rules', () => ruled('approve'))).rejects.toMatchObject(held);
+    expect([openclaw.paired.size, await store.openclawNodes(), await audit()]).toEqual([0, [], []]);
+    expect(openclaw.approves(requestId)).toBe(true);
+    await untilState('half-approved');
+  });
+
+  test('as an operator too is not what was approved as a node before', async () => {
+    const said = { ts: Date.now() - MINUTE };
+    openclaw.asks(DEVICE, said);
+    await approve(await waiting('device'));
+    await untilState('half-approved');
+    openclaw.asks(DEVICE, { ...said, roles: ['node', 'operator'] });
+    expect((await waiting('device')).held).toBe('it asks to operate OpenClaw too');
+  });
+
   test('is held where a member or another node has its name', async () => {
     await membership.commit([{ type: 'changed', member: aMember({ name: 'attic' }) }], []);
     openclaw.asks(DEVICE, { displayName: 'Attic' });

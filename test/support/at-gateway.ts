@@ -35,6 +35,7 @@ export function aDeviceRequest(changed: Partial<DeviceRequest> = {}): DeviceRequ
     kind: 'device',
     requestId: 'device-request-1',
     publicKey: 'p'.repeat(43),
+    operates: false,
     version: null,
     commands: null,
     caps: [],

@@ -22,9 +22,10 @@ type Gateway = Pick<GatewayConnection, 'request'>;
 
 /**
  * Lets in what was seen. Looks again just before: throws OPENCLAW_REFUSED where it is no longer that, or is gone
- * without having been approved.
+ * without having been approved; HELD for one that would operate OpenClaw, which only OpenClaw's own command grants.
  */
 export async function approve(gateway: Gateway, seen: GatewayRequest): Promise<void> {
+  if (seen.kind === 'device' && seen.operates) throw operates(seen);
   const { pending, approved } = await standingOf(gateway, seen);
   if (pending === null) {
     if (approved) return;
@@ -117,6 +118,12 @@ function gone({ kind }: GatewayRequest): FederationError {
 function changed({ kind }: GatewayRequest): FederationError {
   return new FederationError('OPENCLAW_REFUSED', `the ${kind} request is no longer the one that was shown`, {
     hint: SHOW,
+  });
+}
+
+function operates({ requestId }: GatewayRequest): FederationError {
+  return new FederationError('HELD', 'the device asks to operate OpenClaw too', {
+    hint: `openclaw devices approve ${requestId}`,
   });
 }
 

@@ -18,10 +18,15 @@ interface Asked {
   readonly askedAt: number;
 }
 
-/** A device that asks to be paired, in the role node alone and with no scope: of others the gateway decides alone. */
+/**
+ * A device that asks to be paired as a node: with no scope, or with those of an operator where it wants to be one, too.
+ * Of all others the gateway decides alone.
+ */
 export interface DeviceRequest extends Asked {
   readonly kind: 'device';
   readonly publicKey: string;
+  /** Whether it asks to operate OpenClaw too: the gateway makes one request of both, and one approval grants both. */
+  readonly operates: boolean;
   readonly version: null;
   /** Not known before its surface. */
   readonly commands: null;
@@ -100,11 +105,12 @@ export function requestsOf(devices: DeviceList, surfaces: SurfaceList): Readable
 }
 
 export function deviceRequests({ pending }: DeviceList): DeviceRequest[] {
-  return pending.rows.filter(isNodeAlone).map((row) => ({
+  return pending.rows.filter(isNode).map((row) => ({
     kind: 'device',
     requestId: row.requestId,
     deviceId: row.deviceId,
     publicKey: row.publicKey,
+    operates: rolesOf(row).has('operator'),
     displayName: row.displayName,
     platform: row.platform,
     deviceFamily: row.deviceFamily,
@@ -118,8 +124,16 @@ export function deviceRequests({ pending }: DeviceList): DeviceRequest[] {
   }));
 }
 
-function isNodeAlone({ role, roles: all, scopes }: DeviceRow): boolean {
-  return role === 'node' && all.every((one) => one === 'node') && scopes.length === 0;
+function isNode(row: DeviceRow): boolean {
+  const asked = rolesOf(row);
+  if (!asked.delete('node')) return false;
+  return asked.size === 0
+    ? row.role === 'node' && row.scopes.length === 0
+    : asked.delete('operator') && asked.size === 0;
+}
+
+function rolesOf({ role, roles: all }: DeviceRow): Set<string> {
+  return new Set(role === null ? all : [role, ...all]);
 }
 
 export function surfaceRequests({ pending, paired }: SurfaceList): SurfaceRequest[] {
@@ -144,9 +158,9 @@ export function isAsSeen(seen: GatewayRequest, now: GatewayRequest): boolean {
 
 function claimsOf(request: GatewayRequest): string {
   const { kind, requestId, deviceId, displayName, platform, deviceFamily, version, remoteIp } = request;
-  const publicKey = request.kind === 'device' ? request.publicKey : null;
+  const wanted = request.kind === 'device' ? [request.publicKey, request.operates] : null;
   return JSON.stringify([
-    [kind, requestId, deviceId, publicKey],
+    [kind, requestId, deviceId, wanted],
     [displayName, platform, deviceFamily, version, remoteIp],
   ]);
 }

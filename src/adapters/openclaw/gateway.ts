@@ -48,7 +48,7 @@ export interface Gateway {
   setupCodeUser(setupId: string): Promise<string | null>;
   /**
    * Pairs the device that was seen; resolves when the gateway confirmed it, also where somebody else did it already.
-   * Throws OPENCLAW_REFUSED where the request has changed since or is gone. The node learns of it when it asks
+   * Throws OPENCLAW_REFUSED where the request has changed since or is gone, HELD where it would operate OpenClaw. The node learns of it when it asks
    * again, which OpenClaw's node host does not do by itself.
    */
   approveDevice(seen: DeviceRequest): Promise<void>;

@@ -82,6 +82,7 @@ export async function openOpenClawNodes(options: OpenClawNodesOptions): Promise<
   }
 
   async function letIn(look: Look, approval: Approval, rule: string | null, more: AuditDetail): Promise<Approved> {
+    standing.checkOurs(look);
     const { asked, waiting } = look;
     const { kind, deviceId } = asked;
     const member = standing.memberOf(deviceId);

@@ -1,3 +1,4 @@
+import type { GatewayRequest } from '#src/adapters/openclaw/gateway-request.ts';
 import type { TailnetMachine } from '#src/core/identity.ts';
 import { FederationError } from '#src/core/errors.ts';
 import type { Member } from '#src/core/member.ts';
@@ -18,6 +19,8 @@ export interface Standing {
   judged(look: Look): JudgedRequest;
   /** Whether what it asks for was approved already: as part of the same approval, or before a restart. */
   isDecided(look: Look): boolean;
+  /** Throws HELD for one that only OpenClaw's own command lets in. */
+  checkOurs(look: Look): void;
   /** Ids of those whose name it takes. Throws NAME_TAKEN where only `replace` may. */
   makeRoom(look: Look, approval: Approval): readonly string[];
 }
@@ -54,9 +57,10 @@ export function createStanding({ membership, records, list, isLockedDown }: Stan
     return out.map(({ name }) => name).toSorted()[0];
   }
 
-  function whyHeld({ waiting, isIdentified }: Look): string | null {
+  function whyHeld({ asked, waiting, isIdentified }: Look): string | null {
     const node = records.get(waiting.keyId);
     if (node !== undefined && node.revokedAt !== null) return 'it was revoked';
+    if (isOperator(asked)) return OPERATES;
     if (!isIdentified) return 'the tailnet does not say yet which machine it is';
     if (node !== undefined && isElsewhere(node, waiting.tailnet)) return 'it was approved on another machine';
     const former = node === undefined ? revokedOn(waiting.tailnet) : undefined;
@@ -79,12 +83,13 @@ export function createStanding({ membership, records, list, isLockedDown }: Stan
       const { asked, waiting } = look;
       const member = memberOf(asked.deviceId);
       if (member === undefined) return { request: waiting, held: whyHeld(look) };
+      if (isOperator(asked)) return { request: { ...waiting, name: member.name }, held: OPERATES };
       const what = asked.kind === 'surface' ? 'which offers more than before' : 'which comes without a code of its own';
       return { request: { ...waiting, name: member.name }, held: `it is ${member.name}’s node host, ${what}` };
     },
     isDecided(look) {
       const { asked, waiting } = look;
-      if (waiting.rejected) return false;
+      if (waiting.rejected || isOperator(asked)) return false;
       const member = memberOf(asked.deviceId);
       if (member !== undefined) {
         const isIn = member.revokedAt === null && member.openclaw?.removing === false;
@@ -95,6 +100,10 @@ export function createStanding({ membership, records, list, isLockedDown }: Stan
       // A later request than the one that was approved is another one.
       if (asked.kind === 'device') return asked.askedAt <= node.approvedAt && waiting.name === node.name;
       return node.commands === null ? isExpected(node, look) : isWithin(asked.commands, node.commands);
+    },
+    checkOurs({ asked }) {
+      if (!isOperator(asked)) return;
+      throw new FederationError('HELD', OPERATES, { hint: `openclaw devices approve ${asked.requestId}` });
     },
     makeRoom({ waiting }, { replace }) {
       const { member, others } = holdersOf(waiting);
@@ -107,6 +116,13 @@ export function createStanding({ membership, records, list, isLockedDown }: Stan
       });
     },
   };
+}
+
+const OPERATES = 'it asks to operate OpenClaw too';
+
+/** Whether one approval would make a node and an operator of it, which only OpenClaw's own command does. */
+function isOperator(asked: GatewayRequest): boolean {
+  return asked.kind === 'device' && asked.operates;
 }
 
 function isWithin(commands: readonly string[], granted: readonly string[] | null): boolean {

@@ -3,6 +3,7 @@ import { FederationError } from '#src/core/errors.ts';
 import { MAX_GROUPS, MAX_LABELS } from '#src/core/label.ts';
 import type { Member } from '#src/core/member.ts';
 import { memberNamed } from '#src/core/membership.ts';
+import { isSameName } from '#src/core/openclaw-node.ts';
 import type { AuditDetail, MembershipKeeper } from '#src/hub/enrolment/membership.ts';
 import type { JudgedRequest } from '#src/hub/enrolment/requests.ts';
 import { findMember } from '#src/hub/fleet/targets.ts';
@@ -60,7 +61,7 @@ export function createMembers({ membership, waiting, others, log }: MembersOptio
   }
 
   function checkFree(name: string): void {
-    const holder = memberNamed(state(), name) ?? others().find((other) => other.name.toLowerCase() === name);
+    const holder = memberNamed(state(), name) ?? others().find((other) => isSameName(other.name, name));
     if (holder === undefined) return;
     throw new FederationError('NAME_TAKEN', `the name ${name} belongs to another node`, {
       hint: `choose another, or first: manage-federation revoke ${name}`,

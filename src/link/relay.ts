@@ -2,12 +2,14 @@ import type { WebSocket } from 'ws';
 
 export type Judged =
   | { readonly ok: true; readonly frame: Buffer | string }
-  | { readonly ok: false; readonly reason: string };
+  | { readonly ok: false; readonly reason: string }
+  /** It goes no further, and the first end gets this in its place. */
+  | { readonly ok: false; readonly answer: string };
 
 export interface RelayOptions {
   /**
-   * Judges the frames of the first end; all pass as they are otherwise. One that is refused closes that end with 1008,
-   * and nothing more reaches the second.
+   * Judges the frames of the first end; all pass as they are otherwise. One that is refused without an answer closes that
+   * end with 1008, and nothing more reaches the second.
    */
   readonly judge?: (data: Buffer, binary: boolean) => Judged;
   /** Sees the frames of the second end before they go on. */
@@ -29,6 +31,11 @@ export function relay(first: WebSocket, second: WebSocket, { judge, watch }: Rel
     if (refused) return null;
     const judged = judge?.(data, binary) ?? { ok: true, frame: data };
     if (judged.ok) return judged.frame;
+    if ('answer' in judged) {
+      if (first.bufferedAmount > HIGH_WATER_BYTES) first.terminate();
+      else if (first.readyState === first.OPEN) first.send(judged.answer);
+      return null;
+    }
     refused = true;
     second.terminate();
     first.close(REFUSED, judged.reason);

@@ -177,6 +177,14 @@ test('a node is greeted, and its device becomes known', async () => {
   expect(devices).toEqual([DEVICE]);
 });
 
+test('a node host offers commands and nothing beside them', async () => {
+  const node = await challenged();
+  const greeting = nextFrame(node);
+  node.send(JSON.stringify(connect({ modelCatalog: [{ id: 'm' }], workerRuns: {}, computerUse: {} })));
+  await greeting;
+  expect(JSON.parse(gateway.frames[0] ?? '')).toEqual(connect());
+});
+
 test('the gateway reads what was judged, not what was written', async () => {
   const node = await challenged();
   const greeting = nextFrame(node);
@@ -223,12 +231,67 @@ test.each<[string, string | Buffer]>([
   expect(gateway.frames).toHaveLength(1);
 });
 
-test('later frames pass untouched, also those that hold the word', async () => {
+function request(method: string, params: object = {}): string {
+  return JSON.stringify({ type: 'req', id: '2', method, params });
+}
+
+const RESULT = request('node.invoke.result', {
+  id: 'i',
+  nodeId: DEVICE,
+  ok: true,
+  payloadJSON: '"\\u001b \\"connect\\""',
+});
+
+test.each<[string, string]>([
+  ['the result of a command', RESULT],
+  ['the output of a command', request('node.invoke.progress', { invokeId: 'i', nodeId: DEVICE, seq: 0, chunk: 'x' })],
+  ['that a run has begun', request('node.event', { event: 'exec.started', payloadJSON: '{}' })],
+  ['that a run has ended', request('node.event', { event: 'exec.finished', payloadJSON: '{}' })],
+  ['that a run was denied', request('node.event', { event: 'exec.denied', payloadJSON: '{}' })],
+])('%s reaches the gateway as it is', async (_what, frame) => {
   const node = await greeted();
-  const frame = '{ "type":"req", "id":"2", "method":"node.event", "params":{"text":"\\u001b \\"connect\\""} }';
   node.send(frame);
   await until('it arrived', () => gateway.frames.length === 2);
   expect(gateway.frames[1]).toBe(frame);
+});
+
+test.each<[string, string]>([
+  ['a message to an agent', request('node.event', { event: 'agent.request', payloadJSON: '{"message":"x"}' })],
+  ['a spoken message', request('node.event', { event: 'voice.transcript', payloadJSON: '{"text":"x"}' })],
+  ['an event without a name', request('node.event')],
+  ['skills', request('node.skills.update', { skills: [] })],
+  ['tools of plugins', request('node.pluginTools.update', { tools: [] })],
+  ['an inventory', request('node.runnerInventory.update', {})],
+  ['a list of programs', request('skills.bins')],
+  ['work that waits', request('node.pending.pull')],
+  ['an event that is named twice', request('node.event', { event: 'exec.started' }).replace('}}', ',"event":"x"}}')],
+])('%s is answered with a refusal and does not reach the gateway', async (_what, frame) => {
+  const node = await greeted();
+  const answer = nextFrame(node);
+  node.send(frame);
+  expect(JSON.parse(await answer)).toMatchObject({
+    type: 'res',
+    id: '2',
+    ok: false,
+    error: { code: 'INVALID_REQUEST' },
+  });
+  node.send(RESULT);
+  await until('the next frame arrived', () => gateway.frames.length === 2);
+  expect(gateway.frames[1]).toBe(RESULT);
+});
+
+test.each<[string, string | Buffer]>([
+  ['an answer', JSON.stringify({ type: 'res', id: '2', ok: true })],
+  ['an event', JSON.stringify({ type: 'event', event: 'node.invoke.result' })],
+  ['no JSON', 'node.invoke.result'],
+  ['a list of requests', `[${RESULT}]`],
+  ['a binary frame', Buffer.from(RESULT)],
+])('%s closes with 1008 and does not reach the gateway', async (_what, frame) => {
+  const node = await greeted();
+  node.send(frame, { binary: typeof frame !== 'string' });
+  expect(await closeCode(node)).toBe(1008);
+  await until('the gateway’s end is closed', () => gateway.sockets[0]?.readyState === WebSocket.CLOSED);
+  expect(gateway.frames).toHaveLength(1);
 });
 
 test('a ping is answered by the node and by nobody between', async () => {
@@ -241,7 +304,7 @@ test('a ping is answered by the node and by nobody between', async () => {
   expect(String((await heard)[0])).toBe('are you there');
 
   // A frame that was sent after an answer would come after it.
-  node.send('{}');
+  node.send(RESULT);
   await until('the frame arrived', () => gateway.frames.length === 2);
   expect(pongs).toEqual([]);
   node.pong('yes');

@@ -1,7 +1,10 @@
 import { z } from 'zod';
 import type { Judged } from '#src/link/relay.ts';
 
-/** Lets one `connect` of a node through, as the first frame, and no other `connect` ever. */
+/**
+ * Lets one `connect` of a node through, as the first frame, and after it only what a node host needs to run the commands
+ * that it was granted: what it answers to the gateway, and how its runs go.
+ */
 export interface ConnectGuard {
   /** Of the node's frames. */
   readonly judge: (data: Buffer, binary: boolean) => Judged;
@@ -25,15 +28,36 @@ const connectSchema = z.looseObject({
   type: z.literal('req'),
   id: z.string().min(1).max(256),
   method: z.literal('connect'),
-  params: z.looseObject({
+  // What it says beyond these is left out: models, worker runs and the use of a screen were never asked for.
+  params: z.object({
+    minProtocol: z.number().optional(),
+    maxProtocol: z.number().optional(),
     role: z.literal('node'),
     scopes: z.array(z.string()).max(0).optional(),
     client: z.looseObject({ mode: z.literal('node') }),
     commands: z.array(z.string()).max(1000).optional(),
+    caps: z.array(z.string()).max(1000).optional(),
+    pathEnv: z.string().optional(),
     device: z.looseObject({ id: z.string().regex(/^[0-9a-f]{64}$/) }),
     auth: z.looseObject({ bootstrapToken: z.string().min(1).optional() }).optional(),
   }),
 });
+
+/** What follows the connect; more than these fields the gateway does not read. */
+const requestSchema = z.object({
+  type: z.literal('req'),
+  id: z.string().min(1).max(256),
+  method: z.string().min(1),
+  params: z.unknown().optional(),
+});
+
+/** What a node host says of a command that the gateway has asked of it; the gateway takes none for another. */
+const ANSWERS: ReadonlySet<string> = new Set(['node.invoke.result', 'node.invoke.progress']);
+/**
+ * Events of `system.run`, which the gateway matches with a run of its own. All others speak for somebody: agent.request
+ * and voice.transcript start an agent, chat.subscribe reads along, and notifications and skills end up in prompts.
+ */
+const RUN_EVENTS: ReadonlySet<string> = new Set(['exec.started', 'exec.finished', 'exec.denied']);
 
 const greetingSchema = z.object({
   type: z.literal('res'),
@@ -45,6 +69,8 @@ const greetingSchema = z.object({
 export function connectGuard({ knownDevice, granted, onGreeted, onRefused }: ConnectGuardOptions): ConnectGuard {
   let connect: z.infer<typeof connectSchema> | null = null;
   let greeted = false;
+  /** Once for a connection: who asks on and on fills no log. */
+  let isDenialTold = false;
 
   function judgeFirst(data: Buffer, binary: boolean): Judged {
     if (binary || data.length > MAX_CONNECT_BYTES) return refused('the first frame must be a connect');
@@ -62,21 +88,31 @@ export function connectGuard({ knownDevice, granted, onGreeted, onRefused }: Con
     return { ok: true, frame: JSON.stringify(parsed.data) };
   }
 
-  function judge(data: Buffer, binary: boolean): Judged {
-    if (connect === null) return judgeFirst(data, binary);
-    if (mayBeConnect(data)) {
-      const frame = parseJson(data);
-      // What does not parse here might be read by a more lenient parser there.
-      if (frame === undefined) return refused('a frame that is no JSON');
-      if (isConnect(frame)) return refused('a second connect');
-    }
-    return { ok: true, frame: data };
+  function judgeLater(data: Buffer, binary: boolean): Judged {
+    if (binary) return refused('a binary frame');
+    const parsed = requestSchema.safeParse(parseJson(data));
+    if (!parsed.success) return refused('a frame that is no request');
+    const { id, method, params } = parsed.data;
+    if (method === 'connect') return refused('a second connect');
+    if (!isOfNodeHost(method, params)) return denied(id, method, params);
+    // Written anew, as the first one.
+    return { ok: true, frame: JSON.stringify(parsed.data) };
+  }
+
+  /** Answered as the gateway answers what it does not do: a node host that asks for more goes on without it. */
+  function denied(id: string, method: string, params: unknown): Judged {
+    const event = method === 'node.event' ? eventOf(params) : undefined;
+    const what = event === undefined ? method : `${method} ${event}`;
+    if (!isDenialTold) onRefused(`it asks for what no node host needs: ${what.slice(0, 64)}`);
+    isDenialTold = true;
+    const error = { code: 'INVALID_REQUEST', message: 'the federation does not carry this to the gateway' };
+    return { ok: false, answer: JSON.stringify({ type: 'res', id, ok: false, error }) };
   }
 
   return {
     judge(data, binary) {
-      const judged = judge(data, binary);
-      if (!judged.ok) onRefused(judged.reason);
+      const judged = connect === null ? judgeFirst(data, binary) : judgeLater(data, binary);
+      if ('reason' in judged) onRefused(judged.reason);
       return judged;
     },
     watch(data) {
@@ -89,13 +125,14 @@ export function connectGuard({ knownDevice, granted, onGreeted, onRefused }: Con
   };
 }
 
-/** Only a plain or an escaped spelling can be read as `connect`: large frames without either are not parsed. */
-function mayBeConnect(data: Buffer): boolean {
-  return data.includes('"connect"') || data.includes('\\u');
+function isOfNodeHost(method: string, params: unknown): boolean {
+  if (ANSWERS.has(method)) return true;
+  return method === 'node.event' && RUN_EVENTS.has(eventOf(params) ?? '');
 }
 
-function isConnect(frame: unknown): boolean {
-  return typeof frame === 'object' && frame !== null && 'method' in frame && frame.method === 'connect';
+function eventOf(params: unknown): string | undefined {
+  if (typeof params !== 'object' || params === null || !('event' in params)) return undefined;
+  return typeof params.event === 'string' ? params.event : undefined;
 }
 
 function parseJson(data: Buffer): unknown {

@@ -582,7 +582,8 @@ describe('a member’s own node host', () => {
   test('that was on the machine of a revoked member is held under any key', async () => {
     const { machine: laptop } = machine('nLaptop') as { machine: TailnetMachine };
     machines.set('100.64.0.9', machine('nLaptop'));
-    await membership.commit([{ type: 'changed', member: { ...member, revokedAt: clock, tailnet: laptop } }], []);
+    const revoked = { ...member, revokedAt: clock, tailnet: laptop, openclaw: null };
+    await membership.commit([{ type: 'changed', member: revoked }], []);
     openclaw.asks(OTHER, { displayName: 'web-9', remoteIp: '100.64.0.9' });
     const { held } = await waiting('device', OTHER);
     expect(held).toBe('its machine was the node home-server, which was revoked');

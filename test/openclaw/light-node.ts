@@ -21,7 +21,9 @@ interface Said {
 
 export interface LightNodeOptions extends Said {
   readonly url: string;
+  /** The gateway's own, or that of a setup code. */
   readonly token: string;
+  readonly isOfSetupCode?: boolean;
 }
 
 interface Frame {
@@ -36,7 +38,7 @@ interface Frame {
 const AGAIN_MS = 500;
 const CLIENT = { id: 'node-host', mode: 'node', version: '2026.9.6', platform: 'linux', deviceFamily: 'Linux' };
 
-export function lightNode({ url, token, ...first }: LightNodeOptions): LightNode {
+export function lightNode({ url, token, isOfSetupCode = false, ...first }: LightNodeOptions): LightNode {
   const { publicKey, privateKey } = generateKeyPairSync('ed25519');
   const raw = Buffer.from(publicKey.export({ format: 'jwk' }).x ?? '', 'base64url');
   const deviceId = createHash('sha256').update(raw).digest('hex');
@@ -48,7 +50,8 @@ export function lightNode({ url, token, ...first }: LightNodeOptions): LightNode
     const signature = signed(privateKey, ['v3', deviceId, CLIENT.id, CLIENT.mode, 'node', '', ts, token, nonce]);
     const device = { id: deviceId, publicKey: raw.toString('base64url'), signature, signedAt: ts, nonce };
     const client = { ...CLIENT, displayName: said.displayName };
-    const asks = { role: 'node', scopes: [], caps: ['system'], commands: said.commands, auth: { token }, device };
+    const auth = isOfSetupCode ? { bootstrapToken: token } : { token };
+    const asks = { role: 'node', scopes: [], caps: ['system'], commands: said.commands, auth, device };
     return { minProtocol: 4, maxProtocol: 4, client, ...asks };
   }
 

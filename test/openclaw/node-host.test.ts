@@ -3,6 +3,7 @@ import { WebSocket } from 'ws';
 import { CARRIER_PATH } from '#src/protocol/hub-api.ts';
 import { closeCode, nextFrame, refusal } from '../support/socket.ts';
 import { operatorConnect } from './connections.ts';
+import { lightNode } from './light-node.ts';
 import { COMMANDS, familyOf, smallFederation, until } from './small-federation.ts';
 import type { SmallFederation } from './small-federation.ts';
 
@@ -62,7 +63,7 @@ test('a killed launcher takes the node host with it, and both come back', async 
   const { launcher, child } = await nodeHostPids();
   process.kill(launcher, 'SIGKILL');
   await until(
-    () => federation.supervision.state().pid !== launcher,
+    () => federation.nodeHost() !== 'connected',
     () => federation.supervision.state(),
   );
   await connected();
@@ -100,6 +101,31 @@ describe('through the carrier', () => {
     expect(await refusal(new WebSocket(`ws://127.0.0.1:${federation.carrierPort}/`, { origin: 'http://x' }))).toBe(403);
     expect(federation.toGateway()).toHaveLength(before);
   });
+});
+
+test('a device that has a setup code of the member, and not its carrier, is put out again', async () => {
+  const own = federation.deviceId();
+  const { setupCode } = await federation.desk.setupCode(federation.member(), 1);
+  const { bootstrapToken } = JSON.parse(Buffer.from(setupCode, 'base64url').toString()) as { bootstrapToken: string };
+  const { url } = federation.gateway.status();
+  const said = { displayName: 'another', commands: ['system.run'] };
+  const thief = lightNode({ url, token: bootstrapToken, isOfSetupCode: true, ...said });
+  try {
+    expect(await thief.connect()).toBe('connected');
+    await until(
+      () => federation.member().setupCodes.length === 0 && federation.member().leaving.length === 0,
+      () => federation.member(),
+    );
+    await until(
+      () => !federation.gateway.nodes().has(thief.deviceId),
+      () => [...federation.gateway.nodes().keys()],
+    );
+    expect(await thief.connect()).not.toBe('connected');
+  } finally {
+    thief.close();
+  }
+  expect(federation.deviceId()).toBe(own);
+  await connected();
 });
 
 test('a revoked member loses its connection at once and its device at the gateway', async () => {

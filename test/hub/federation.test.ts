@@ -139,7 +139,7 @@ test('a node is named by its name, its id, or a beginning of the id that is its 
   expect((await federation.run([id, 'w7', fingerprint], 'true')).results).toHaveLength(1);
   await expect(federation.run(['w77'], 'true')).rejects.toMatchObject({ code: 'NODE_NOT_FOUND', hint: /w7/ });
   await expect(federation.run(['w1', 'no-such'], 'true')).rejects.toMatchObject({ code: 'NODE_NOT_FOUND' });
-  await expect(federation.show(id.slice(0, 5))).rejects.toMatchObject({ code: 'NODE_NOT_FOUND' });
+  await expect(federation.show(id.slice(0, 3))).rejects.toMatchObject({ code: 'NODE_NOT_FOUND' });
   expect(await federation.get('/jobs')).toHaveLength(1);
 });
 

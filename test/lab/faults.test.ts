@@ -88,6 +88,8 @@ describeLab('a deployment where something goes wrong', 'tailnet', () => {
         broken,
         /^error: openclaw-worker\.service does not start: no such luck\n  try: .*journalctl -u openclaw-worker/m,
       );
+      // Mended while systemd tries again and again, it would join by itself, and its token be used before the resume.
+      await m2.machine.run(['systemctl', 'stop', 'openclaw-worker']);
       writeFileSync(program, original);
       await m2.succeed(...m2.resume);
       await m2.expectDeployed();

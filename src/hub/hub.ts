@@ -223,7 +223,7 @@ export async function openHub({
   const requests = createRequests({
     sources: [revocation.requests, openClawNodes, operators],
     readmit: revocation.readmit,
-    allHeld: () => (lockdown.status() === null ? null : 'locked down'),
+    alsoHeld: (request) => (lockdown.status() === null ? openClawNodes.nameHeld(request) : 'locked down'),
   });
   const approvals = await openApprovals({ store, requests, policies: policies(signal), log: log.child('approval') });
   // What was held by it alone is there for the rules again.

@@ -144,6 +144,18 @@ describe('what waits', () => {
     expect(news.map((asked) => asked.request.keyId)).toEqual([DEVICE, OTHER]);
   });
 
+  test('has a name that no node of ours may come under without a person', async () => {
+    openclaw.asks(DEVICE, {});
+    const asked = await waiting('device');
+    const ours = { ...asked.request, kind: 'join', role: 'worker' } as const;
+    expect(nodes.nameHeld(ours)).toBeNull();
+    await approve(asked);
+    await until('it is one of OpenClaw’s own nodes', () => nodes.list().some(({ name }) => name === 'phone'));
+    expect(nodes.nameHeld({ ...ours, name: 'Phone' })).toBe('the name Phone belongs to one of OpenClaw’s own nodes');
+    expect(nodes.nameHeld({ ...ours, name: 'phone2' })).toBeNull();
+    expect(nodes.nameHeld({ ...ours, kind: 'device' })).toBeNull();
+  });
+
   test('is said again when it asks from another machine', async () => {
     machines.set('100.64.0.7', machine('nPhone')).set('100.64.0.8', machine('nThief'));
     openclaw.asks(DEVICE, { remoteIp: '100.64.0.7' });

@@ -66,16 +66,16 @@ function notByName(name: string, keyId: string): FederationError {
 export interface RequestsOptions {
   readonly sources: readonly RequestSource[];
   readonly readmit: (word: string, approval: Approval) => Promise<Approved | null>;
-  /** Why only a person may let in whoever it is, now; null where the rules may, too. */
-  readonly allHeld?: () => string | null;
+  /** Why only a person may let it in, beyond what its source knows; null where the rules may, too. */
+  readonly alsoHeld?: (request: WaitingRequest) => string | null;
 }
 
-export function createRequests({ sources, readmit, allHeld = () => null }: RequestsOptions): Requests {
+export function createRequests({ sources, readmit, alsoHeld = () => null }: RequestsOptions): Requests {
   const changes: Requests['changes'] = new EventEmitter();
   for (const source of sources) source.changes.on('request', (asked) => changes.emit('request', judged(asked)));
 
   function judged({ request, held }: JudgedRequest): JudgedRequest {
-    return { request, held: held ?? allHeld() };
+    return { request, held: held ?? alsoHeld(request) };
   }
 
   const all = () =>

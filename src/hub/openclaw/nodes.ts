@@ -5,7 +5,8 @@ import type { GatewayRequest } from '#src/adapters/openclaw/gateway-request.ts';
 import type { Store } from '#src/adapters/store/store.ts';
 import { FederationError } from '#src/core/errors.ts';
 import type { OpenClawNode } from '#src/core/openclaw-node.ts';
-import type { Approval } from '#src/core/request.ts';
+import { isSameName } from '#src/core/openclaw-node.ts';
+import type { Approval, WaitingRequest } from '#src/core/request.ts';
 import type { Identify } from '#src/hub/enrolment/identity.ts';
 import type { AuditDetail, MembershipKeeper } from '#src/hub/enrolment/membership.ts';
 import { followGateway } from '#src/hub/openclaw/follow.ts';
@@ -28,6 +29,8 @@ export interface OpenClawNodes extends RequestSource {
   /** Those of the gateway that are no member's, and those of ours that it does not list. */
   list(): readonly OpenClawNodeView[];
   node(deviceId: string): OpenClawNodeView | undefined;
+  /** Why a node of ours may not come under its name without a person; null where none of these has it. */
+  nameHeld(request: WaitingRequest): string | null;
   /** Resolves when it is kept; the gateway is asked until it confirms. Throws NODE_NOT_FOUND. */
   revoke(deviceId: string, by: string): Promise<void>;
   /** Resolves after `signal`. */
@@ -188,6 +191,10 @@ export async function openOpenClawNodes(options: OpenClawNodesOptions): Promise<
       }),
     changes,
     list,
+    nameHeld: ({ kind, name }) =>
+      kind === 'join' && list().some((node) => isSameName(node.name, name))
+        ? `the name ${name} belongs to one of OpenClaw’s own nodes`
+        : null,
     node: (deviceId) => list().find(({ id }) => id === deviceId),
     revoke: (deviceId, by) =>
       inTurn(async () => {

@@ -85,7 +85,7 @@ test('one of OpenClaw’s own nodes is shown with what it waits for', async () =
 });
 
 test('one of OpenClaw’s own nodes is revoked by the same word, and what is nothing is what the hub says', async () => {
-  hub.answers.set('POST /nodes/mac/revoke', { ...MAC, state: 'removing' });
+  hub.answers.set(`POST /nodes/${MAC.id}/revoke`, { ...MAC, state: 'removing' });
   expect(await revokeNode('mac', { home: hub.home, yes: true })).toBe(0);
   expect(seen.stderr).toBe('revoked mac: OpenClaw’s gateway takes it out, and is asked until it confirms that\n');
   hub.answers.set('GET /openclaw-nodes', []);

@@ -36,6 +36,7 @@ interface Frame {
 }
 
 const AGAIN_MS = 500;
+const SILENT_MS = 10_000;
 const CLIENT = { id: 'node-host', mode: 'node', version: '2026.9.6', platform: 'linux', deviceFamily: 'Linux' };
 
 export function lightNode({ url, token, isOfSetupCode = false, ...first }: LightNodeOptions): LightNode {
@@ -58,9 +59,12 @@ export function lightNode({ url, token, isOfSetupCode = false, ...first }: Light
   function connect(changed: Partial<Said> = {}): Promise<string> {
     said = { ...said, ...changed };
     socket?.terminate();
-    const opened = new WebSocket(url, { perMessageDeflate: false });
+    const opened = new WebSocket(url, { perMessageDeflate: false, handshakeTimeout: SILENT_MS });
     socket = opened;
     const { promise, resolve } = Promise.withResolvers<string>();
+    // A gateway that starts may take a connection and never answer it.
+    const silent = setTimeout(() => opened.terminate(), SILENT_MS);
+    void promise.then(() => clearTimeout(silent));
     const ask = (id: string, method: string, params: object) =>
       opened.send(JSON.stringify({ type: 'req', id, method, params }));
     opened.on('error', (error) => resolve(error.message));

@@ -3,8 +3,18 @@ import type { Role } from '#src/core/node.ts';
 /** Who asks. It travels with every call to the worker, which decides once more. */
 export type Asker =
   | { readonly kind: 'operator'; readonly name: string }
-  | { readonly kind: 'chat'; readonly channel: string; readonly sender: string; readonly owner: boolean }
+  | ChatAsker
   | { readonly kind: 'node'; readonly id: string };
+
+/** Somebody in a chat, by the word of the gateway's plugin; `agent` is the one that acts on what they said. */
+export interface ChatAsker {
+  readonly kind: 'chat';
+  readonly channel: string;
+  readonly sender: string;
+  readonly owner: boolean;
+  readonly agent?: string | undefined;
+  readonly session?: string | undefined;
+}
 
 /** The asker in one word, for lists and the audit. */
 export function askerText(asker: Asker): string {

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import type { Asker } from '#src/core/policy.ts';
+import { askerSchema } from '#src/protocol/asker.ts';
 
 /**
  * What the hub asks of a worker, as HTTP/2 requests on the link. Every request names the hub's epoch in
@@ -13,12 +13,6 @@ import type { Asker } from '#src/core/policy.ts';
  *     DELETE /lockdown           lifts it
  */
 export const EPOCH_HEADER = 'x-federation-epoch';
-
-const askerSchema: z.ZodType<Asker> = z.discriminatedUnion('kind', [
-  z.object({ kind: z.literal('operator'), name: z.string() }),
-  z.object({ kind: z.literal('chat'), channel: z.string(), sender: z.string(), owner: z.boolean() }),
-  z.object({ kind: z.literal('node'), id: z.string() }),
-]);
 
 /** Bytes of a command with its environment: what Linux takes at least (ARG_MAX) is far more. */
 export const MAX_COMMAND_BYTES = 256 * 1024;

@@ -1,0 +1,39 @@
+import { z } from 'zod';
+import { FederationError } from '#src/core/errors.ts';
+import type { Asker, ChatAsker } from '#src/core/policy.ts';
+
+/**
+ * Who asks through the gateway's plugin: base64url of JSON. The plugin's own socket demands it of every request, and no
+ * other listener takes it.
+ */
+export const ASKER_HEADER = 'x-federation-asker';
+
+const word = z.string().min(1).max(256);
+
+const chatSchema = z.object({
+  kind: z.literal('chat'),
+  channel: word,
+  sender: word,
+  owner: z.boolean(),
+  agent: word.optional(),
+  session: word.optional(),
+});
+
+export const askerSchema: z.ZodType<Asker> = z.discriminatedUnion('kind', [
+  z.object({ kind: z.literal('operator'), name: z.string() }),
+  chatSchema,
+  z.object({ kind: z.literal('node'), id: z.string() }),
+]);
+
+export function encodeAsker(asker: ChatAsker): string {
+  return Buffer.from(JSON.stringify(asker)).toString('base64url');
+}
+
+/** Throws UNAUTHENTICATED where the header is not there or holds no asker. */
+export function decodeAsker(header: string | undefined): ChatAsker {
+  try {
+    return chatSchema.parse(JSON.parse(Buffer.from(header ?? '', 'base64url').toString('utf8')));
+  } catch (cause) {
+    throw new FederationError('UNAUTHENTICATED', `the request has no ${ASKER_HEADER} that says who asks`, { cause });
+  }
+}

@@ -1,0 +1,66 @@
+import { z } from 'zod';
+import { askerSchema } from '#src/protocol/asker.ts';
+
+/**
+ * Calling a tool of a node.
+ *
+ *     hub → worker   POST /tools                 toolCallSchema → toolAnswerSchema
+ *     client → hub   POST /nodes/{node}/tool     toolRequestSchema → toolResultSchema
+ *
+ * A tool is one of OpenClaw’s, which the node’s own gateway runs, or `node:COMMAND`, a command of the node’s node host
+ * that the gateway of the master reaches. The worker judges both by its own settings; of the second it only says so.
+ */
+export const NODE_COMMAND = 'node:';
+
+/** Bytes of a call’s JSON. */
+export const MAX_TOOL_ARGS_BYTES = 1 << 20;
+
+const toolName = z
+  .string()
+  .regex(/^(?:node:)?[A-Za-z0-9_][A-Za-z0-9_.:-]{0,127}$/, 'is no name of a tool')
+  .describe('An OpenClaw tool of the node’s own gateway, or `node:COMMAND`');
+
+const args = z
+  .record(z.string(), z.unknown())
+  .refine((value) => JSON.stringify(value).length <= MAX_TOOL_ARGS_BYTES, 'are longer than 1 MiB')
+  .default({});
+
+/** Body of POST /nodes/{node}/tool. */
+export const toolRequestSchema = z.strictObject({
+  tool: toolName,
+  args: args.describe('As the tool takes them'),
+  timeoutMs: z.int().positive().max(600_000).default(60_000).describe('Time for the tool'),
+  approval: z.string().min(1).max(64).optional().describe('Of the approval that the owner gave to this very request'),
+});
+export type ToolRequest = z.input<typeof toolRequestSchema>;
+
+/** One part of what a tool answers. What is neither text nor image comes as the JSON that it is. */
+export const toolContentSchema = z.discriminatedUnion('type', [
+  z.object({ type: z.literal('text'), text: z.string() }),
+  z.object({ type: z.literal('image'), data: z.string().describe('Base64'), mimeType: z.string().max(128) }),
+  z.object({ type: z.literal('json'), value: z.unknown() }),
+]);
+export type ToolContent = z.infer<typeof toolContentSchema>;
+
+/** Answer of POST /nodes/{node}/tool. A tool that failed is a TOOL_FAILED instead. */
+export const toolResultSchema = z.object({
+  node: z.string().describe('Name of the node'),
+  id: z.string(),
+  tool: z.string(),
+  content: z.array(toolContentSchema).describe('Of a node command one part `json`: its payload'),
+  bytes: z.int().min(0).describe('Of the whole content, as JSON'),
+  truncated: z.boolean().describe('It was longer than the node lets out: a part of text says where it was cut'),
+});
+export type ToolResult = z.infer<typeof toolResultSchema>;
+
+/** Body of POST /tools on the link. */
+export const toolCallSchema = z.object({ asker: askerSchema, tool: toolName, args, timeoutMs: z.int().positive() });
+export type ToolCall = z.infer<typeof toolCallSchema>;
+
+/** Answer of POST /tools on the link. */
+export const toolAnswerSchema = z.discriminatedUnion('kind', [
+  toolResultSchema.pick({ content: true, bytes: true, truncated: true }).extend({ kind: z.literal('result') }),
+  /** A command of the node host: the hub may have the gateway run it, and lets out this much of its payload. */
+  z.object({ kind: z.literal('agreed'), maxOutputBytes: z.int().positive() }),
+]);
+export type ToolAnswer = z.infer<typeof toolAnswerSchema>;

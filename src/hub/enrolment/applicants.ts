@@ -21,7 +21,7 @@ import type { Applicant } from '#src/link/accept.ts';
 export interface ApplicantsOptions {
   readonly membership: MembershipKeeper;
   readonly wishes: Wishes;
-  readonly waiters: Waiters;
+  readonly waiters: Waiters<Member>;
   /** Ids of those revoked while the store could not keep it. */
   readonly blocked: ReadonlySet<string>;
   /** Tells the machine behind an address. */
@@ -100,7 +100,7 @@ export function admitApplicants(options: ApplicantsOptions): Admit {
   }
 
   function hold(applicant: Applicant, identity: Identity): Promise<Member> {
-    const judged = waiters.hold(applicant, state().requests.get(applicant.nodeId)?.held ?? null);
+    const judged = waiters.hold(applicant.nodeId, applicant, state().requests.get(applicant.nodeId)?.held ?? null);
     if (identity.kind !== 'unknown') return judged;
     const over = new AbortController();
     identifyWaiting(applicant, AbortSignal.any([applicant.signal, over.signal])).catch((error: unknown) =>

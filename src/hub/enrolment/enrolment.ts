@@ -62,7 +62,7 @@ export function createEnrolment(options: EnrolmentOptions): Enrolment {
   const { inTurn, commit, note, record, now } = membership;
   const state = (): Membership => membership.state();
   const blocked = new Set<string>();
-  const waiters = createWaiters();
+  const waiters = createWaiters<Member>();
   const wishes = createWishes({ membership, limits, waiters, blocked, log });
   const admit = admitApplicants({ membership, wishes, waiters, blocked, identify, identifyEveryMs, log });
 

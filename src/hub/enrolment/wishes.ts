@@ -42,7 +42,7 @@ export interface Wishes {
 export interface WishesOptions {
   readonly membership: MembershipKeeper;
   readonly limits: PendingLimits;
-  readonly waiters: Waiters;
+  readonly waiters: Waiters<Member>;
   /** Ids of those revoked while the store could not keep it. */
   readonly blocked: Set<string>;
   readonly log: Log;

@@ -17,7 +17,7 @@ import type { Approval } from '#src/core/request.ts';
 import { findNode, missText } from '#src/core/selector.ts';
 import type { Identify } from '#src/hub/enrolment/identity.ts';
 import type { AuditDetail, MembershipKeeper } from '#src/hub/enrolment/membership.ts';
-import { createOperatorLines } from '#src/hub/operators/lines.ts';
+import { createWaiters } from '#src/hub/enrolment/waiters.ts';
 import {
   keyRevoked,
   keyUnknown,
@@ -64,7 +64,7 @@ export async function openOperators(options: OperatorsOptions): Promise<Operator
   const { inTurn, record, now } = membership;
   const known = new Map((await options.store.operators()).map((operator) => [operator.id, operator]));
   const waiting = new Map<string, OperatorRequest>();
-  const lines = createOperatorLines();
+  const waiters = createWaiters<Operator>();
   const changes: Operators['changes'] = new EventEmitter();
   const book: Book = { known, waiting };
   let newcomers: number[] = [];
@@ -76,11 +76,11 @@ export async function openOperators(options: OperatorsOptions): Promise<Operator
   }
 
   function sweep(): void {
-    for (const id of overdueOperators(book, lines.has, now())) waiting.delete(id);
+    for (const id of overdueOperators(book, waiters.has, now())) waiting.delete(id);
   }
 
   function judged(request: OperatorRequest): JudgedRequest {
-    return { request: operatorLook(request, lines.has(request.keyId)), held: whyOperatorHeld(book, request) };
+    return { request: operatorLook(request, waiters.has(request.keyId)), held: whyOperatorHeld(book, request) };
   }
 
   function requestOf(id: string): OperatorRequest {
@@ -103,7 +103,7 @@ export async function openOperators(options: OperatorsOptions): Promise<Operator
     }
     const { held } = await askFor(asking, isElsewhere ? 'operator.quarantine' : 'operator.ask');
     if (!applicant.login) throw waitsStill(asking.keyId);
-    const line = lines.hold(applicant, held);
+    const line = waiters.hold(applicant.keyId, applicant, held);
     line.catch(() => stayed(asking.keyId));
     return () => line;
   }
@@ -146,7 +146,7 @@ export async function openOperators(options: OperatorsOptions): Promise<Operator
     await keep([operator, ...out], record('operator.approve', approval.by, detail));
     waiting.delete(operator.id);
     for (const { id } of [operator, ...out]) sessions.end(id, keyRevoked());
-    lines.admit(operator);
+    waiters.admit(operator);
     const { id, name } = operator;
     return { kind: 'operator', id, name, role: 'operator', replaced: out.map((one) => one.id) };
   }
@@ -155,7 +155,7 @@ export async function openOperators(options: OperatorsOptions): Promise<Operator
     await membership.commit([], [record('operator.reject', by, { ...detailOf(request), ...more })]);
     const rejected = { ...request, rejected: true };
     waiting.set(request.keyId, rejected);
-    lines.refuse(request.keyId, rejectedOperator(request.keyId));
+    waiters.refuse(request.keyId, rejectedOperator(request.keyId));
     return judged(rejected);
   }
 

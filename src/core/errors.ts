@@ -84,6 +84,8 @@ export interface ErrorDetails {
   /** What to do about it: usually the command to run. */
   readonly hint?: string;
   readonly cause?: unknown;
+  /** When it is worth another try, in milliseconds from now. */
+  readonly retryAfterMs?: number;
 }
 
 /** What a person or a program is told: one sentence, and one that says what to do. */
@@ -98,11 +100,13 @@ export class FederationError extends Error {
   override readonly name = 'FederationError';
   readonly code: ErrorCode;
   readonly hint: string | undefined;
+  readonly retryAfterMs: number | undefined;
 
   constructor(code: ErrorCode, message: string, details: ErrorDetails = {}) {
     super(message, 'cause' in details ? { cause: details.cause } : undefined);
     this.code = code;
     this.hint = details.hint;
+    this.retryAfterMs = details.retryAfterMs;
   }
 }
 

@@ -19,6 +19,7 @@ import type { LocalFlags } from '#src/cli/deploy/local.ts';
 import type { MachineDoctorFlags } from '#src/cli/deploy/doctor.ts';
 import type { RotateKeyFlags } from '#src/cli/deploy/rotate-key.ts';
 import type { UninstallFlags } from '#src/cli/deploy/uninstall.ts';
+import { refuseEmpty } from '#src/cli/empty-argument.ts';
 import { FederationError } from '#src/core/errors.ts';
 import { checkNodeName } from '#src/core/node.ts';
 import type { Role } from '#src/core/node.ts';
@@ -45,6 +46,7 @@ function commands(ends: (work: Promise<number>) => Promise<void>, toolsOf: Tools
     .description('Put machines into a federation. Without a command, on a terminal: asks what to do.')
     .version(VERSION)
     .addHelpText('after', helpText(EXAMPLES))
+    .hook('preAction', (_, command) => refuseEmpty(command, false))
     .action(async () => ends(unaided(toolsOf)));
   const role = (name: Role, usage: string, description: string, examples: string) => {
     const command = program.command(usage).description(description).addHelpText('after', helpText(examples));

@@ -194,7 +194,7 @@ describeLab('a federation of four machines: master, worker, hybrid and light wor
 
   it('a hybrid joins, and its own gateway is as it was', async () => {
     const unit = await ownGatewayUnit(m3);
-    const token = await operator.token('studio', 'hybrid');
+    const token = await operator.token('studio', '--role', 'hybrid');
     secrets.push(token);
     const words = [...STUDIO, '--token-file', '-'];
     const said = expectDone(await timed('hybrid: its command', () => deployer.deploy(m3, words, { input: token })));

@@ -23,8 +23,10 @@ export interface Operator {
   jobs(): Promise<JobView[]>;
   /** What was done of one kind: `token.create`. */
   audit(action: string): Promise<AuditView[]>;
-  /** A join token for a node of this name. */
-  token(name: string, role?: 'worker' | 'hybrid'): Promise<string>;
+  /** A join token for a node of this name, which is no member's; `more` goes to `token create`. */
+  token(name: string, ...more: readonly string[]): Promise<string>;
+  /** Puts a node out, if there is one of this name: that is free again. */
+  revoke(name: string): Promise<void>;
   exec(name: string, argv: readonly string[]): Promise<ExecEnd>;
   /** Waits until the machine answers to a command as that node, since its last start, and its node host as said. */
   untilUsable(name: string, machine: Machine, nodeHost?: 'none' | 'connected'): Promise<NodeView>;
@@ -77,8 +79,11 @@ export function operatorOn(master: Machine): Operator {
     async audit(action) {
       return (await ask<AuditView[]>('audit', '--limit', '1000')).filter((record) => record.action === action);
     },
-    async token(name, role = 'worker') {
-      return (await ask<{ token: string }>('token', 'create', '--name', name, '--role', role)).token;
+    async token(name, ...more) {
+      return (await ask<{ token: string }>('token', 'create', '--name', name, ...more)).token;
+    },
+    async revoke(name) {
+      if ((await nodes()).some((one) => one.name === name)) await ask('revoke', name, '--yes');
     },
     async exec(name, argv) {
       return resultIn(await manage(['exec', '--json', name, '--', ...argv]));

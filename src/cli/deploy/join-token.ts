@@ -12,8 +12,20 @@ export async function givenToken({ token, tokenFile }: DeployFlags): Promise<str
     say('warning: other users of this machine can read --token, and the shell remembers it; --token-file keeps it');
   }
   const found = (token ?? (await readToken(tokenFile!))).trim();
+  if (found === '') throw nothingIn(tokenFile);
   parseJoinToken(found);
   return found;
+}
+
+/** What should have made the token has most likely failed, and said why. */
+function nothingIn(file: string | undefined): FederationError {
+  const problem =
+    file === undefined
+      ? '--token: nothing is given'
+      : `--token-file ${file}: ${file === '-' ? 'nothing came by standard input' : 'the file is empty'}`;
+  return new FederationError('USAGE', problem, {
+    hint: 'see what the command that makes the token says: manage-federation token create',
+  });
 }
 
 /** Nothing is read from standard input that wasn't asked for: it may be the rest of somebody's script. */

@@ -153,7 +153,8 @@ test('two thousand quick resets leave the link as it is', async () => {
 test('resets without waiting for an answer leave the link as it is, too', async () => {
   const { hub, link } = await linked();
   const streams = Array.from({ length: 2000 }, () => link.request({ ':path': '/' }));
-  for (const stream of streams) stream.close(constants.NGHTTP2_INTERNAL_ERROR);
+  // Whether a reset shows as an error besides depends on how far the stream has come.
+  for (const stream of streams) stream.on('error', () => undefined).close(constants.NGHTTP2_INTERNAL_ERROR);
   await Promise.all(streams.map((stream) => new Promise((resolve) => stream.once('close', resolve))));
   expect(await ask(link)).toBe('ok');
   expect(hub.links).toHaveLength(1);

@@ -4,6 +4,8 @@ import { isLabelKey, isLabelValue, MAX_GROUPS } from '#src/core/label.ts';
 import { ROLES, isNodeName } from '#src/core/node.ts';
 import { REQUEST_KINDS } from '#src/core/request.ts';
 import { OUTCOMES } from '#src/core/outcome.ts';
+import { targetsSchema } from '#src/protocol/action.ts';
+import { approvalIdSchema } from '#src/protocol/approval.ts';
 import { commandSchema } from '#src/protocol/worker-api.ts';
 
 /** What the hub answers and takes under /api/v1. Times are ISO 8601 in UTC. */
@@ -315,9 +317,9 @@ export type OperatorView = z.infer<typeof operatorSchema>;
 
 export const jobCreateSchema = z.strictObject({
   kind: z.enum(['exec', 'broadcast']),
-  /** Names, ids or id prefixes, and `@group`; `all`: every online worker and hybrid that is not drained. */
-  targets: z.union([z.array(z.string().min(1).max(256)).min(1).max(65_535), z.literal('all')]),
+  targets: targetsSchema,
   command: commandSchema,
+  approval: approvalIdSchema.optional().describe('Of POST /verdicts, for a chat that needs one'),
   /** Whether the client will send bytes for stdin (one target only). */
   stdin: z.boolean().default(false),
 });

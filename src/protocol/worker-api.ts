@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { usedApprovalSchema } from '#src/protocol/approval.ts';
 import { askerSchema } from '#src/protocol/asker.ts';
 
 /**
@@ -42,6 +43,8 @@ export const invocationSchema = z.object({
   job: z.string().regex(/^[0-9A-Z]{26}$/),
   asker: askerSchema,
   command: commandSchema,
+  /** Where the owner had to approve the command on this node. */
+  approval: usedApprovalSchema.optional(),
   stdin: z.boolean(),
   /**
    * It is judged and journaled at once, and started by `go`: so the hub's own record can become durable meanwhile.

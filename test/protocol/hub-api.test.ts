@@ -39,7 +39,7 @@ test.each<[string, unknown]>([
   ['an empty word', ['']],
   ['a word for a list', 'w1'],
   ['more than frames can number', Array.from({ length: 65_536 }, () => 'w1')],
-  ['a word of 257 characters', ['x'.repeat(257)]],
+  ['a word of 385 characters', ['x'.repeat(385)]],
 ])('the targets of a job may not be %s', (_, targets) => {
   expect(jobCreateSchema.safeParse({ kind: 'exec', targets, command: { argv: ['a'] } }).success).toBe(false);
 });

@@ -21,6 +21,7 @@ const STATUS: Readonly<Partial<Record<ErrorCode, ContentfulStatusCode>>> = {
   TOOL_DENIED: 403,
   NODE_AMBIGUOUS: 409,
   APPROVAL_NEEDED: 409,
+  APPROVAL_OVER: 409,
   FILE_CHANGED: 409,
   NAME_TAKEN: 409,
   HELD: 409,

@@ -4,7 +4,7 @@ import { FederationError } from '#src/core/errors.ts';
 import { sayResults } from '#src/cli/manage/job.ts';
 import { collectedOutput, linedOutput } from '#src/cli/manage/output.ts';
 import { ago, printFacts, printTable, shortId } from '#src/cli/print.ts';
-import { resultText, summaryText } from '#src/cli/manage/summary.ts';
+import { resultText, summaryText } from '#src/core/result-text.ts';
 import { OUTCOMES } from '#src/core/outcome.ts';
 import type { Result } from '#src/protocol/hub-api.ts';
 

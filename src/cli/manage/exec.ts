@@ -9,7 +9,7 @@ import type { HubApi } from '#src/adapters/hub.ts';
 import { runJob, sayResults } from '#src/cli/manage/job.ts';
 import { collectedOutput, linedOutput, plainOutput } from '#src/cli/manage/output.ts';
 import { printJson } from '#src/cli/print.ts';
-import { resultText } from '#src/cli/manage/summary.ts';
+import { resultText } from '#src/core/result-text.ts';
 import { FederationError } from '#src/core/errors.ts';
 import { broadcastExitCode, execExitCode, summarize } from '#src/core/outcome.ts';
 import type { JobCreate, NodeView, Result } from '#src/protocol/hub-api.ts';

@@ -2,7 +2,7 @@ import { say } from '#src/adapters/terminal.ts';
 import type { GlobalFlags } from '#src/cli/manage/context.ts';
 import { hubOf } from '#src/cli/manage/context.ts';
 import { ago, localTime, printJson, printTable, shortId } from '#src/cli/print.ts';
-import { summaryText } from '#src/cli/manage/summary.ts';
+import { summaryText } from '#src/core/result-text.ts';
 import type { AuditVerdict, AuditView, JobView } from '#src/protocol/hub-api.ts';
 
 export interface HistoryFlags extends GlobalFlags {

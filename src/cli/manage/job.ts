@@ -2,7 +2,7 @@ import type { IncomingMessage } from 'node:http';
 import { say } from '#src/adapters/terminal.ts';
 import type { HubApi } from '#src/adapters/hub.ts';
 import { followInterrupts } from '#src/cli/interrupt.ts';
-import { resultText, summaryText } from '#src/cli/manage/summary.ts';
+import { resultText, summaryText } from '#src/core/result-text.ts';
 import { FederationError } from '#src/core/errors.ts';
 import { summarize } from '#src/core/outcome.ts';
 import { FRAME, frameJson, frameReader } from '#src/protocol/frames.ts';

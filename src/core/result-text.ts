@@ -1,6 +1,5 @@
-import type { Outcome, Summary } from '#src/core/outcome.ts';
+import type { Ending, Outcome, Summary } from '#src/core/outcome.ts';
 import { OUTCOMES } from '#src/core/outcome.ts';
-import type { Result } from '#src/protocol/hub-api.ts';
 
 /** `2 ok, 1 failed`, in the order of the outcomes. */
 export function summaryText(summary: Summary): string {
@@ -10,7 +9,11 @@ export function summaryText(summary: Summary): string {
   return parts.join(', ') || 'nothing ran';
 }
 
-const WORDS: Readonly<Record<Outcome, (result: Result) => string>> = {
+interface Told extends Ending {
+  readonly reason: string | null;
+}
+
+const WORDS: Readonly<Record<Outcome, (result: Told) => string>> = {
   ok: () => 'ok',
   failed: ({ exitCode, reason }) => reason ?? `exit ${exitCode}`,
   signaled: ({ signal }) => `ended by ${signal}`,
@@ -23,6 +26,6 @@ const WORDS: Readonly<Record<Outcome, (result: Result) => string>> = {
 };
 
 /** How one part ended, in words. */
-export function resultText(result: Result): string {
+export function resultText(result: Told): string {
   return WORDS[result.outcome](result);
 }

@@ -130,6 +130,8 @@ export function startNode(
     onStream(stream, headers) {
       streams.push(stream);
       if (options.onStream !== undefined) return options.onStream(stream, headers);
+      stream.on('error', () => undefined);
+      if (stream.destroyed) return;
       stream.respond({ ':status': 200 });
       stream.end('ok');
     },

@@ -1,64 +1,13 @@
-import { readFile, stat } from 'node:fs/promises';
-import { fileNews } from '#src/adapters/file-news.ts';
 import type { Home } from '#src/adapters/home.ts';
-import { parseYaml } from '#src/adapters/settings-file.ts';
+import type { YamlText } from '#src/adapters/yaml-file.ts';
+import { followYamlFile } from '#src/adapters/yaml-file.ts';
 
 export const POLICY_FILE = 'approval-policy.yaml';
 
 /** What the file holds, not looked into. */
-export type PolicyText =
-  | { readonly state: 'absent' }
-  | { readonly state: 'unreadable'; readonly problem: string }
-  | { readonly state: 'read'; readonly value: unknown };
-
-/** A thousand long rules take less. */
-const MAX_BYTES = 1 << 20;
+export type PolicyText = YamlText;
 
 /** The policy file of a home, at once and whenever it changes, comes or goes; ends when `signal` is aborted. */
-export async function* followPolicyFile(home: Home, signal: AbortSignal): AsyncGenerator<PolicyText> {
-  const path = home.file(POLICY_FILE);
-  const news = fileNews(home.path, POLICY_FILE);
-  try {
-    for (let seen: string | null = null; !signal.aborted; await news.next(signal)) {
-      const found = await signatureOf(path);
-      if (found === seen) continue;
-      seen = found;
-      yield await readPolicy(path);
-    }
-  } finally {
-    news.close();
-  }
-}
-
-/** Differs after any change, also after one within the same millisecond that kept the length. */
-async function signatureOf(path: string): Promise<string> {
-  try {
-    const { ino, size, mtimeNs, ctimeNs } = await stat(path, { bigint: true });
-    return [ino, size, mtimeNs, ctimeNs].join(' ');
-  } catch (error) {
-    return codeOf(error);
-  }
-}
-
-async function readPolicy(path: string): Promise<PolicyText> {
-  const unreadable = (problem: string): PolicyText => ({ state: 'unreadable', problem });
-  try {
-    const found = await stat(path);
-    if (!found.isFile()) return unreadable('it is no file');
-    if (found.size > MAX_BYTES) return unreadable(`it is larger than ${MAX_BYTES >> 20} MiB`);
-    const text = await readFile(path, 'utf8');
-    return { state: 'read', value: parseYaml(text) };
-  } catch (error) {
-    const code = codeOf(error);
-    if (code === 'ENOENT') return { state: 'absent' };
-    if (code !== '') return unreadable(`it can’t be read (${code})`);
-    const [first = ''] = (error as Error).message.split('\n');
-    return unreadable(first === '' ? 'it is no YAML' : first);
-  }
-}
-
-/** Of an error of the system; empty for another. */
-function codeOf(error: unknown): string {
-  const { errno, code } = error as NodeJS.ErrnoException;
-  return errno === undefined ? '' : (code ?? '');
+export function followPolicyFile(home: Home, signal: AbortSignal): AsyncGenerator<PolicyText> {
+  return followYamlFile(home, POLICY_FILE, signal);
 }

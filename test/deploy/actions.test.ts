@@ -6,18 +6,14 @@ import { join } from 'node:path';
 import { execa } from 'execa';
 import { parse } from 'jsonc-parser';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import type { Machine } from '#src/adapters/machine/machine.ts';
-import { FederationError } from '#src/core/errors.ts';
 import { formatJoinToken } from '#src/core/join-token.ts';
 import type { WorkerRecord } from '#src/core/worker-record.ts';
 import type { Action } from '#src/deploy/action.ts';
 import type { Context } from '#src/deploy/actions/context.ts';
 import { mergedText, unmergedText } from '#src/deploy/actions/merge-text.ts';
 import { kindOf } from '#src/deploy/actions/kinds.ts';
-import { knockAtHub } from '#src/deploy/actions/knock.ts';
 import { tailscaleBelow } from '#src/deploy/actions/tailscale.ts';
 import { eventually } from '../support/eventually.ts';
-import { startFederation } from '../support/federation.ts';
 import type { ScratchMachine } from '../support/scratch-machine.ts';
 import { scratchMachine } from '../support/scratch-machine.ts';
 
@@ -474,59 +470,6 @@ test('a login that nobody makes can be given up', async () => {
   stopping.abort(new Error('enough'));
   await expect(bringing).rejects.toThrow('enough');
 });
-
-test('a hub is asked who it is and what a token is good for, and the token stays here', async () => {
-  await using federation = await startFederation();
-  const { machine, signal } = scratch.context;
-  const hub = { host: '127.0.0.1', port: federation.hub.port };
-  const token = await federation.token({ name: 'pi', role: 'hybrid' });
-  const found = await knockAtHub(machine, hub, token, signal);
-  expect(found.token).toMatchObject({ name: 'pi', role: 'hybrid', usesLeft: 1 });
-  expect((await knockAtHub(machine, hub, null, signal)).health.hubId).toBe(token.split('.')[1]);
-  const unknown = formatJoinToken({ hubId: found.health.hubId, secret: 'A'.repeat(43) });
-  await expect(knockAtHub(machine, hub, unknown, signal)).rejects.toMatchObject({ code: 'TOKEN_INVALID' });
-  const foreign = formatJoinToken({ hubId: '0'.repeat(64), secret: 'A'.repeat(43) });
-  await expect(knockAtHub(machine, hub, foreign, signal)).rejects.toMatchObject({ code: 'HUB_KEY_MISMATCH' });
-  await expect(knockAtHub(machine, hub, 'no token', signal)).rejects.toMatchObject({ code: 'TOKEN_INVALID' });
-});
-
-test('a hub whose name leads nowhere is found by the tailnet, as the worker finds it', async () => {
-  await using federation = await startFederation({ hub: { hub: { names: ['vps.tail.invalid', 'vps'] } } });
-  const { machine, signal } = scratch.context;
-  const { port } = federation.hub;
-  const token = await federation.token({ name: 'pi', role: 'worker' });
-  const unresolved: Machine = {
-    ...machine,
-    connect: (to, until) =>
-      to.host === '127.0.0.1' ? machine.connect(to, until) : Promise.reject(new FederationError('HUB_UNREACHABLE', '')),
-  };
-  const peer = { ID: 'n1', DNSName: 'vps.tail.invalid.', TailscaleIPs: ['127.0.0.1'] };
-  const hub = { host: 'vps', port };
-  await expect(knockAtHub(unresolved, hub, token, signal)).rejects.toMatchObject({ code: 'HUB_UNREACHABLE' });
-  await scratch.programs.set('peers', JSON.stringify({ n1: peer }));
-  expect((await knockAtHub(unresolved, hub, token, signal)).token).toMatchObject({ name: 'pi' });
-  await scratch.programs.set('peers', JSON.stringify({ n1: peer, n2: { ...peer, DNSName: 'vps.other.invalid.' } }));
-  await expect(knockAtHub(unresolved, hub, token, signal)).rejects.toMatchObject({ code: 'HUB_UNREACHABLE' });
-});
-
-test.each([
-  ['NOT_A_HUB', '<html>welcome</html>', 200],
-  ['NOT_A_HUB', '{"status":"ok"}', 200],
-  ['NOT_A_HUB', 'not found', 404],
-  ['VERSION_UNSUPPORTED', health({ min: 900, max: 901 }), 200],
-])('%s for what answers %s', async (code, body, status) => {
-  const server = createServer((_request, response) => response.writeHead(status).end(body)).listen(0, '127.0.0.1');
-  await eventually('it listens', () => server.listening);
-  const hub = { host: '127.0.0.1', port: (server.address() as AddressInfo).port };
-  const { machine, signal } = scratch.context;
-  await expect(knockAtHub(machine, hub, null, signal)).rejects.toMatchObject({ code });
-  await new Promise((resolve) => server.close(resolve));
-  await expect(knockAtHub(machine, hub, null, signal)).rejects.toMatchObject({ code: 'HUB_UNREACHABLE' });
-});
-
-function health(protocol: object): string {
-  return JSON.stringify({ status: 'ok', version: '9.0.0', epoch: 1, hubId: 'a'.repeat(64), protocol });
-}
 
 test('a join token lies where only the person reads it, and goes again', async () => {
   const before = await scratch.snapshot();

@@ -26,8 +26,6 @@ export interface LightWorker {
   beginOf(step: PlannedStep): string;
   /** Lets master and tailnet forget it, as the person is told to, and lays a fresh join token down. */
   prepare(): Promise<void>;
-  /** Where the last one may be used up. */
-  renewToken(): Promise<void>;
   /** Whether it has come so far, seen on the machine itself. */
   isSo(step: PlannedStep): Promise<boolean>;
   expectBare(): Promise<void>;
@@ -69,10 +67,6 @@ export async function lightWorkerOn(lab: Lab, machine: Machine, name: string): P
     for (const node of await lab.tailnet.nodes()) {
       if (node.name === name || node.name.startsWith(`${name}-`)) await lab.tailnet.deleteNode(node.id);
     }
-    await renewToken();
-  }
-
-  async function renewToken(): Promise<void> {
     const argv = ['manage-federation', 'token', 'create', '--name', name, '--ttl', '1h'];
     await machine.write(`${HOME}/token`, await master.succeed(argv, asClaw), OF_CLAW);
   }
@@ -95,7 +89,6 @@ export async function lightWorkerOn(lab: Lab, machine: Machine, name: string): P
     run,
     succeed,
     prepare,
-    renewToken,
     async stopWhen(words, argv, stop) {
       const command = await watch(lab, machine, ['sudo', 'deploy-federation', ...argv], asClaw);
       await command.says(words);

@@ -7,11 +7,14 @@ import type { HubAddress } from '#src/core/hub-address.ts';
 import { hubAddressText } from '#src/core/hub-address.ts';
 import { parseJoinToken } from '#src/core/join-token.ts';
 import type { ActionOf } from '#src/deploy/action.ts';
+import type { Context } from '#src/deploy/actions/context.ts';
+import { filesAs } from '#src/deploy/actions/context.ts';
 import type { ActionKind } from '#src/deploy/actions/kind.ts';
 import { jsonAs } from '#src/deploy/json.ts';
 import type { Answered } from '#src/deploy/ask-from.ts';
 import { askHub } from '#src/deploy/ask-hub.ts';
 import { tailnetAddresses } from '#src/deploy/tailnet-addresses.ts';
+import { runningWorker } from '#src/deploy/worker-standing.ts';
 import type { Health, JoinTokenView } from '#src/protocol/hub-api.ts';
 import { errorSchema, healthSchema, joinTokenSchema } from '#src/protocol/hub-api.ts';
 import { PROTOCOL_VERSIONS } from '#src/protocol/version.ts';
@@ -27,10 +30,16 @@ export const knock: ActionKind<'knock'> = {
   isCheck: true,
   describe: ({ hub }) => `look whether the hub at ${hubAddressText(hub)} answers`,
   before: () => Promise.resolve(null),
-  async apply({ hub, node, memberOf }, { machine, joinToken, signal }) {
-    const { health, token } = await patiently(() => knockAtHub(machine, hub, joinToken, signal), signal);
-    if (memberOf !== null && token === null && health.hubId !== memberOf) throw another(hub);
-    if (token !== null) checkToken(token, node);
+  async apply({ hub, node, memberOf }, context) {
+    const { machine, joinToken, signal } = context;
+    try {
+      const { health, token } = await patiently(() => knockAtHub(machine, hub, joinToken, signal), signal);
+      if (memberOf !== null && token === null && health.hubId !== memberOf) throw another(hub);
+      if (token !== null) checkToken(token, node);
+    } catch (error) {
+      if (memberOf === null && joinToken !== null && isSpent(error) && (await isLetIn(context, joinToken))) return;
+      throw error;
+    }
   },
   undo: () => Promise.resolve(),
 };
@@ -49,6 +58,30 @@ async function patiently<T>(knocking: () => Promise<T>, signal: AbortSignal): Pr
       const isSilent = error instanceof FederationError && error.code === 'HUB_UNREACHABLE';
       if (!isSilent || performance.now() > deadline) throw error;
     }
+    await pause(ASK_MS, undefined, { signal });
+  }
+}
+
+function isSpent(error: unknown): boolean {
+  return error instanceof FederationError && (error.code === 'TOKEN_INVALID' || error.code === 'TOKEN_EXPIRED');
+}
+
+/** A worker that was let in and did not hear of it asks again, at most five seconds apart. */
+const HEARD_MS = 20_000;
+
+/**
+ * Whether the worker of an earlier run has come in by itself since the machine was looked at: the token is spent, and
+ * nothing is missing. It holds the id of the hub that let it in.
+ */
+async function isLetIn(context: Context, joinToken: string): Promise<boolean> {
+  const { machine, place, signal } = context;
+  const { hubId } = parseJoinToken(joinToken);
+  const files = await filesAs(context, 'person');
+  const deadline = performance.now() + HEARD_MS;
+  for (;;) {
+    if ((await files.read(place.hubPin))?.toString('utf8').trim() === hubId) return true;
+    const link = (await runningWorker(machine, files, place.workerHome, signal))?.link;
+    if ((link !== 'connecting' && link !== 'member') || performance.now() > deadline) return false;
     await pause(ASK_MS, undefined, { signal });
   }
 }

@@ -22,12 +22,17 @@ const waiting = (waitsFor: string): Steps[number] => ({
 const done = (step: Steps[number]['step']): Steps[number] => ({ step, done: true, waitsFor: null, run: null });
 
 /** A hub that knows of each node how far it is. */
-function fakeHub() {
+function fakeHub({ holdsLists = false } = {}) {
   const steps = new Map<string, Steps | FederationError>();
   const openclaw: OpenClawNodeView[] = [];
   let asked = 0;
+  const lists: PromiseWithResolvers<readonly OpenClawNodeView[]>[] = [];
   async function answer(path: string): Promise<unknown> {
-    if (path === '/openclaw-nodes') return openclaw;
+    if (path === '/openclaw-nodes') {
+      const list = Promise.withResolvers<readonly OpenClawNodeView[]>();
+      if (!holdsLists) list.resolve(openclaw);
+      return lists.push(list) && list.promise;
+    }
     asked += 1;
     const [, word = ''] = /^\/nodes\/([^/]+)\/readiness$/.exec(path) ?? [];
     const found = steps.get(word) ?? new FederationError('NODE_NOT_FOUND', 'no such node');
@@ -35,11 +40,11 @@ function fakeHub() {
     return { usable: found.every((step) => step.done), steps: found };
   }
   const hub = { ask: (_: string, path: string) => answer(path) } as HubApi;
-  return { hub, steps, openclaw, asked: () => asked };
+  return { hub, steps, openclaw, asked: () => asked, lists };
 }
 
-function following(options: Partial<ArrivalsOptions> = {}) {
-  const fake = fakeHub();
+function following(options: Partial<ArrivalsOptions> = {}, hub: { readonly holdsLists?: boolean } = {}) {
+  const fake = fakeHub(hub);
   const said: string[] = [];
   const stopping = new AbortController();
   const arrivals = createArrivals({
@@ -151,6 +156,32 @@ test('what the rules let in by halves before is found', async () => {
   void run();
   await eventually('it is told', () => said.length === 1);
   expect(said).toEqual([half('it connects')]);
+});
+
+test('what the rules let in by halves is found when the hub has its gateway again, though that is told early', async () => {
+  const { arrivals, steps, said, run, lists } = following({}, { holdsLists: true });
+  const mac = { ...PI, id: ID, platform: null, version: null, commands: [], lastSeenAt: null };
+  const list = (state: OpenClawNodeView['state']) => [{ ...mac, state, approvedBy: 'auto-register' }];
+  steps.set(PI.fingerprint, [waiting('it connects')]);
+  void run();
+  await eventually('it is asked for', () => lists.length === 1);
+  // Before the answer, which may be older.
+  arrivals.changed(ID);
+  lists[0]?.resolve(list('unknown'));
+  await eventually('it is asked for again', () => lists.length === 2);
+  lists[1]?.resolve(list('unknown'));
+  await lists[1]?.promise;
+  arrivals.changed(ID);
+  await eventually('it is asked for once more', () => lists.length === 3);
+  lists[2]?.resolve(list('half-approved'));
+  await eventually('it is told', () => said.length === 1);
+  expect(said).toEqual([half('it connects')]);
+  arrivals.changed('ff'.repeat(32));
+  steps.set(PI.fingerprint, [done('admitted')]);
+  arrivals.changed(ID);
+  await eventually('it is usable', () => said.length === 2);
+  // Of others nothing is asked.
+  expect(lists).toHaveLength(3);
 });
 
 test('it ends when all was told, where that is enough', async () => {

@@ -41,6 +41,9 @@ export function createArrivals({ report, endsWhenTold, patienceMs = PATIENCE_MS 
   const bell = createBell();
   const followed = new Map<string, Followed>();
   const now = () => performance.now();
+  /** Ids of what the rules let in before and the hub could not tell how far it is; null while that is asked. */
+  let untold: ReadonlySet<string> | null = new Set();
+  let areHalvesDue = false;
 
   function add(node: Arrival): void {
     const at = now();
@@ -50,10 +53,14 @@ export function createArrivals({ report, endsWhenTold, patienceMs = PATIENCE_MS 
     bell.ring();
   }
 
-  /** What was let in by halves before this was started. */
+  /** What was let in by halves before this was started. A hub whose gateway is away tells when that is back. */
   async function findHalves(hub: HubApi): Promise<void> {
+    areHalvesDue = false;
+    untold = null;
     const nodes = await hub.ask<OpenClawNodeView[]>('GET', '/openclaw-nodes');
-    for (const node of nodes) if (node.state === 'half-approved' && node.approvedBy === BY_RULES) add(node);
+    const ours = nodes.filter(({ approvedBy }) => approvedBy === BY_RULES);
+    untold = new Set(ours.flatMap(({ state, id }) => (state === 'unknown' ? [id] : [])));
+    for (const node of ours) if (node.state === 'half-approved') add(node);
   }
 
   async function look(hub: HubApi, one: Followed): Promise<void> {
@@ -76,16 +83,18 @@ export function createArrivals({ report, endsWhenTold, patienceMs = PATIENCE_MS 
     has: (print) => followed.has(print),
     changed(id) {
       const one = followed.get(fingerprint(id));
-      if (one === undefined) return;
-      one.lookAt = now();
+      if (one !== undefined) one.lookAt = now();
+      else if (untold?.has(id) !== false) areHalvesDue = true;
+      else return;
       bell.ring();
     },
     async run(hub, signal) {
       // What happened while nobody listened was missed.
       for (const one of followed.values()) one.lookAt = now();
-      if (!endsWhenTold) await findHalves(hub);
+      areHalvesDue = !endsWhenTold;
       const isOver = () => endsWhenTold && [...followed.values()].every(({ told }) => told !== null);
       while (!signal.aborted && !isOver()) {
+        if (areHalvesDue) await findHalves(hub);
         const next = [...followed.values()].find(({ lookAt }) => lookAt <= now());
         if (next !== undefined) await look(hub, next);
         else await bell.heard(Math.min(...[...followed.values()].map(({ lookAt }) => lookAt - now())), signal);

@@ -120,6 +120,40 @@ describe('a request', () => {
     expect(gateway.nodes().get(DEVICE)).toMatchObject({ approvalState: 'pending-reapproval', commands: COMMANDS });
   });
 
+  test('of a device that asked again while it was let in is none, and its connection is not taken from it', async () => {
+    const request = await device();
+    openclaw.approves(request.requestId);
+    openclaw.offers(DEVICE, COMMANDS);
+    // Its attempt was under way already, and is connected in the end.
+    openclaw.asks(DEVICE);
+    await seen(openclaw.asks(OTHER));
+    expect(gateway.requests().map(({ kind, deviceId }) => [kind, deviceId])).toEqual([
+      ['surface', DEVICE],
+      ['device', OTHER],
+    ]);
+    await gateway.approveDevice(request);
+    expect(openclaw.paired.get(DEVICE)?.connected).toBe(true);
+  });
+
+  test.each([
+    ['on another platform', { platform: 'darwin' }],
+    ['on a machine of another family', { deviceFamily: 'Mac' }],
+    ['with another key', { publicKey: 'another' }],
+    ['to operate OpenClaw too', { roles: ['node', 'operator'] }],
+  ])('of a device that is paired and asks %s is listed as a repair', async (_what, said) => {
+    openclaw.approves(openclaw.asks(DEVICE));
+    expect(await device(said)).toMatchObject({ isRepair: true });
+  });
+
+  test('of a device whose token was revoked is a repair that can be approved', async () => {
+    openclaw.approves(openclaw.asks(DEVICE));
+    openclaw.paired.get(DEVICE)!.isTokenRevoked = true;
+    const repair = await device();
+    expect(repair.isRepair).toBe(true);
+    await gateway.approveDevice(repair);
+    expect(openclaw.paired.get(DEVICE)?.isTokenRevoked).toBe(false);
+  });
+
   test('is not there while the gateway is not connected, and is found again afterwards', async () => {
     const before = await device();
     fake.sockets.at(-1)?.close(1012, 'service restart');
@@ -257,7 +291,7 @@ describe('an approval', () => {
 
   test('of a device that was paired before does not take its old pairing for the new one', async () => {
     openclaw.approves(openclaw.asks(DEVICE));
-    const repair = await device();
+    const repair = await device({ platform: 'darwin' });
     expect(repair.isRepair).toBe(true);
     openclaw.rejects(repair.requestId);
     await expect(gateway.approveDevice(repair)).rejects.toMatchObject(REFUSED);

@@ -1,5 +1,5 @@
 import { createHash, generateKeyPairSync, randomUUID, sign } from 'node:crypto';
-import type { KeyObject } from 'node:crypto';
+import type { KeyObject, KeyPairKeyObjectResult } from 'node:crypto';
 import { once } from 'node:events';
 import { setTimeout as pause } from 'node:timers/promises';
 import { WebSocket } from 'ws';
@@ -24,6 +24,8 @@ export interface LightNodeOptions extends Said {
   /** The gateway's own, or that of a setup code. */
   readonly token: string;
   readonly isOfSetupCode?: boolean;
+  /** Its own where several connections are to be one device; else a new one. */
+  readonly keys?: KeyPairKeyObjectResult;
 }
 
 interface Frame {
@@ -39,8 +41,9 @@ const AGAIN_MS = 500;
 const SILENT_MS = 10_000;
 const CLIENT = { id: 'node-host', mode: 'node', version: '2026.9.6', platform: 'linux', deviceFamily: 'Linux' };
 
-export function lightNode({ url, token, isOfSetupCode = false, ...first }: LightNodeOptions): LightNode {
-  const { publicKey, privateKey } = generateKeyPairSync('ed25519');
+export function lightNode(options: LightNodeOptions): LightNode {
+  const { url, token, isOfSetupCode = false, keys = generateKeyPairSync('ed25519'), ...first } = options;
+  const { publicKey, privateKey } = keys;
   const raw = Buffer.from(publicKey.export({ format: 'jwk' }).x ?? '', 'base64url');
   const deviceId = createHash('sha256').update(raw).digest('hex');
   let said: Said = first;

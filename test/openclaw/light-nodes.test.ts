@@ -1,5 +1,9 @@
+import { generateKeyPairSync } from 'node:crypto';
+import { setTimeout as pause } from 'node:timers/promises';
 import { afterAll, beforeAll, beforeEach, describe, expect, it, onTestFailed } from 'vitest';
+import { openConnection } from '#src/adapters/openclaw/gateway-connection.ts';
 import type { DeviceRequest, SurfaceRequest } from '#src/adapters/openclaw/gateway-request.ts';
+import { deviceListSchema } from '#src/adapters/openclaw/gateway-request.ts';
 import { lightNode } from './light-node.ts';
 import type { LightNode } from './light-node.ts';
 import type { OwnGateway } from './own-gateway.ts';
@@ -66,6 +70,73 @@ describe('a node that changes what it asks for after it was seen', () => {
     expect(await node.connect({ commands: [...approved, 'system.run.prepare'] })).toBe('connected');
     await openclaw.node(node.deviceId, { commands: approved, approvalState: 'pending-reapproval' });
     expect(await openclaw.request('surface')).toMatchObject({ isRepair: true, deviceId: node.deviceId });
+  });
+});
+
+describe('a device that asks once more while it is let in', () => {
+  const ATTEMPTS = 8;
+  const ROUNDS = 30;
+
+  /** The gateway's own list, with what our side leaves out. */
+  async function repairsOf(deviceId: string): Promise<number> {
+    const { url, token } = openclaw;
+    const { signal } = new AbortController();
+    const operator = await openConnection({ url, token, trusts: () => true, onEvent: () => undefined, signal });
+    const { pending } = await operator.request('device.pair.list', {}, deviceListSchema);
+    operator.close();
+    return pending.rows.filter((row) => row.deviceId === deviceId && row.isRepair).length;
+  }
+
+  interface Round {
+    readonly node: LightNode;
+    readonly seen: DeviceRequest;
+    readonly close: () => void;
+  }
+
+  /** Attempts of one device around the moment of its approval; what comes of it is a matter of milliseconds. */
+  async function round(): Promise<Round> {
+    const keys = generateKeyPairSync('ed25519');
+    const { url, token, gateway } = openclaw;
+    const said = { url, token, displayName: 'twin', commands: ['system.which'], keys };
+    const attempts = Array.from({ length: ATTEMPTS }, () => lightNode(said));
+    const node = attempts[0]!;
+    const own = () => gateway.requests().find(({ deviceId }) => deviceId === node.deviceId);
+    await node.connect();
+    await until(
+      () => own() !== undefined,
+      () => gateway.requests(),
+    );
+    const seen = own() as DeviceRequest;
+    const all = attempts.map(async (attempt, index) => {
+      await pause(3 * index);
+      return attempt.connect();
+    });
+    await Promise.all([gateway.approveDevice(seen), ...all]);
+    return { node, seen, close: () => attempts.forEach((attempt) => attempt.close()) };
+  }
+
+  async function roundThatLeavesOne(): Promise<Round> {
+    for (let rounds = 0; rounds < ROUNDS; rounds++) {
+      const done = await round();
+      if ((await repairsOf(done.node.deviceId)) > 0) return done;
+      done.close();
+      await openclaw.gateway.removeDevice(done.node.deviceId);
+    }
+    throw new Error(`the gateway left no request behind in ${ROUNDS} rounds`);
+  }
+
+  it('leaves a request behind that is nobody’s to approve, and is usable', async () => {
+    const { gateway } = openclaw;
+    const { node, seen, close } = await roundThatLeavesOne();
+    await gateway.approveDevice(seen);
+    await openclaw.node(node.deviceId, { approvalState: 'pending-approval', connected: true });
+    const left = gateway.requests().filter(({ deviceId }) => deviceId === node.deviceId);
+    expect(left.map(({ kind }) => kind)).toEqual(['surface']);
+    await gateway.approveSurface(left[0] as SurfaceRequest);
+    expect(await gateway.invoke(node.deviceId, 'system.which', { bins: ['sh'] }, 20_000)).toHaveProperty('bins');
+    close();
+    await gateway.removeDevice(node.deviceId);
+    await openclaw.node(node.deviceId, null);
   });
 });
 

@@ -6,6 +6,10 @@ type Row = Readonly<Record<string, unknown>>;
 interface Paired {
   readonly deviceId: string;
   readonly approvedAtMs: number;
+  /** The key and the machine that it was paired as. */
+  readonly identity: Row;
+  /** Whether somebody has revoked its token, after which it has to ask again. */
+  isTokenRevoked: boolean;
   /** The commands that were approved; null before. */
   surface: readonly string[] | null;
   pendingSurface: (Row & { readonly requestId: string; readonly commands: readonly string[] }) | null;
@@ -43,6 +47,12 @@ export function fakePairing(fake: FakeGateway): FakePairing {
     paired.set(deviceId, {
       deviceId,
       approvedAtMs: ++now,
+      identity: {
+        publicKey: request['publicKey'],
+        platform: request['platform'],
+        deviceFamily: request['deviceFamily'],
+      },
+      isTokenRevoked: false,
       surface: before?.surface ?? null,
       pendingSurface: before?.pendingSurface ?? null,
       connected: false,
@@ -102,11 +112,13 @@ export function fakePairing(fake: FakeGateway): FakePairing {
     ok: true,
     payload: {
       pending: [...pending.values()],
-      paired: [...paired.values()].map(({ deviceId, approvedAtMs }) => ({
+      paired: [...paired.values()].map(({ deviceId, identity, approvedAtMs, isTokenRevoked }) => ({
         deviceId,
+        ...identity,
         approvedAtMs,
         role: 'node',
         roles: ['node'],
+        tokens: [{ role: 'node', scopes: [], createdAtMs: 1, ...(isTokenRevoked ? { revokedAtMs: 2 } : {}) }],
       })),
     },
   }));

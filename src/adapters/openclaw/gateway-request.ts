@@ -81,13 +81,20 @@ const surfaceSchema = z.object({
   ts: moment,
 });
 
-/** `device.pair.list`. Of the paired every one is needed, to say for sure that one is gone. */
-export const deviceListSchema = z.object({
-  pending: readable(deviceSchema),
-  paired: z.array(
-    z.object({ deviceId: z.string(), role: z.string().optional(), roles, approvedAtMs: moment.catch(0) }),
-  ),
+const pairedSchema = z.object({
+  deviceId: z.string(),
+  publicKey: z.string().nullable().catch(null),
+  platform: claim,
+  deviceFamily: claim,
+  role: z.string().nullable().default(null),
+  roles,
+  approvedAtMs: moment.catch(0),
+  tokens: z.array(z.object({ role: z.string(), revokedAtMs: moment.nullable().default(null) })).catch([]),
 });
+type PairedRow = z.infer<typeof pairedSchema>;
+
+/** `device.pair.list`. Of the paired every one is needed, to say for sure that one is gone. */
+export const deviceListSchema = z.object({ pending: readable(deviceSchema), paired: z.array(pairedSchema) });
 export type DeviceList = z.infer<typeof deviceListSchema>;
 
 /** `node.pair.list`: the surfaces. */
@@ -104,8 +111,11 @@ export function requestsOf(devices: DeviceList, surfaces: SurfaceList): Readable
   return { rows, unread: devices.pending.unread + surfaces.pending.unread };
 }
 
-export function deviceRequests({ pending }: DeviceList): DeviceRequest[] {
-  return pending.rows.filter(isNode).map((row) => ({
+/** Those that wait for a decision: not what the gateway has let in already. */
+export function deviceRequests({ pending, paired }: DeviceList): DeviceRequest[] {
+  const devices = new Map(paired.map((device) => [device.deviceId, device]));
+  const waiting = pending.rows.filter((row) => isNode(row) && !isPairedAs(row, devices.get(row.deviceId)));
+  return waiting.map((row) => ({
     kind: 'device',
     requestId: row.requestId,
     deviceId: row.deviceId,
@@ -132,7 +142,25 @@ function isNode(row: DeviceRow): boolean {
     : asked.delete('operator') && asked.size === 0;
 }
 
-function rolesOf({ role, roles: all }: DeviceRow): Set<string> {
+/**
+ * Whether the device is paired as it asks to be. One that asks while its approval is carried out is connected at once and
+ * leaves such a request behind. To approve that would do harm: the gateway then gives the device a new token and, before
+ * its first surface, takes its connection for nobody's without closing it, so that it never comes back by itself.
+ */
+function isPairedAs(row: DeviceRow, device: PairedRow | undefined): boolean {
+  if (device === undefined || device.publicKey !== row.publicKey || rolesOf(row).has('operator')) return false;
+  const isIn = device.tokens.some(({ role, revokedAtMs }) => role === 'node' && revokedAtMs === null);
+  // Under another platform it is asked who it is anew.
+  const isPinned = (pinned: string | null, said: string | null) => pinned === null || pinned === said;
+  return (
+    isIn &&
+    rolesOf(device).has('node') &&
+    isPinned(device.platform, row.platform) &&
+    isPinned(device.deviceFamily, row.deviceFamily)
+  );
+}
+
+function rolesOf({ role, roles: all }: Pick<DeviceRow | PairedRow, 'role' | 'roles'>): Set<string> {
   return new Set(role === null ? all : [role, ...all]);
 }
 

@@ -8,7 +8,9 @@ export type Method = 'GET' | 'POST' | 'PUT';
 /** A hub, as its operator. All methods throw HUB_UNREACHABLE, what the hub answers, and why it can't be asked. */
 export interface HubApi {
   /** One question, one JSON answer. The hub's word is believed: it is the same package. */
-  ask<T>(method: Method, path: string, body?: object, signal?: AbortSignal): Promise<T>;
+  ask<T>(method: Method, path: string, body?: object, signal?: AbortSignal, withinMs?: number): Promise<T>;
+  /** Puts bytes, and takes the JSON answer. */
+  put<T>(path: string, bytes: Uint8Array, signal: AbortSignal): Promise<T>;
   /** The response as it streams in; its status has been looked at. */
   open(method: Method, path: string, body: object | undefined, signal: AbortSignal): Promise<IncomingMessage>;
   /** Sends `input` as a body, however long it takes to come. */
@@ -48,11 +50,12 @@ export function hubThrough(findWay: () => Promise<Way>, explain: Explain): HubAp
     path: string,
     body: object | undefined,
     signal?: AbortSignal,
+    withinMs = ANSWER_MS,
   ): Promise<IncomingMessage> {
     const asking = await start(method, path, body === undefined ? null : 'application/json', signal);
     const answered = answerOf(asking, explain);
     // A socket that systemd made takes requests also while the hub behind it can't be started.
-    const late = setTimeout(() => asking.destroy(new Error('no answer')), ANSWER_MS);
+    const late = setTimeout(() => asking.destroy(new Error('no answer')), withinMs);
     asking.end(body === undefined ? undefined : JSON.stringify(body));
     const response = await answered.finally(() => clearTimeout(late));
     if ((response.statusCode ?? 500) < 400) return response;
@@ -61,11 +64,20 @@ export function hubThrough(findWay: () => Promise<Way>, explain: Explain): HubAp
 
   return {
     open,
-    async ask<T>(method: Method, path: string, body?: object, signal?: AbortSignal) {
-      const inTime = AbortSignal.timeout(ANSWER_MS);
+    async ask<T>(method: Method, path: string, body?: object, signal?: AbortSignal, withinMs = ANSWER_MS) {
+      const inTime = AbortSignal.timeout(withinMs);
       const over = signal === undefined ? inTime : AbortSignal.any([signal, inTime]);
-      const text = await textOf(await open(method, path, body, over));
+      const text = await textOf(await open(method, path, body, over, withinMs));
       return (text === '' ? undefined : JSON.parse(text)) as T;
+    },
+    async put<T>(path: string, bytes: Uint8Array, signal: AbortSignal) {
+      const sending = await start('PUT', path, 'application/octet-stream', signal);
+      const answered = answerOf(sending, explain);
+      sending.end(bytes);
+      const response = await answered;
+      const text = await textOf(response);
+      if ((response.statusCode ?? 500) >= 400) throw refusal(text);
+      return JSON.parse(text) as T;
     },
     async send(path, input, signal) {
       const sending = await start('PUT', path, 'application/octet-stream', signal);

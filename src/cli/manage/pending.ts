@@ -3,6 +3,7 @@ import type { GlobalFlags } from '#src/cli/manage/context.ts';
 import { hubOf } from '#src/cli/manage/context.ts';
 import { widthOf, wrapped } from '#src/cli/deploy/wrap.ts';
 import { ago, printEntries, printJson } from '#src/cli/print.ts';
+import { wantsText } from '#src/core/request-text.ts';
 import type { PairingRequestView } from '#src/protocol/hub-api.ts';
 
 /** `manage-federation pending` */
@@ -33,24 +34,6 @@ export async function listPending(flags: GlobalFlags): Promise<number> {
     } else say('nothing else waits for approval; a rejected one stays out until it is approved');
   }
   return 0;
-}
-
-/** What is asked for, in words. */
-export function wantsText({ kind, role }: Pick<PairingRequestView, 'kind' | 'role'>): string {
-  switch (kind) {
-    case 'join':
-      return `to join as ${role}`;
-    case 'more':
-      return 'to offer more';
-    case 'moved':
-      return 'from another machine';
-    case 'device':
-      return 'pairing (step 1 of 2)';
-    case 'surface':
-      return 'its commands (step 2 of 2)';
-    case 'operator':
-      return 'to operate';
-  }
 }
 
 /** More than `approve` needs, so that it still means one when others have come meanwhile. */

@@ -1,0 +1,96 @@
+import type { AnyAgentTool, OpenClawPluginApi } from 'openclaw/plugin-sdk/plugin-entry';
+import { z } from 'zod';
+import { FederationError } from '#src/core/errors.ts';
+import type { Approvals } from '#src/plugin/approvals.ts';
+import type { ToolContext } from '#src/plugin/asker.ts';
+import { askerOfTool } from '#src/plugin/asker.ts';
+import type { Answer, Attachment, ClusterTool } from '#src/plugin/call.ts';
+import type { PluginHub } from '#src/plugin/hub.ts';
+import { paced } from '#src/plugin/progress.ts';
+
+type SaveMedia = OpenClawPluginApi['runtime']['channel']['media']['saveMediaBuffer'];
+type Outcome = Awaited<ReturnType<AnyAgentTool['execute']>>;
+
+export interface AgentToolParts {
+  readonly hub: PluginHub;
+  readonly approvals: Approvals;
+  /** Puts a file where OpenClaw sends it from. */
+  readonly saveMedia: SaveMedia;
+}
+
+/** A tool as OpenClaw takes it, for the turn that `context` is of. */
+export function agentTool(tool: ClusterTool, context: ToolContext, parts: AgentToolParts): AnyAgentTool {
+  return {
+    name: tool.name,
+    label: tool.label,
+    description: tool.description,
+    parameters: jsonSchema(tool.parameters),
+    async execute(callId, given, signal, onUpdate) {
+      const approved = await parts.approvals.take(callId);
+      const progress = paced((text) => onUpdate?.(update(callId, text)));
+      try {
+        const parameters = readParameters(tool, given);
+        const answer = await tool.run(parameters, {
+          hub: parts.hub.as(askerOfTool(context)),
+          approved,
+          signal: signal ?? new AbortController().signal,
+          progress: progress.say,
+          attach: (file) => attach(file, context, parts.saveMedia),
+        });
+        return outcomeOf(answer);
+      } catch (error) {
+        return refusalOf(error);
+      } finally {
+        progress.stop();
+      }
+    },
+  };
+}
+
+/** Throws USAGE with the first thing that does not fit. */
+export function readParameters(tool: ClusterTool, given: unknown): unknown {
+  const { success, data, error } = tool.parameters.safeParse(given);
+  if (success) return data;
+  throw new FederationError('USAGE', `${tool.name}: ${z.prettifyError(error)}`);
+}
+
+/** What a model is told of parameters. Of the schema’s own dialect some providers want to know nothing. */
+function jsonSchema(parameters: z.ZodType): AnyAgentTool['parameters'] {
+  const { $schema: _, ...schema } = z.toJSONSchema(parameters, { io: 'input' });
+  return schema;
+}
+
+function outcomeOf({ text, images = [], details }: Answer): Outcome {
+  const pictures = images.map((image) => ({ type: 'image' as const, ...image }));
+  return { content: [{ type: 'text', text }, ...pictures], details };
+}
+
+function update(id: string, text: string): Outcome {
+  const progress = { text, visibility: 'channel' as const, privacy: 'public' as const, id };
+  return { content: [{ type: 'text', text }], details: {}, progress };
+}
+
+/**
+ * A name that fits two machines is no failure but a question, which the agent puts to the person. Everything else is
+ * thrown, so that no failure can be taken for an answer.
+ */
+function refusalOf(error: unknown): Outcome {
+  if (!(error instanceof FederationError)) throw error;
+  if (error.code === 'NODE_AMBIGUOUS') {
+    const text = `Nothing was done: ${error.message}. Ask the user which of them is meant, then use its id.`;
+    return { content: [{ type: 'text', text }], details: { question: error.message } };
+  }
+  throw new Error(failureText(error), { cause: error });
+}
+
+/** What is wrong and what to do about it, in two lines. */
+export function failureText({ message, hint }: FederationError): string {
+  return hint === undefined ? message : `${message}\n  try: ${hint}`;
+}
+
+async function attach({ name, type, data, text }: Attachment, { delivery }: ToolContext, saveMedia: SaveMedia) {
+  if (delivery === undefined) return false;
+  const { path } = await saveMedia(data, type, 'outbound', data.length, name);
+  await delivery.send({ text, mediaUrl: path });
+  return true;
+}

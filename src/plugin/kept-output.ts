@@ -1,0 +1,64 @@
+import { harmless } from '#src/adapters/terminal.ts';
+
+/** Output with a bound: its beginning and its end, and how much is missing between them. */
+export interface KeptOutput {
+  push(bytes: Buffer): void;
+  /** What is kept, as text for a chat, with a line that says what was cut. */
+  text(): string;
+  /** The last line that has something in it, for who waits; '' while there is none. */
+  lastLine(): string;
+}
+
+/** Longest line that is shown to who waits. */
+const MAX_LINE = 160;
+
+/** Keeps `limit` bytes: half of them from the beginning, half from the end, where errors stand. */
+export function keptOutput(limit: number): KeptOutput {
+  const half = Math.floor(limit / 2);
+  const head: Buffer[] = [];
+  const tail: Buffer[] = [];
+  let headBytes = 0;
+  let tailBytes = 0;
+  let total = 0;
+
+  function pushTail(bytes: Buffer): void {
+    tail.push(Buffer.from(bytes.subarray(-half)));
+    tailBytes += Math.min(bytes.length, half);
+    while (tail.length > 1 && tailBytes - tail[0]!.length >= half) tailBytes -= tail.shift()!.length;
+  }
+
+  return {
+    push(bytes) {
+      total += bytes.length;
+      const room = Math.min(bytes.length, half - headBytes);
+      // Copies: a slice would keep the whole chunk that it came in.
+      if (room > 0) head.push(Buffer.from(bytes.subarray(0, room)));
+      headBytes += room;
+      if (room < bytes.length) pushTail(bytes.subarray(room));
+    },
+    text() {
+      const end = Buffer.concat(tail).subarray(-half);
+      const missing = total - headBytes - end.length;
+      const beginning = Buffer.concat(head);
+      if (missing === 0) return plain(Buffer.concat([beginning, end]));
+      return `${plain(beginning)}\n[… ${missing} of ${total} bytes are left out here …]\n${plain(end)}`;
+    },
+    lastLine() {
+      const recent = Buffer.concat([...head.slice(-1), ...tail.slice(-2)]).subarray(-4 * MAX_LINE);
+      const line = plain(recent)
+        .split('\n')
+        .findLast((text) => text.trim() !== '');
+      return (line ?? '').trim().slice(-MAX_LINE);
+    },
+  };
+}
+
+/** A progress bar that draws over itself is its last state; what else steers a terminal is only seen. */
+function plain(bytes: Buffer): string {
+  return harmless(
+    bytes
+      .toString('utf8')
+      .replaceAll('\r\n', '\n')
+      .replace(/[^\n]*\r(?=[^\n])/g, ''),
+  );
+}

@@ -1,0 +1,56 @@
+import type { OpenClawPluginApi } from 'openclaw/plugin-sdk/plugin-entry';
+import { z } from 'zod';
+import { FederationError } from '#src/core/errors.ts';
+import { agentTool, readParameters } from '#src/plugin/agent-tool.ts';
+import { createApprovals } from '#src/plugin/approvals.ts';
+import { askerOfHook } from '#src/plugin/asker.ts';
+import { federationCommand } from '#src/plugin/command.ts';
+import { registerCommandLine } from '#src/plugin/command-line.ts';
+import { pluginHub } from '#src/plugin/hub.ts';
+import { registerMethods } from '#src/plugin/methods.ts';
+import { hubNews } from '#src/plugin/news.ts';
+import { CLUSTER_TOOLS } from '#src/plugin/tools.ts';
+
+const settingsSchema = z.object({ socket: z.string().min(1).optional() });
+
+/** Called several times in one process, also only to see what there is: nothing is opened or started here. */
+function register(api: OpenClawPluginApi): void {
+  registerCommandLine(api);
+  if (api.registrationMode === 'cli-metadata') return;
+  const hub = pluginHub(settingsSchema.parse(api.pluginConfig ?? {}).socket);
+  const approvals = createApprovals();
+  const saveMedia: OpenClawPluginApi['runtime']['channel']['media']['saveMediaBuffer'] = (...said) =>
+    api.runtime.channel.media.saveMediaBuffer(...said);
+
+  for (const tool of CLUSTER_TOOLS) {
+    api.registerTool((context) => agentTool(tool, context, { hub, approvals, saveMedia }), { name: tool.name });
+  }
+  api.on(
+    'before_tool_call',
+    async ({ toolName, params, toolCallId = '' }, context) => {
+      const tool = CLUSTER_TOOLS.find(({ name }) => name === toolName);
+      if (tool === undefined) return undefined;
+      try {
+        const wish = tool.wish(readParameters(tool, params));
+        if (wish === null) return undefined;
+        return await approvals.judge(hub.as(askerOfHook(context)), toolCallId, tool, wish, context.abortSignal);
+      } catch (error) {
+        // The tool meets the same hub with the same words: what is wrong is said there, once.
+        if (error instanceof FederationError) return undefined;
+        throw error;
+      }
+    },
+    { matcher: [CLUSTER_TOOLS[0].name, ...CLUSTER_TOOLS.slice(1).map(({ name }) => name)] },
+  );
+  api.registerCommand(federationCommand(hub));
+  registerMethods(api, hub);
+  api.registerService(hubNews(hub));
+}
+
+// oxlint-disable-next-line import/no-default-export -- that is how OpenClaw finds a plugin
+export default {
+  id: 'openclaw-federation',
+  name: 'OpenClaw Federation',
+  description: 'Runs commands, reads and writes files and takes screenshots on the machines of the federation',
+  register,
+};

@@ -1,0 +1,40 @@
+/** Words for who waits, at a pace that a chat can show. */
+export interface Progress {
+  say(text: string): void;
+  /** What was not said by then is not said any more. */
+  stop(): void;
+}
+
+/** Between two updates: a chat edits one message, and most of them allow one edit a second. */
+const PACE_MS = 1000;
+
+/** The first word at once, then the newest one at most every second. */
+export function paced(show: (text: string) => void, paceMs = PACE_MS): Progress {
+  let waiting: string | null = null;
+  let last = '';
+  let timer: NodeJS.Timeout | null = null;
+
+  function next(): void {
+    timer = null;
+    if (waiting !== null) shown(waiting);
+  }
+
+  function shown(text: string): void {
+    waiting = null;
+    if (text === last) return;
+    last = text;
+    timer = setTimeout(next, paceMs);
+    show(text);
+  }
+
+  return {
+    say(text) {
+      if (timer === null) shown(text);
+      else waiting = text;
+    },
+    stop() {
+      clearTimeout(timer ?? undefined);
+      waiting = null;
+    },
+  };
+}

@@ -1,0 +1,89 @@
+import { z } from 'zod';
+import { clusterTool } from '#src/plugin/call.ts';
+import type { Answer, Call } from '#src/plugin/call.ts';
+import { readFile } from '#src/plugin/files.ts';
+import type { FilePart } from '#src/plugin/files.ts';
+import { isPicture, mimeOf, textOf } from '#src/plugin/media.ts';
+import { nodeParameter } from '#src/plugin/tools/node-parameter.ts';
+
+/** Bytes that the agent is given of what is no picture, where it names no length. */
+const READ_BYTES = 64 * 1024;
+/** Longest part that it may ask for. */
+const MAX_READ_BYTES = 512 * 1024;
+/** Longest file that is sent to a chat, and longest picture that a model is shown. */
+const ATTACHED_BYTES = 20 << 20;
+const PICTURE_BYTES = 5 << 20;
+/** Where a file says what it is. */
+const MAGIC_BYTES = 16;
+
+export const clusterRead = clusterTool({
+  name: 'cluster_read',
+  label: 'Read a file on a machine',
+  description:
+    'Read a file on another machine of the user (node of the federation), whole or a part of it: text as text, pictures as ' +
+    'pictures, anything else as base64. With attach it is sent to the chat as a file instead.',
+  parameters: z.strictObject({
+    node: nodeParameter,
+    path: z.string().min(1).max(4095).describe('Absolute path, or from the home of the user there; ~ is that home'),
+    offset: z.int().default(0).describe('First byte; below zero it counts from the end: -4000 is the last 4000 bytes'),
+    length: z.int().min(1).max(MAX_READ_BYTES).optional().describe(`Bytes at most; ${READ_BYTES} if not given`),
+    attach: z.boolean().default(false).describe('Send the whole file to the chat as an attachment'),
+  }),
+  wish: ({ node, path }) => ({ targets: [node], action: { kind: 'read', path } }),
+  async run({ node, path, offset, length, attach }, call) {
+    if (attach) return attached(node, path, call);
+    const part = await readFile(call, node, { path, offset, length: length ?? READ_BYTES });
+    const isWhole = part.header.offset === 0;
+    if (isWhole && length === undefined && isPicture(mimeOf(part.bytes.subarray(0, MAGIC_BYTES), path))) {
+      return picture(node, path, part.header.size > part.bytes.length ? await whole(node, path, call) : part);
+    }
+    return textAnswer(node, path, part);
+  },
+});
+
+function whole(node: string, path: string, call: Call, most = PICTURE_BYTES): Promise<FilePart> {
+  return readFile(call, node, { path, offset: 0, length: most });
+}
+
+function fileDetails(node: string, { header, sha256 }: FilePart, type: string) {
+  const { path, size, mtime, offset, length } = header;
+  return { file: { node, path, size, mtime, offset, length, sha256, type } };
+}
+
+async function attached(node: string, path: string, call: Call): Promise<Answer> {
+  const part = await whole(node, path, call, ATTACHED_BYTES);
+  const type = mimeOf(part.bytes, path);
+  const name = path.split('/').at(-1) ?? 'file';
+  const details = fileDetails(node, part, type);
+  if (part.header.size > part.bytes.length) {
+    const text = `${path} on ${node} has ${part.header.size} bytes: too long to send to a chat (${ATTACHED_BYTES} at most)`;
+    return { text, details };
+  }
+  const isSent = await call.attach({ name, type, data: part.bytes, text: `${name} from ${node}` });
+  if (!isSent) return isPicture(type) ? picture(node, path, part) : textAnswer(node, path, part);
+  return { text: `${path} from ${node} (${part.bytes.length} bytes, ${type}) is in the chat now`, details };
+}
+
+function picture(node: string, path: string, part: FilePart): Answer {
+  const type = mimeOf(part.bytes, path);
+  const details = fileDetails(node, part, type);
+  if (part.header.size > part.bytes.length) {
+    return { text: `${path} on ${node} is a picture of ${part.header.size} bytes: too large to be shown`, details };
+  }
+  const images = [{ data: part.bytes.toString('base64'), mimeType: type }];
+  return { text: `${path} on ${node}: ${type}, ${part.header.size} bytes`, images, details };
+}
+
+function textAnswer(node: string, path: string, part: FilePart): Answer {
+  const { header, bytes } = part;
+  const end = header.offset + bytes.length;
+  const where = `${path} on ${node}: bytes ${header.offset} to ${end} of ${header.size}`;
+  const more = end < header.size ? `\n[… ${header.size - end} bytes follow: read on with offset ${end} …]` : '';
+  const type = mimeOf(bytes, path);
+  const text = textOf(bytes, end < header.size);
+  if (text !== null) return { text: `${where}\n${text}${more}`, details: fileDetails(node, part, type) };
+  return {
+    text: `${where}, ${type}, base64:\n${bytes.toString('base64')}${more}`,
+    details: fileDetails(node, part, type),
+  };
+}

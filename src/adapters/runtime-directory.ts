@@ -9,7 +9,9 @@ const MAX_SOCKET_PATH = 103;
 
 /** A hub that starts has its folder for less than that before its socket answers. */
 const STARTING_MS = 60_000;
-const SOCKET = 'operator.sock';
+/** Who answers on the first runs. */
+const SOCKETS = ['operator.sock', 'plugin.sock'] as const;
+const [SOCKET] = SOCKETS;
 
 /**
  * A short folder for the sockets of the hub that lives in `home`, for its owner alone. Folders that
@@ -33,13 +35,14 @@ async function removeLeftFolders(base: string, own: string): Promise<void> {
   await Promise.all(left.map((folder) => removeIfLeft(folder).catch(() => undefined)));
 }
 
-/** A folder with anything else in it than a dead socket is not removed. */
+/** A folder with anything else in it than dead sockets is not removed. */
 async function removeIfLeft(folder: string): Promise<void> {
-  const socket = join(folder, SOCKET);
-  if (!(await isOldAndOwn(folder)) || (await answers(socket))) return;
+  if (!(await isOldAndOwn(folder)) || (await answers(join(folder, SOCKET)))) return;
   // A hub may have begun to start while it was asked.
   if (!(await isOldAndOwn(folder))) return;
-  if ((await lstat(socket).catch(() => null))?.isSocket() === true) await rm(socket);
+  for (const socket of SOCKETS.map((name) => join(folder, name))) {
+    if ((await lstat(socket).catch(() => null))?.isSocket() === true) await rm(socket);
+  }
   await rmdir(folder);
 }
 

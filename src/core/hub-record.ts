@@ -5,6 +5,8 @@ export interface HubRecord {
   readonly pid: number;
   /** Path of the unix socket that stands for the operator. */
   readonly operator: string;
+  /** Of the one for the gateway’s plugin; null where systemd made the operator's and none for it. */
+  readonly plugin: string | null;
   readonly address: string;
   readonly port: number;
   /** SHA-256 of the hub's public key, hex. */

@@ -40,6 +40,12 @@ export const settingsSchema = z.strictObject({
         .describe('Logins and tags of the tailnet whose machines an operator may log in from; none: nobody may'),
       heartbeatSeconds: seconds(5).describe('Time between two PINGs on a link'),
       broadcastTimeoutSeconds: seconds(60).describe('Time that broadcast gives each node unless told otherwise'),
+      approvalSeconds: z
+        .number()
+        .positive()
+        .max(3600)
+        .default(120)
+        .describe('Time for the owner to allow what somebody wants from a chat, and then to do it'),
     })
     .prefault({}),
   gateway: z

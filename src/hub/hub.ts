@@ -10,6 +10,9 @@ import type { Settings } from '#src/core/settings.ts';
 import { createApp } from '#src/hub/api/app.ts';
 import { bearerOf } from '#src/hub/api/principal.ts';
 import { openApprovals } from '#src/hub/enrolment/approval.ts';
+import { createCommandApprovals } from '#src/hub/approvals/command-approvals.ts';
+import { askerDetail } from '#src/hub/approvals/action-detail.ts';
+import { createPermits } from '#src/hub/approvals/permits.ts';
 import { auditLog } from '#src/hub/audit.ts';
 import { createCarrier } from '#src/hub/openclaw/carrier.ts';
 import type { Session } from '#src/hub/fleet/credentials.ts';
@@ -19,6 +22,9 @@ import { followDeviceNames } from '#src/hub/openclaw/device-names.ts';
 import { createFleet } from '#src/hub/fleet/fleet.ts';
 import { createGatewayDesk } from '#src/hub/openclaw/gateway.ts';
 import { identifyByKey, identifyByTailnet } from '#src/hub/enrolment/identity.ts';
+import { createStrangerAudit } from '#src/hub/enrolment/stranger-audit.ts';
+import { chooseTargets } from '#src/hub/fleet/targets.ts';
+import { createId } from '#src/hub/jobs/job-id.ts';
 import { createJobs } from '#src/hub/jobs/jobs.ts';
 import { openLockdown } from '#src/hub/jobs/lockdown.ts';
 import { createMembers } from '#src/hub/enrolment/members.ts';
@@ -44,6 +50,7 @@ import type { KeyPair } from '#src/link/key.ts';
 import { createOperatorDoor } from '#src/link/operator-accept.ts';
 import { createTurnstile, STRANGERS } from '#src/link/turnstile.ts';
 import { hubAddressText } from '#src/core/hub-address.ts';
+import { askerText } from '#src/core/policy.ts';
 import { LINK_PATH } from '#src/protocol/handshake.ts';
 import { CARRIER_PATH } from '#src/protocol/hub-api.ts';
 import { OPERATOR_PATH } from '#src/protocol/operator-handshake.ts';
@@ -61,6 +68,8 @@ export interface HubParts {
   readonly policies: (signal: AbortSignal) => AsyncIterable<PolicyText>;
   /** It stands for the operator. */
   readonly operator: OwnedSocket;
+  /** The gateway's plugin asks on it, for people in chats. */
+  readonly plugin: OwnedSocket | null;
   readonly log: Log;
 }
 
@@ -81,6 +90,7 @@ export async function openHub({
   tailscale,
   policies,
   operator,
+  plugin,
   log,
 }: HubParts): Promise<RunningHub> {
   const stopping = new AbortController();
@@ -112,10 +122,18 @@ export async function openHub({
     log: log.child('jobs'),
     signal,
   });
+  const commandApprovals = createCommandApprovals({ store, createId, lifeMs: settings.hub.approvalSeconds * 1000 });
+  const permits = createPermits({
+    approvals: commandApprovals,
+    targets: (words) => chooseTargets([...members()], words, fleet, () => requests.list()),
+    isOnline: (nodeId) => fleet.link(nodeId) !== undefined,
+    denied: () => lockdown.denial(),
+  });
   const jobs = createJobs({
     store,
     fleet,
     members,
+    permits,
     requests: () => requests.list(),
     broadcastTimeoutMs: settings.hub.broadcastTimeoutSeconds * 1000,
     denied: () => lockdown.denial(),
@@ -226,8 +244,10 @@ export async function openHub({
     alsoHeld: (request) => (lockdown.status() === null ? openClawNodes.nameHeld(request) : 'locked down'),
   });
   const approvals = await openApprovals({ store, requests, policies: policies(signal), log: log.child('approval') });
+  const chatRefusals = createStrangerAudit(membership);
   // What was held by it alone is there for the rules again.
   lockdown.changes.on('lockdown', () => {
+    commandApprovals.endAll();
     for (const asked of requests.list()) requests.changes.emit('request', asked);
   });
   followDeviceNames({ gateway, membership, log: log.child('gateway'), signal });
@@ -267,6 +287,8 @@ export async function openHub({
       gateway,
     }),
     jobs,
+    permits,
+    commandApprovals,
     audit: auditLog(store),
     desk,
     approvals,
@@ -274,6 +296,10 @@ export async function openHub({
     operators,
     findSession,
     findOperator: (bearer, address, socket) => operators.find(bearer, address, socket),
+    onChatRefused(asker, request) {
+      const detail = { ...askerDetail(asker), request };
+      store.commitSoon([...chatRefusals.records('chat.refuse', askerText(asker), detail)]).catch(logFault);
+    },
     hubId: key.id,
     status: hubStatus({
       name: settings.name ?? 'master',
@@ -308,7 +334,8 @@ export async function openHub({
 
   try {
     const { address, port } = settings.hub;
-    listeners.push(await listenOnSocket(operator, app.fetch));
+    listeners.push(await listenOnSocket(operator, { kind: 'operator', name: operator.owner }, app.fetch));
+    if (plugin !== null) listeners.push(await listenOnSocket(plugin, { kind: 'plugin' }, app.fetch));
     const tcp = await listenOnTcp({ address, port, names, upgrade }, app.fetch);
     listeners.push(tcp);
     listening = [operator.path, hubAddressText({ host: address, port: tcp.port })];

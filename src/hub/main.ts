@@ -29,8 +29,9 @@ import { openHub } from '#src/hub/hub.ts';
 import type { OwnedSocket } from '#src/hub/listening/listeners.ts';
 import { createPrivateKey, keyPair } from '#src/link/key.ts';
 
-/** FileDescriptorName= of the operator's socket in systemd/system/federation-hub.socket. */
+/** FileDescriptorName= in systemd/system/federation-hub.socket and federation-hub-plugin.socket. */
 const OPERATOR_SOCKET = 'operator';
+const PLUGIN_SOCKET = 'plugin';
 
 /** A hub that runs in this process. */
 export interface Hub extends HubRecord {
@@ -39,8 +40,8 @@ export interface Hub extends HubRecord {
 }
 
 /**
- * Starts the hub of a home, which listens on `inherited` for the operator where there is a socket of that name. Throws
- * FederationError; then nothing of it is left running.
+ * Starts the hub of a home, which listens for the operator and for the gateway's plugin on those sockets of `inherited`
+ * that are named so. Throws FederationError; then nothing of it is left running.
  */
 export async function startHub(
   home: Home,
@@ -57,16 +58,28 @@ export async function startHub(
     const key = keyPair(await home.secret('hub.key', createPrivateKey));
     const store = openSqliteStore(home.file('hub.sqlite'));
     cleanups.push(() => store.close());
-    const operator = await operatorSocket(home, inherited, cleanups);
+    const { operator, plugin } = await socketsOf(home, inherited, cleanups);
     const gateway = gatewayOf(settings, await uidsOf(operator), log, stopping.signal);
     cleanups.push(async () => gateway?.close());
     const tailscale = settings.hub.tailnet ? createTailscale(settings.tailscale) : null;
     const policies = (signal: AbortSignal) => followPolicyFile(home, signal);
-    const hub = await openHub({ settings, version: VERSION, key, store, gateway, tailscale, policies, operator, log });
+    const sockets = { operator, plugin };
+    const hub = await openHub({
+      settings,
+      version: VERSION,
+      key,
+      store,
+      gateway,
+      tailscale,
+      policies,
+      ...sockets,
+      log,
+    });
     cleanups.push(() => hub.close());
 
     const { address } = settings.hub;
-    const record: HubRecord = { pid: process.pid, operator: operator.path, address, port: hub.port, hubId: key.id };
+    const paths = { operator: operator.path, plugin: plugin?.path ?? null };
+    const record: HubRecord = { pid: process.pid, ...paths, address, port: hub.port, hubId: key.id };
     await home.write(HUB_RECORD_FILE, `${JSON.stringify(record)}\n`);
     cleanups.push(() => home.remove(HUB_RECORD_FILE));
     log.info('the hub listens', { ...record, fingerprint: fingerprint(key.id), epoch: hub.epoch, version: VERSION });
@@ -77,16 +90,31 @@ export async function startHub(
   }
 }
 
-async function operatorSocket(
+interface Sockets {
+  readonly operator: OwnedSocket;
+  /** Null where systemd made the operator's alone: the hub has no place of its own that the gateway's user could enter. */
+  readonly plugin: OwnedSocket | null;
+}
+
+async function socketsOf(
   home: Home,
   inherited: ReadonlyMap<string, number>,
   cleanups: (() => Promise<unknown>)[],
-): Promise<OwnedSocket> {
-  const descriptor = inherited.get(OPERATOR_SOCKET);
-  if (descriptor !== undefined) return { ...(await unixSocketOf(descriptor)), descriptor };
+): Promise<Sockets> {
+  const [operator, plugin] = await Promise.all(
+    [OPERATOR_SOCKET, PLUGIN_SOCKET].map(async (name) => {
+      const descriptor = inherited.get(name);
+      return descriptor === undefined ? null : { ...(await unixSocketOf(descriptor)), descriptor };
+    }),
+  );
+  if (operator !== null && operator !== undefined) return { operator, plugin: plugin ?? null };
   const folder = await runtimeDirectory(home.path);
   cleanups.push(() => rmdir(folder).catch(() => undefined));
-  return { path: join(folder, 'operator.sock'), owner: userInfo().username, descriptor: null };
+  const own = { owner: userInfo().username, descriptor: null };
+  return {
+    operator: { path: join(folder, 'operator.sock'), ...own },
+    plugin: plugin ?? { path: join(folder, 'plugin.sock'), ...own },
+  };
 }
 
 /** Users who could read the gateway's token anyway. */
@@ -137,7 +165,7 @@ interface HubFlags {
 }
 
 async function run({ untilInputEnds, ...flags }: HubFlags): Promise<void> {
-  const inherited = takeInheritedSockets([OPERATOR_SOCKET]);
+  const inherited = takeInheritedSockets([OPERATOR_SOCKET, PLUGIN_SOCKET]);
   const stop = stopSignal(untilInputEnds === true ? process.stdin : null);
   const home = await openHome(homePath(flags.home));
   const settings = await loadSettings(home, { hub: { address: flags.address, port: flags.port } });

@@ -367,6 +367,16 @@ export const jobSchema = z.object({
   job: z.string(),
   kind: z.enum(['exec', 'broadcast']),
   by: z.string(),
+  chat: z
+    .object({
+      channel: z.string(),
+      sender: z.string(),
+      agent: z.string().nullable(),
+      session: z.string().nullable(),
+    })
+    .optional()
+    .describe('Who asked in a chat; not there for an operator'),
+  approvedBy: z.string().optional().describe('Where the owner had to allow it'),
   command: z.string().describe('argv as it would be typed, or the shell’s string'),
   startedAt: time,
   endedAt: time.nullable(),

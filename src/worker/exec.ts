@@ -7,9 +7,10 @@ import type { Processes } from '#src/adapters/process/processes.ts';
 import type { Journal } from '#src/adapters/store/journal.ts';
 import { errorBody, FederationError } from '#src/core/errors.ts';
 import type { Role } from '#src/core/node.ts';
-import { consent, type ExecSettings, judgeCommand } from '#src/core/policy.ts';
+import { type ExecSettings, judgeCommand } from '#src/core/policy.ts';
 import { type Invocation, type InvocationState, invocationSchema, type WorkerExit } from '#src/protocol/worker-api.ts';
 import { answerError, answerExit } from '#src/worker/answer.ts';
+import type { Consent, Wanted } from '#src/worker/consent.ts';
 import { type Input, readInput } from '#src/worker/input.ts';
 import { argvOf, createInvocation, type EndReason, type RunningInvocation } from '#src/worker/invocation.ts';
 
@@ -37,6 +38,7 @@ export interface ExecutorNode {
 
 export interface ExecutorOptions {
   readonly node: ExecutorNode;
+  readonly consent: Consent;
   /** Asked anew for each invocation. */
   readonly settings: () => { readonly exec: ExecSettings; readonly hubLossMs: number; readonly killAfterMs: number };
   readonly journal: Journal;
@@ -52,7 +54,7 @@ interface Running {
 /** How long the reader of a dead process's output may take when everything ends. */
 const LAST_OUTPUT_MS = 250;
 
-export function createExecutor({ node, settings, journal, processes, log }: ExecutorOptions): Executor {
+export function createExecutor({ node, consent, settings, journal, processes, log }: ExecutorOptions): Executor {
   const running = new Map<string, Running>();
   /** Answers that are on their way to the hub. */
   const open = new Set<ServerHttp2Stream>();
@@ -89,12 +91,14 @@ export function createExecutor({ node, settings, journal, processes, log }: Exec
 
   function admit(invocation: Invocation, stream: ServerHttp2Stream, input: Input): RunningInvocation | null {
     const { exec, hubLossMs, killAfterMs } = settings();
-    const refusal = judge(invocation, exec) ?? repeat(state(invocation.id)) ?? whileLockedDown() ?? whileHeld();
+    // A repeat first: its approval was used by what it repeats.
+    const refusal = repeat(state(invocation.id)) ?? judge(invocation, exec) ?? whileLockedDown() ?? whileHeld();
     if (refusal !== null) {
       input.attach(null);
       answerExit(stream, refusal);
       return null;
     }
+    consent.take(wantedBy(invocation));
     const current = createInvocation({ invocation, stream, input, node, hubLossMs, killAfterMs, processes, log });
     running.set(invocation.id, { invocation: current, finished: conduct(invocation.id, current, stream, input) });
     return current;
@@ -146,14 +150,17 @@ export function createExecutor({ node, settings, journal, processes, log }: Exec
     return held === null ? null : { kind: 'refused', outcome: 'unreachable', reason: held };
   }
 
-  function judge({ asker, command }: Invocation, exec: ExecSettings): WorkerExit | null {
-    const consented = consent(asker, node.role);
+  function judge(invocation: Invocation, exec: ExecSettings): WorkerExit | null {
+    const { asker, command, stdin } = invocation;
+    const consented = consent.judge(wantedBy(invocation));
     const verdict =
       consented.kind === 'allow'
         ? judgeCommand(exec, { argv: argvOf(command), cwd: command.cwd, env: command.env })
         : consented;
-    // Nobody can be asked from here: what wants an approval is not approved.
-    return verdict.kind === 'allow' ? null : { kind: 'refused', outcome: 'denied', reason: verdict.rule };
+    if (verdict.kind !== 'allow') return { kind: 'refused', outcome: 'denied', reason: verdict.rule };
+    // Nobody has seen what would come: to a shell it would be another command.
+    if (!stdin || asker.kind !== 'chat') return null;
+    return { kind: 'refused', outcome: 'denied', reason: 'a command from a chat takes no input' };
   }
 
   function state(id: string): InvocationState {
@@ -193,6 +200,10 @@ export function createExecutor({ node, settings, journal, processes, log }: Exec
     hold: (reason) => void (held = reason),
     lockDown: (on) => void (lockedDown = on),
   };
+}
+
+function wantedBy({ asker, command, approval }: Invocation): Wanted {
+  return { asker, action: { kind: 'exec', command }, approval };
 }
 
 /** The answer to an invocation that the journal knows; null for a new one. */

@@ -26,6 +26,8 @@ import type { Settings } from '#src/core/settings.ts';
 import { keepLink } from '#src/link/dial.ts';
 import { createWorkerApi } from '#src/worker/api.ts';
 import type { Executor, ExecutorNode } from '#src/worker/exec.ts';
+import type { Consent } from '#src/worker/consent.ts';
+import { createConsent } from '#src/worker/consent.ts';
 import { createExecutor } from '#src/worker/exec.ts';
 import type { HubSession } from '#src/worker/hub-address.ts';
 import { factsOf } from '#src/worker/facts.ts';
@@ -71,7 +73,8 @@ export async function startWorker(home: Home, settings: Settings, log: Log): Pro
     const keys = await openNodeKeys(home);
     const memory = await openMembershipMemory(home);
     const node: ExecutorNode = { id: () => keys.current().id, name, role: settings.role };
-    const executor = await openExecutor(home, settings, node, log, cleanups);
+    const consents = createConsent(node);
+    const executor = await openExecutor(home, settings, node, consents, log, cleanups);
     const report = await openReport(
       home,
       { id: node.id(), name, hub: worker.hub ?? '', nodeHost: nodeHost.enabled ? 'waiting' : 'off' },
@@ -160,6 +163,7 @@ async function openExecutor(
   home: Home,
   { worker }: Settings,
   node: ExecutorNode,
+  consent: Consent,
   log: Log,
   cleanups: Cleanups,
 ): Promise<Executor> {
@@ -175,6 +179,7 @@ async function openExecutor(
   await processes.endOrphans(journal.lost);
   return createExecutor({
     node,
+    consent,
     settings: () => ({
       exec: worker.exec,
       hubLossMs: worker.hubLossSeconds * 1000,

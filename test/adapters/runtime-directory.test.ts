@@ -19,10 +19,10 @@ async function runtimeBase() {
   async function left(name: string, socket: 'dead' | 'alive' | 'none', since = LONG_AGO): Promise<void> {
     const path = join(base, name);
     await mkdir(path, { mode: 0o700 });
-    if (socket !== 'none') {
+    for (const file of socket === 'none' ? [] : ['operator.sock', 'plugin.sock']) {
       const server = createServer().listen(join(path, 'bound.sock'));
       await once(server, 'listening');
-      await rename(join(path, 'bound.sock'), join(path, 'operator.sock'));
+      await rename(join(path, 'bound.sock'), join(path, file));
       // Its file has another name by now, and stays as that of a process that was killed.
       const close = () => new Promise((resolve) => server.close(resolve));
       if (socket === 'dead') await close();

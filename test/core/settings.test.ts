@@ -42,6 +42,7 @@ test('these are all settings, with their environment names and what they are wit
       "hub.admins OPENCLAW_FEDERATION_HUB_ADMINS []",
       "hub.heartbeatSeconds OPENCLAW_FEDERATION_HUB_HEARTBEAT_SECONDS 5",
       "hub.broadcastTimeoutSeconds OPENCLAW_FEDERATION_HUB_BROADCAST_TIMEOUT_SECONDS 60",
+      "hub.approvalSeconds OPENCLAW_FEDERATION_HUB_APPROVAL_SECONDS 120",
       "gateway.url OPENCLAW_FEDERATION_GATEWAY_URL -",
       "gateway.tokenFile OPENCLAW_FEDERATION_GATEWAY_TOKEN_FILE -",
       "gateway.uid OPENCLAW_FEDERATION_GATEWAY_UID -",

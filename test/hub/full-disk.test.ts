@@ -54,6 +54,7 @@ async function hubOnFillableDisk() {
       yield { state: 'absent' } as const;
     },
     operator: { path: socket, owner: 'ann', descriptor: null },
+    plugin: null,
     log: SILENT_LOG,
   });
   onTestFinished(async () => {

@@ -8,6 +8,7 @@ import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { HubRecord } from '#src/core/hub-record.ts';
 import { freePort } from '#src/deploy/children/free-port.ts';
+import { ASKER_HEADER, encodeAsker } from '#src/protocol/asker.ts';
 import type { AuditView } from '#src/protocol/hub-api.ts';
 import { eventually } from '../support/eventually.ts';
 import type { Answer } from '../support/http.ts';
@@ -40,8 +41,8 @@ afterEach(async () => {
   await rm(folder, { recursive: true });
 });
 
-function activate(address: string, name: string): Activated {
-  const words = ['--listen', address, '--fdname', name, '--setenv', 'PATH', HUB];
+function activate(address: string, name: string, more: readonly string[] = []): Activated {
+  const words = [...[address, ...more].flatMap((one) => ['--listen', one]), '--fdname', name, '--setenv', 'PATH', HUB];
   const child = spawn(ACTIVATE, [...words, '--home', join(folder, 'home'), '--port', '0'], {
     stdio: ['ignore', 'ignore', 'pipe'],
   });
@@ -103,10 +104,37 @@ describe.skipIf(!hasActivate)(`a hub that is given its operator’s socket (not 
     expect(Number.parseInt(flags, 8) & 0o2000000).toBe(0o2000000);
   });
 
+  it('takes the plugin’s by its name, and tells the two apart', async () => {
+    const plugin = join(folder, 'plugin');
+    activate(socket, 'operator:plugin', [plugin]);
+    await eventually('both are there', () => stat(plugin).catch(() => null));
+    expect((await askHub('GET', '/status')).status).toBe(200);
+    const record = await eventually('the hub has told where it is', () =>
+      readFile(join(folder, 'home/hub.json'), 'utf8').catch(() => null),
+    );
+    expect(JSON.parse(record)).toMatchObject({ operator: socket, plugin });
+    const onPlugin = (headers: Record<string, string>) => ask({ socketPath: plugin, path: '/api/v1/status', headers });
+    expect((await onPlugin({})).status).toBe(401);
+    const owner = encodeAsker({ kind: 'chat', channel: 'telegram', sender: '1', owner: true });
+    expect((await onPlugin({ [ASKER_HEADER]: owner })).status).toBe(200);
+  });
+
+  it('makes none for the plugin beside the operator’s, where the gateway’s user could not come', async () => {
+    await activateOnSocket('operator');
+    await askHub('GET', '/status');
+    const record = await eventually('the hub has told where it is', () =>
+      readFile(join(folder, 'home/hub.json'), 'utf8').catch(() => null),
+    );
+    expect(JSON.parse(record)).toMatchObject({ operator: socket, plugin: null });
+  });
+
   it('does not start with a socket of another name', async () => {
-    const hub = await activateOnSocket('plugin');
+    const hub = await activateOnSocket('stranger');
     await expect(askHub('GET', '/status')).rejects.toThrow(/hang up|ECONNRESET/);
-    expect(await hub.ended).toEqual({ code: 1, stderr: expect.stringContaining('"plugin" is not one of operator') });
+    expect(await hub.ended).toEqual({
+      code: 1,
+      stderr: expect.stringContaining('"stranger" is not one of operator, plugin'),
+    });
   });
 
   it('does not take a port, which everybody on this machine reaches, for its operator', async () => {

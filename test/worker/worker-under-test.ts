@@ -19,6 +19,7 @@ import {
   workerExitSchema,
 } from '#src/protocol/worker-api.ts';
 import { createWorkerApi } from '#src/worker/api.ts';
+import { createConsent } from '#src/worker/consent.ts';
 import { createExecutor, type Executor } from '#src/worker/exec.ts';
 
 export const FULL: ExecSettings = { mode: 'full', allow: [], deny: [] };
@@ -53,6 +54,7 @@ export async function startWorker(setup: WorkerSetup = {}): Promise<WorkerUnderT
   const node = { id: () => 'f'.repeat(64), name: 'w1', role };
   const executor = createExecutor({
     node,
+    consent: createConsent(node),
     settings: () => ({ exec, hubLossMs, killAfterMs }),
     journal,
     processes,

@@ -23,6 +23,8 @@ import { authorize } from '#src/hub/api/principal.ts';
 import type { ReadinessRoutes } from '#src/hub/api/readiness.ts';
 import { readinessRoutes } from '#src/hub/api/readiness.ts';
 import { tokenRoutes } from '#src/hub/api/tokens.ts';
+import type { VerdictRoutes } from '#src/hub/api/verdicts.ts';
+import { verdictRoutes } from '#src/hub/api/verdicts.ts';
 import type { AuditLog } from '#src/hub/audit.ts';
 import type { GatewayDesk } from '#src/hub/openclaw/gateway.ts';
 import type { Jobs } from '#src/hub/jobs/jobs.ts';
@@ -51,7 +53,15 @@ const PROTOCOL_RANGE = { min: Math.min(...PROTOCOL_VERSIONS), max: Math.max(...P
 /** Longest JSON body: a command is at most 256 KiB, and a list of targets some more. */
 const MAX_BODY_BYTES = 8 << 20;
 
-export interface AppOptions extends NodeRoutes, MemberRoutes, LockdownRoutes, ReadinessRoutes, EventSources, Finders {
+export interface AppOptions
+  extends
+    NodeRoutes,
+    MemberRoutes,
+    LockdownRoutes,
+    ReadinessRoutes,
+    Omit<EventSources, 'commandApprovals'>,
+    VerdictRoutes,
+    Finders {
   readonly operators: Operators;
   readonly tokens: Tokens;
   readonly jobs: Jobs;
@@ -88,6 +98,7 @@ export function createApp(options: AppOptions): OpenAPIHono<ApiEnvironment> {
   app.route('/api/v1', tokenRoutes(options));
   app.route('/api/v1', eventRoutes(options));
   app.route('/api/v1', jobRoutes(jobs));
+  app.route('/api/v1', verdictRoutes(options));
   app.route('/api/v1', lockdownRoutes(options));
   app.route('/api/v1', auditRoutes(audit));
   app.route('/api/v1', nodeHostRoutes(options));

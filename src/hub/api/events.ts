@@ -4,17 +4,19 @@ import { RESPONSE_ALREADY_SENT } from '@hono/node-server/utils/response';
 import { createRoute, OpenAPIHono, z } from '@hono/zod-openapi';
 import { failure } from '#src/hub/api/answers.ts';
 import type { ApiEnvironment } from '#src/hub/api/principal.ts';
+import type { CommandApprovals } from '#src/hub/approvals/command-approvals.ts';
 import type { Approvals } from '#src/hub/enrolment/approval.ts';
 import type { NodeChanges } from '#src/hub/fleet/node-changes.ts';
 import type { JudgedRequest, Requests } from '#src/hub/enrolment/requests.ts';
 import { requestView } from '#src/hub/views.ts';
+import type { CommandApprovalState } from '#src/protocol/action.ts';
 
 const followEvents = createRoute({
   method: 'get',
   path: '/events',
   summary:
-    'What happens from now on, as server-sent events: `pairing-request`, `policy`, and `node` with the id of one of ' +
-    'which something is another now; ends when the hub stops',
+    'What happens from now on, as server-sent events: `pairing-request`, `command-approval`, `policy`, and `node` with ' +
+    'the id of one of which something is another now; a chat hears of the first two; ends when the hub stops',
   responses: {
     200: { description: 'The events', content: { 'text/event-stream': { schema: z.string() } } },
     default: failure,
@@ -30,18 +32,20 @@ export interface EventSources {
   readonly requests: Requests;
   readonly nodes: NodeChanges;
   readonly approvals: Approvals;
+  readonly commandApprovals: Pick<CommandApprovals, 'changes'>;
   /** Aborted when the hub stops. */
   readonly signal: AbortSignal;
 }
 
 export function eventRoutes(sources: EventSources): OpenAPIHono<ApiEnvironment> {
   // One listener for each client: there may be more of them than Node takes for a leak.
-  for (const changes of [sources.requests.changes, sources.nodes, sources.approvals.changes])
+  const { requests, nodes, approvals, commandApprovals } = sources;
+  for (const changes of [requests.changes, nodes, approvals.changes, commandApprovals.changes])
     changes.setMaxListeners(0);
   const app = new OpenAPIHono<ApiEnvironment>();
   app.openAPIRegistry.registerPath(followEvents);
   app.get(followEvents.path, async (context) => {
-    await sendEvents(context.env.outgoing, sources);
+    await sendEvents(context.env.outgoing, sources, context.get('principal').kind === 'plugin');
     return RESPONSE_ALREADY_SENT;
   });
   return app;
@@ -50,7 +54,8 @@ export function eventRoutes(sources: EventSources): OpenAPIHono<ApiEnvironment> 
 /** Resolves when the client went away or the hub stops. */
 async function sendEvents(
   response: ServerResponse,
-  { requests, nodes, approvals, signal }: EventSources,
+  { requests, nodes, approvals, commandApprovals, signal }: EventSources,
+  isForChat: boolean,
 ): Promise<void> {
   const gone = new AbortController();
   response.on('close', () => gone.abort());
@@ -63,11 +68,15 @@ async function sendEvents(
   };
   const event = (name: string, data: object) => send(`event: ${name}\ndata: ${JSON.stringify(data)}\n\n`);
   const onRequest = (asked: JudgedRequest) => event('pairing-request', requestView(asked));
+  const onCommandApproval = (state: CommandApprovalState) => event('command-approval', state);
   const onNode = (id: string) => event('node', { id });
   const onPolicy = () => event('policy', approvals.status());
   requests.changes.on('request', onRequest);
-  nodes.on('node', onNode);
-  approvals.changes.on('policy', onPolicy);
+  commandApprovals.changes.on('approval', onCommandApproval);
+  if (!isForChat) {
+    nodes.on('node', onNode);
+    approvals.changes.on('policy', onPolicy);
+  }
   try {
     response.writeHead(200, { 'content-type': 'text/event-stream', 'cache-control': 'no-store' });
     // What it looks up after this is not older than what it will be told.
@@ -78,6 +87,7 @@ async function sendEvents(
     if (!signal.aborted && !gone.signal.aborted) throw error;
   } finally {
     requests.changes.off('request', onRequest);
+    commandApprovals.changes.off('approval', onCommandApproval);
     nodes.off('node', onNode);
     approvals.changes.off('policy', onPolicy);
     signal.removeEventListener('abort', end);

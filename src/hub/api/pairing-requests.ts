@@ -1,7 +1,9 @@
 import { createRoute, OpenAPIHono, z } from '@hono/zod-openapi';
+import { FederationError } from '#src/core/errors.ts';
+import { fingerprint } from '#src/core/node.ts';
 import { failure, json, jsonBody, refuseInvalid } from '#src/hub/api/answers.ts';
 import type { ApiEnvironment } from '#src/hub/api/principal.ts';
-import { operatorName } from '#src/hub/api/principal.ts';
+import { askerName } from '#src/hub/api/principal.ts';
 import { word } from '#src/hub/api/word.ts';
 import type { Approvals } from '#src/hub/enrolment/approval.ts';
 import type { Requests } from '#src/hub/enrolment/requests.ts';
@@ -67,13 +69,15 @@ export function pairingRequestRoutes({ requests, approvals }: PairingRequestRout
   const app = new OpenAPIHono<ApiEnvironment>({ defaultHook: refuseInvalid });
   app.openapi(listRequests, (context) => context.json(requests.list().map(requestView), 200));
   app.openapi(approveRequest, async (context) => {
-    const by = operatorName(context.get('principal'));
+    const principal = context.get('principal');
     const { replace } = context.req.valid('json');
-    const approved = await requests.approve(context.req.valid('param').word, { replace, by });
+    const { word: meant } = context.req.valid('param');
+    if (principal.kind === 'plugin') refuseInChat(requests, meant, replace);
+    const approved = await requests.approve(meant, { replace, by: askerName(principal) });
     return context.json(approvedView(approved), 200);
   });
   app.openapi(rejectRequest, async (context) => {
-    const request = await requests.reject(context.req.valid('param').word, operatorName(context.get('principal')));
+    const request = await requests.reject(context.req.valid('param').word, askerName(context.get('principal')));
     return context.json(requestView(request), 200);
   });
   app.openapi(judgeRequest, async (context) =>
@@ -84,4 +88,22 @@ export function pairingRequestRoutes({ requests, approvals }: PairingRequestRout
     return context.json(approvals.explain(context.req.valid('param').word, { approveEverything }), 200);
   });
   return app;
+}
+
+/**
+ * A chat lets in what waits there, and takes nobody's place away, takes nobody back, and makes nobody an operator: those
+ * have more rights than the chat itself.
+ */
+function refuseInChat(requests: Requests, word: string, replace: boolean): void {
+  const { kind, keyId, name } = requests.find(word).request;
+  if (kind === 'operator') {
+    throw new FederationError('FORBIDDEN', `${name} asks to operate the federation, which no chat can allow`, {
+      hint: `compare the fingerprint, then on the master: manage-federation approve ${fingerprint(keyId)}`,
+    });
+  }
+  if (replace) {
+    throw new FederationError('FORBIDDEN', 'a node is not replaced from a chat', {
+      hint: `on the master: manage-federation approve ${fingerprint(keyId)} --replace`,
+    });
+  }
 }

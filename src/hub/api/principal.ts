@@ -5,15 +5,27 @@ import { FederationError } from '#src/core/errors.ts';
 import type { Member } from '#src/core/member.ts';
 import type { Operator } from '#src/core/operator.ts';
 import { operatorText } from '#src/core/operator.ts';
+import type { Asker, ChatAsker } from '#src/core/policy.ts';
+import { askerText } from '#src/core/policy.ts';
+import { isForPlugin } from '#src/hub/api/plugin-routes.ts';
 import type { Session } from '#src/hub/fleet/credentials.ts';
+import { ASKER_HEADER, decodeAsker } from '#src/protocol/asker.ts';
 
-/** Who a listener speaks for. A unix socket is its owner's; on TCP only a credential tells. */
-export type Listener = { readonly kind: 'operator'; readonly name: string } | { readonly kind: 'tcp' };
+/**
+ * Who a listener speaks for. The operator's unix socket is its owner's; on the plugin's each request says who asks in a
+ * chat; on TCP only a credential tells.
+ */
+export type Listener =
+  | { readonly kind: 'operator'; readonly name: string }
+  | { readonly kind: 'plugin' }
+  | { readonly kind: 'tcp' };
 
 export type Principal =
   /** By the socket of the master, or by a key of their own from another machine. */
   | { readonly kind: 'operator'; readonly name: string; readonly operator?: Operator }
   | { readonly kind: 'node'; readonly asker: () => NodeAsker | null }
+  /** The owner, in a chat. */
+  | { readonly kind: 'plugin'; readonly asker: ChatAsker }
   | { readonly kind: 'stranger' };
 
 /** The member, and the number of the link whose credential it shows. */
@@ -39,6 +51,8 @@ export type FindOperator = (bearer: string, address: string, socket: Socket) => 
 export interface Finders {
   readonly findSession: FindSession;
   readonly findOperator: FindOperator;
+  /** Hears of everybody else than the owner who wants something from a chat. */
+  readonly onChatRefused: (asker: ChatAsker, request: string) => void;
 }
 
 /** Routes that a node asks with its credential; all others are the operator's. */
@@ -53,13 +67,47 @@ const OPEN_ROUTES = /^\/(?:health|api\/v1\/openapi\.json|api\/v1\/join-tokens\/[
 export function authorize(finders: Finders): MiddlewareHandler<ApiEnvironment> {
   return async (context, next) => {
     const { listener, incoming } = context.env;
+    const { method, path } = context.req;
+    const said = context.req.header(ASKER_HEADER);
+    if (listener.kind === 'plugin') {
+      context.set('principal', ownerInChat(finders, said, context.req.header('authorization'), method, path));
+      return next();
+    }
+    if (said !== undefined) throw new FederationError('FORBIDDEN', `${ASKER_HEADER} is for the plugin’s socket alone`);
     const principal =
       listener.kind === 'operator' ? listener : peerOf(finders, context.req.header('authorization'), incoming.socket);
-    const { path } = context.req;
     if (!OPEN_ROUTES.test(path)) demand(NODE_ROUTES.has(path) ? 'node' : 'operator', principal);
     context.set('principal', principal);
-    await next();
+    return next();
   };
+}
+
+function ownerInChat(
+  { onChatRefused }: Finders,
+  said: string | undefined,
+  credential: string | undefined,
+  method: string,
+  path: string,
+): Principal {
+  // Nobody is two: what the plugin asks, it asks for somebody in a chat.
+  if (credential !== undefined) throw new FederationError('FORBIDDEN', 'the plugin’s socket takes no credential');
+  const asker = decodeAsker(said);
+  if (!asker.owner) {
+    onChatRefused(asker, `${method} ${path}`);
+    throw new FederationError(
+      'FORBIDDEN',
+      `only the owner may steer machines from a chat, and ${askerText(asker)} is not`,
+      {
+        hint: 'ask the owner of this federation',
+      },
+    );
+  }
+  if (!isForPlugin(method, path)) {
+    throw new FederationError('FORBIDDEN', 'this can’t be done from a chat', {
+      hint: 'on the master: manage-federation --help',
+    });
+  }
+  return { kind: 'plugin', asker };
 }
 
 function peerOf({ findSession, findOperator }: Finders, header: string | undefined, socket: Socket): Principal {
@@ -89,6 +137,17 @@ function demand(kind: Principal['kind'], principal: Principal): void {
 export function operatorName(principal: Principal): string {
   if (principal.kind === 'operator') return principal.name;
   throw new FederationError('FORBIDDEN', 'this is for operators');
+}
+
+/** The operator, or the owner in a chat: who does what both may do. Throws FORBIDDEN for all others. */
+export function askerOf(principal: Principal): Asker {
+  if (principal.kind === 'plugin') return principal.asker;
+  return { kind: 'operator', name: operatorName(principal) };
+}
+
+/** The same in one word, for the audit. */
+export function askerName(principal: Principal): string {
+  return askerText(askerOf(principal));
 }
 
 /** As `askingNode`. */

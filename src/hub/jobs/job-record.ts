@@ -1,10 +1,11 @@
-import { createHash } from 'node:crypto';
 import type { Change } from '#src/adapters/store/store.ts';
 import type { Member } from '#src/core/member.ts';
 import { summarize } from '#src/core/outcome.ts';
 import type { Asker } from '#src/core/policy.ts';
-import { askerText } from '#src/core/policy.ts';
+import { askerText, consent } from '#src/core/policy.ts';
 import { scrub } from '#src/core/secrets.ts';
+import { actionDetail, askerDetail } from '#src/hub/approvals/action-detail.ts';
+import type { Permit } from '#src/hub/approvals/permits.ts';
 import { commandText } from '#src/hub/jobs/command-text.ts';
 import type { Ended } from '#src/hub/jobs/invocation.ts';
 import type { JobRequest } from '#src/hub/jobs/jobs.ts';
@@ -22,16 +23,19 @@ export interface JobRecord {
   ended(endedAt: number): Change[];
 }
 
-export function jobRecord(
-  id: string,
-  request: JobRequest,
-  asker: Asker,
-  targets: readonly Member[],
-  results: Result[],
-): JobRecord {
+export interface JobRecordOptions {
+  readonly id: string;
+  readonly request: JobRequest;
+  readonly asker: Asker;
+  readonly targets: readonly Member[];
+  readonly permit: Permit;
+  readonly results: Result[];
+}
+
+export function jobRecord({ id, request, asker, targets, permit, results }: JobRecordOptions): JobRecord {
   const startedAt = Date.now();
-  const text = commandText(request.command);
-  const command = scrub(text);
+  const command = scrub(commandText(request.command));
+  const { approval } = permit;
   const hashes: Ended['hashes'][] = [];
 
   const audit = (action: string, at: number, detail: Readonly<Record<string, unknown>>): Change => ({
@@ -44,6 +48,8 @@ export function jobRecord(
       job: id,
       kind: request.kind,
       by: askerText(asker),
+      ...askerDetail(asker),
+      ...(approval === null ? {} : { approvedBy: approval.by }),
       command,
       startedAt: new Date(startedAt).toISOString(),
       endedAt: endedAt === null ? null : new Date(endedAt).toISOString(),
@@ -60,13 +66,10 @@ export function jobRecord(
       { type: 'job', id, value: view(null) },
       audit('job.start', startedAt, {
         kind: request.kind,
-        command,
-        // Of the text before anything was cut from it: what ran can be proved, and a secret can't be read from it.
-        sha256: createHash('sha256').update(text).digest('hex'),
-        cwd: request.command.cwd ?? null,
-        // Names only: a value may well be a secret.
-        env: Object.keys(request.command.env),
-        targets: targets.map((member) => ({ node: member.name, id: member.id })),
+        ...askerDetail(asker),
+        ...actionDetail({ kind: 'exec', command: request.command }),
+        approval,
+        targets: targets.map(({ name, id: node, role }) => ({ node: name, id: node, rule: consent(asker, role).rule })),
       }),
     ],
     cancelled: (by) => [audit('job.cancel', Date.now(), { by })],

@@ -5,6 +5,7 @@ import type { Member } from '#src/core/member.ts';
 import { summarize } from '#src/core/outcome.ts';
 import type { Asker } from '#src/core/policy.ts';
 import { consent } from '#src/core/policy.ts';
+import type { Permit } from '#src/hub/approvals/permits.ts';
 import type { Fleet } from '#src/hub/fleet/fleet.ts';
 import type { Ended, OutputSink, RunningInvocation } from '#src/hub/jobs/invocation.ts';
 import { invoke, withoutRun } from '#src/hub/jobs/invocation.ts';
@@ -42,6 +43,7 @@ export interface JobParts {
   readonly request: JobRequest;
   readonly asker: Asker;
   readonly targets: readonly Member[];
+  readonly permit: Permit;
   readonly record: JobRecord;
   /** Resolves when the record is durable: nothing runs before that. */
   readonly recorded: Promise<void>;
@@ -58,7 +60,7 @@ export interface JobParts {
 
 /** Sends a job to its targets, all at once. */
 export function runJob(parts: JobParts): RunningJob {
-  const { id, request, asker, targets, record, recorded, begun, audience, store, fleet } = parts;
+  const { id, request, asker, targets, permit, record, recorded, begun, audience, store, fleet } = parts;
   const { broadcastTimeoutMs, denied, log } = parts;
   const invocations = new Map<number, RunningInvocation>();
   let ending = false;
@@ -83,7 +85,8 @@ export function runJob(parts: JobParts): RunningJob {
     const lockedDown = denied();
     if (lockedDown !== null) return withoutRun('denied', lockedDown);
     const verdict = consent(asker, member.role);
-    if (verdict.kind !== 'allow') return withoutRun('denied', verdict.rule);
+    const isApproved = verdict.kind === 'approval' && permit.approvalFor(member) !== undefined;
+    if (verdict.kind !== 'allow' && !isApproved) return withoutRun('denied', verdict.rule);
     if (ending) return withoutRun('cancelled', null);
     return fleet.link(member.id) === undefined ? withoutRun('unreachable', `${member.name} is not connected`) : null;
   }
@@ -95,7 +98,8 @@ export function runJob(parts: JobParts): RunningJob {
     };
     const { command, stdin } = request;
     const timeoutMs = command.timeoutMs ?? (request.kind === 'broadcast' ? broadcastTimeoutMs : null);
-    const spec = { id: invocation, job: id, asker, command: { ...command, timeoutMs }, stdin };
+    const approval = permit.approvalFor(member);
+    const spec = { id: invocation, job: id, asker, command: { ...command, timeoutMs }, approval, stdin };
     try {
       invocations.set(target, invoke(fleet.link(member.id)!, spec, sink, recorded, timeoutMs));
     } catch (error) {

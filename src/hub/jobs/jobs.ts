@@ -4,6 +4,8 @@ import type { Store } from '#src/adapters/store/store.ts';
 import { FederationError } from '#src/core/errors.ts';
 import type { Member } from '#src/core/member.ts';
 import type { Asker } from '#src/core/policy.ts';
+import type { Permits } from '#src/hub/approvals/permits.ts';
+import { NO_PERMIT } from '#src/hub/approvals/permits.ts';
 import type { Fleet } from '#src/hub/fleet/fleet.ts';
 import { withoutRun } from '#src/hub/jobs/invocation.ts';
 import type { JobAudience, RunningJob } from '#src/hub/jobs/job.ts';
@@ -18,7 +20,10 @@ export type JobRequest = z.output<typeof jobCreateSchema>;
 
 /** The jobs that run, and those that ran. */
 export interface Jobs {
-  /** Resolves when the job is durably recorded and under way. Throws NODE_NOT_FOUND, NODE_AMBIGUOUS, NOTHING_MATCHED. */
+  /**
+   * Resolves when the job is durably recorded and under way. Throws NODE_NOT_FOUND, NODE_AMBIGUOUS, NOTHING_MATCHED, and
+   * where it is not allowed as `Permits.permit`: then nothing of it runs anywhere.
+   */
   start(request: JobRequest, asker: Asker, audience: JobAudience): Promise<RunningJob>;
   find(id: string): RunningJob;
   readonly running: number;
@@ -36,6 +41,7 @@ export interface JobsOptions {
   readonly fleet: Fleet;
   readonly members: () => Iterable<Member>;
   readonly requests: () => readonly JudgedRequest[];
+  readonly permits: Pick<Permits, 'permit'>;
   readonly broadcastTimeoutMs: number;
   /** Why nothing may run now; null where it may. */
   readonly denied: () => string | null;
@@ -45,7 +51,7 @@ export interface JobsOptions {
 }
 
 export function createJobs(options: JobsOptions): Jobs {
-  const { store, fleet, members, requests, broadcastTimeoutMs, denied, onUnknown, log } = options;
+  const { store, fleet, members, requests, permits, broadcastTimeoutMs, denied, onUnknown, log } = options;
   const running = new Map<string, RunningJob>();
   let closing = false;
 
@@ -55,13 +61,19 @@ export function createJobs(options: JobsOptions): Jobs {
     if (request.stdin && targets.length !== 1) {
       throw new FederationError('USAGE', 'stdin goes to one node only', { hint: 'name one node, or drop the input' });
     }
+    if (request.stdin && asker.kind === 'chat') {
+      throw new FederationError('USAGE', 'a command from a chat takes no input', { hint: 'write it to a file first' });
+    }
+    const wanted = { asker, action: { kind: 'exec', command: request.command }, members: targets } as const;
+    // What is denied by a lockdown is denied on each node by name, and uses up no approval.
+    const permit = denied() === null ? permits.permit({ ...wanted, approval: request.approval }) : NO_PERMIT;
     const id = createId();
-    const record = jobRecord(id, request, asker, targets, targets.map(underWay));
+    const record = jobRecord({ id, request, asker, targets, permit, results: targets.map(underWay) });
     // The nodes get ready while the record becomes durable; they start nothing before it is.
     const recorded = store.commit(record.started());
     const begun = Promise.withResolvers<void>();
     const job = runJob({
-      ...{ id, request, asker, targets, record, recorded, begun: begun.promise },
+      ...{ id, request, asker, targets, permit, record, recorded, begun: begun.promise },
       ...{ audience, store, fleet, broadcastTimeoutMs, denied, log },
     });
     // After the nodes were told to go: the client's turn costs them no time.

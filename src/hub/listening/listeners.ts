@@ -18,7 +18,7 @@ export interface Listening {
   close(): Promise<void>;
 }
 
-/** A unix socket that stands for its owner. */
+/** A unix socket that only its owner opens. */
 export interface OwnedSocket {
   readonly path: string;
   readonly owner: string;
@@ -26,9 +26,13 @@ export interface OwnedSocket {
   readonly descriptor: number | null;
 }
 
-/** Listens for its owner. A socket that the hub makes takes the place of one that nobody answers on. */
-export async function listenOnSocket({ path, owner, descriptor }: OwnedSocket, fetch: Fetch): Promise<Listening> {
-  const server = serve({ kind: 'operator', name: owner }, fetch);
+/** Listens for `listener` alone. A socket that the hub makes takes the place of one that nobody answers on. */
+export async function listenOnSocket(
+  { path, descriptor }: OwnedSocket,
+  listener: Listener,
+  fetch: Fetch,
+): Promise<Listening> {
+  const server = serve(listener, fetch);
   // Input of a process may take hours to come.
   server.requestTimeout = 0;
   if (descriptor === null) await makeSocket(server, path);

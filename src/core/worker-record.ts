@@ -17,6 +17,27 @@ export interface WorkerRecord {
   readonly nodeHost: NodeHostPhase;
   /** Why the node host does not run, or last ended. */
   readonly nodeHostProblem: string | null;
+  /** Not there in the record of an earlier version. */
+  readonly models?: ModelsRecord;
+}
+
+/** What this node shares of models. */
+export interface SharesRecord {
+  /** Why its file can't be used; what is shared is as it was before then. */
+  readonly problem: string | null;
+  readonly upstreams: readonly {
+    readonly name: string;
+    /** How many are offered. */
+    readonly models: number;
+    readonly problem: string | null;
+  }[];
+}
+
+export interface ModelsRecord extends SharesRecord {
+  /** Loopback port of the model proxy; null where there is none. */
+  readonly port: number | null;
+  /** Why there is none, though there should be one. */
+  readonly portProblem: string | null;
 }
 
 /**

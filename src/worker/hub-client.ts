@@ -5,9 +5,11 @@ import { FederationError } from '#src/core/errors.ts';
 import type { HubAddress } from '#src/core/hub-address.ts';
 import { hubAddressText } from '#src/core/hub-address.ts';
 import { errorSchema, ownNodeHostSchema, setupCodeSchema } from '#src/protocol/hub-api.ts';
+import { offerTakenSchema } from '#src/protocol/models.ts';
 import { keyChangedSchema } from '#src/protocol/node-key.ts';
 import type { HubSession } from '#src/worker/hub-address.ts';
 import type { KeyDesk } from '#src/worker/key-rotation.ts';
+import type { OfferDesk } from '#src/worker/models/offer.ts';
 import type { NodeHostDesk } from '#src/worker/node-host.ts';
 
 /** A question to the hub must not outlast the interest in its answer. */
@@ -23,11 +25,11 @@ export function hubClient(
   hub: HubAddress,
   session: () => HubSession | null,
   signal: AbortSignal,
-): NodeHostDesk & KeyDesk {
-  async function ask(path: string, body?: object): Promise<unknown> {
+): NodeHostDesk & KeyDesk & OfferDesk {
+  async function ask(path: string, body?: object, method: 'POST' | 'PUT' = 'POST'): Promise<unknown> {
     const now = session();
     if (now === null) throw new FederationError('HUB_UNREACHABLE', 'there is no link to the hub');
-    const { status, value } = await send(path, now, body);
+    const { status, value } = await send(path, now, body === undefined ? 'GET' : method, body);
     if (status === 200) return value;
     const refusal = errorSchema.safeParse(value);
     if (!refusal.success) throw new FederationError('HUB_UNREACHABLE', `the hub answered ${status}`);
@@ -35,7 +37,12 @@ export function hubClient(
     throw new FederationError(code, message, hint === undefined ? {} : { hint });
   }
 
-  async function send(path: string, { address, credential }: HubSession, body: object | undefined) {
+  async function send(
+    path: string,
+    { address, credential }: HubSession,
+    method: 'GET' | 'POST' | 'PUT',
+    body: object | undefined,
+  ) {
     const headers = {
       host: hubAddressText(hub),
       authorization: `Bearer ${credential}`,
@@ -47,7 +54,7 @@ export function hubClient(
           host: address,
           port: hub.port,
           path: `/api/v1/${path}`,
-          method: body === undefined ? 'GET' : 'POST',
+          method,
           headers,
           agent: false,
           signal: AbortSignal.any([signal, AbortSignal.timeout(ANSWER_MS)]),
@@ -62,6 +69,9 @@ export function hubClient(
     requestSetupCode: async (carrierPort) =>
       setupCodeSchema.parse(await ask('node-host/setup-code', { carrierPort })).setupCode,
     ownNodeHost: async () => ownNodeHostSchema.parse(await ask('node-host')).nodeHost,
+    async offerModels(offer) {
+      offerTakenSchema.parse(await ask('node/models', offer, 'PUT'));
+    },
     async changeKey(publicKey, signature) {
       keyChangedSchema.parse(await ask('node/key', { publicKey, signature }).catch(orTooOld));
     },

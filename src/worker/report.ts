@@ -4,7 +4,7 @@ import type { ErrorBody } from '#src/core/errors.ts';
 import { errorBody } from '#src/core/errors.ts';
 import { fingerprint } from '#src/core/node.ts';
 import type { DialEvent } from '#src/link/dial.ts';
-import type { WorkerRecord } from '#src/core/worker-record.ts';
+import type { ModelsRecord, WorkerRecord } from '#src/core/worker-record.ts';
 import { WORKER_RECORD_FILE } from '#src/core/worker-record.ts';
 import type { NodeHostStatus } from '#src/worker/node-host.ts';
 
@@ -12,6 +12,7 @@ import type { NodeHostStatus } from '#src/worker/node-host.ts';
 export interface WorkerReport {
   event(event: DialEvent): void;
   nodeHost(status: NodeHostStatus): void;
+  models(record: ModelsRecord): void;
   /** The node has another key, and so another id. */
   rekeyed(id: string): void;
   close(): Promise<void>;
@@ -68,6 +69,7 @@ export async function openReport(
       const connected = gateway === 'connected' ? 'connected' : 'running';
       change({ nodeHost: phase === 'running' ? connected : 'waiting', nodeHostProblem: problem ?? lastEnd });
     },
+    models: (models) => change({ models }),
     rekeyed: (id) => change({ id, fingerprint: fingerprint(id) }),
     async close() {
       await written;

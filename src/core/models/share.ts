@@ -75,7 +75,7 @@ const shared = {
     .default('ask'),
   only: z.array(pattern).max(MAX_PATTERNS).default(['*']).describe('Of what the server has: these names, `*` for any'),
   except: z.array(pattern).max(MAX_PATTERNS).default([]).describe('And of those not these'),
-  askEverySeconds: seconds(5, 86_400).default(60),
+  askEverySeconds: seconds(1, 86_400).default(60),
   concurrency: z.int().min(1).max(1024).default(8).describe('Requests that it works on at once; others wait'),
   timeouts: timeoutsSchema.prefault({}),
 };

@@ -1,0 +1,84 @@
+import { once } from 'node:events';
+import type { EventEmitter } from 'node:events';
+import { setTimeout as pause } from 'node:timers/promises';
+import type { Log } from '#src/adapters/log.ts';
+import { FederationError } from '#src/core/errors.ts';
+import type { ModelOffer } from '#src/protocol/models.ts';
+import { MAX_OFFERED_MODELS } from '#src/protocol/models.ts';
+import type { HubSession } from '#src/worker/hub-address.ts';
+import type { SharedModels } from '#src/worker/models/share.ts';
+
+/** What the hub is asked to take. Throws FederationError. */
+export interface OfferDesk {
+  offerModels(offer: ModelOffer): Promise<void>;
+}
+
+export interface OfferParts {
+  readonly shares: Pick<SharedModels, 'offered' | 'status' | 'changes'>;
+  readonly desk: OfferDesk;
+  readonly session: () => HubSession | null;
+  /** `linked` each time that the hub knows this node's credential. */
+  readonly links: EventEmitter<{ linked: [] }>;
+  readonly log: Log;
+  readonly signal: AbortSignal;
+}
+
+/** Changes of a moment are one offer: a file that names ten servers brings ten answers. */
+const SETTLE_MS = 50;
+const RETRY_MS = 2000;
+
+/** What the hub took, and by which link. */
+interface Told {
+  readonly link: number;
+  readonly text: string;
+}
+
+/** Tells the hub what this node shares: at each link, and whenever that is something else. */
+export async function offerModels({ shares, desk, session, links, log, signal }: OfferParts): Promise<void> {
+  let due = Promise.withResolvers<void>();
+  const wake = (): void => due.resolve();
+  shares.changes.on('offer', wake).on('status', wake);
+  links.on('linked', wake);
+  const stopped = once(signal, 'abort').catch(() => undefined);
+  try {
+    let told: Told | null = null;
+    while (!signal.aborted) {
+      await Promise.race([due.promise, stopped]);
+      await pause(SETTLE_MS, undefined, { signal, ref: false }).catch(() => undefined);
+      due = Promise.withResolvers();
+      const now = session();
+      if (now === null || signal.aborted) continue;
+      const offer = offerNow(shares);
+      const text = JSON.stringify(offer);
+      if (told?.link === now.link && told.text === text) continue;
+      try {
+        await desk.offerModels(offer);
+        told = { link: now.link, text };
+        log.info('the hub knows what this node shares', { models: offer.models.length });
+      } catch (error) {
+        if (signal.aborted) return;
+        told = null;
+        if (isFinal(error)) log.warn('the hub does not take what this node shares', { problem: messageOf(error) });
+        else void pause(RETRY_MS, undefined, { signal, ref: false }).then(wake, () => undefined);
+      }
+    }
+  } finally {
+    shares.changes.off('offer', wake).off('status', wake);
+    links.off('linked', wake);
+  }
+}
+
+function offerNow({ offered }: Pick<SharedModels, 'offered'>): ModelOffer {
+  return { models: offered().slice(0, MAX_OFFERED_MODELS) as ModelOffer['models'] };
+}
+
+/** Whether asking again would bring the same: the hub is an older one, or finds a fault in the offer. */
+function isFinal(error: unknown): boolean {
+  return (
+    error instanceof FederationError && !['HUB_UNREACHABLE', 'HUB_STOPPING', 'UNAUTHENTICATED'].includes(error.code)
+  );
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}

@@ -16,6 +16,7 @@ const SCHEMA = `
   CREATE TABLE IF NOT EXISTS openclaw_node (id TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
   CREATE TABLE IF NOT EXISTS openclaw_rejection (id TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
   CREATE TABLE IF NOT EXISTS operator (id TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
+  CREATE TABLE IF NOT EXISTS model_route (id TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
   CREATE TABLE IF NOT EXISTS job (id TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
   CREATE TABLE IF NOT EXISTS audit (
     seq INTEGER PRIMARY KEY, at INTEGER NOT NULL, action TEXT NOT NULL, by TEXT NOT NULL,
@@ -100,6 +101,7 @@ export function openSqliteStore(path: string): Store {
     openclawNodes: () => reading(() => all(db, 'openclaw_node')),
     openclawRejections: () => reading(() => all(db, 'openclaw_rejection')),
     operators: () => reading(() => all(db, 'operator')),
+    modelRoutes: () => reading(() => all(db, 'model_route')),
     lockdown: () => reading(() => writer.lockdown()),
     commit(changes) {
       flush ??= setImmediate(commitWaiting);
@@ -236,6 +238,7 @@ function preparePuts(db: DatabaseSync) {
     openclaw_node: put('openclaw_node'),
     openclaw_rejection: put('openclaw_rejection'),
     operator: put('operator'),
+    model_route: put('model_route'),
     job: put('job'),
   };
 }
@@ -249,11 +252,12 @@ function prepareDrops(db: DatabaseSync) {
     openclaw_node: drop('openclaw_node'),
     openclaw_rejection: drop('openclaw_rejection'),
     operator: drop('operator'),
+    model_route: drop('model_route'),
   };
 }
 
 /** What is kept one row each, as JSON. */
-type Table = 'member' | 'request' | 'token' | 'openclaw_node' | 'openclaw_rejection' | 'operator';
+type Table = 'member' | 'request' | 'token' | 'openclaw_node' | 'openclaw_rejection' | 'operator' | 'model_route';
 
 function all<T>(db: DatabaseSync, table: Table): T[] {
   const rows = db.prepare(`SELECT value FROM ${table} ORDER BY id`).all();

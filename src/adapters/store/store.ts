@@ -2,6 +2,7 @@ import type { AuditEntry, AuditHead, AuditRecord } from '#src/core/audit.ts';
 import type { Lockdown } from '#src/core/lockdown.ts';
 import type { Member, StoredMember } from '#src/core/member.ts';
 import type { OpenClawNode, OpenClawRejection, StoredOpenClawNode } from '#src/core/openclaw-node.ts';
+import type { ModelRoute } from '#src/core/models/catalog.ts';
 import type { Operator } from '#src/core/operator.ts';
 import type { PairingRequest, StoredRequest } from '#src/core/pairing.ts';
 import type { TokenRecord } from '#src/core/token.ts';
@@ -15,6 +16,7 @@ export type Change =
   | { readonly type: 'openclaw_node'; readonly id: string; readonly value: OpenClawNode | null }
   | { readonly type: 'openclaw_rejection'; readonly id: string; readonly value: OpenClawRejection | null }
   | { readonly type: 'operator'; readonly id: string; readonly value: Operator | null }
+  | { readonly type: 'model_route'; readonly id: string; readonly value: ModelRoute | null }
   | { readonly type: 'lockdown'; readonly value: Lockdown | null }
   | { readonly type: 'job'; readonly id: string; readonly value: JobView }
   | { readonly type: 'audit'; readonly entry: AuditEntry };
@@ -36,6 +38,7 @@ export interface Store {
   openclawNodes(): Promise<StoredOpenClawNode[]>;
   openclawRejections(): Promise<OpenClawRejection[]>;
   operators(): Promise<Operator[]>;
+  modelRoutes(): Promise<ModelRoute[]>;
   /** Null while nothing is locked down. */
   lockdown(): Promise<Lockdown | null>;
   commit(changes: readonly Change[]): Promise<void>;

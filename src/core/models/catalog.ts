@@ -69,3 +69,9 @@ export interface ModelRoute {
   readonly createdAt: number;
   readonly createdBy: string;
 }
+
+/** A model of a node that has a link now. */
+export interface Offer {
+  readonly nodeId: string;
+  readonly offered: OfferedModel;
+}

@@ -1,6 +1,23 @@
+import { FederationError } from '#src/core/errors.ts';
 import type { Member } from '#src/core/member.ts';
 import type { ListedModel, OfferedModel } from '#src/core/models/catalog.ts';
+import { createHomes } from '#src/core/models/homes.ts';
 import type { Consumer } from '#src/core/models/key.ts';
+import { listModels } from '#src/core/models/list.ts';
+import { noneMayServe } from '#src/core/models/refusal.ts';
+import { hasLabels, isRoutedTo } from '#src/core/models/resolve.ts';
+import type { Candidate } from '#src/core/models/route.ts';
+import type { Fleet } from '#src/hub/fleet/fleet.ts';
+import type { Members } from '#src/hub/models/catalog.ts';
+import { liveCatalog } from '#src/hub/models/catalog.ts';
+import type { Decision } from '#src/hub/models/decide.ts';
+import { createDecide, keyOf } from '#src/hub/models/decide.ts';
+import { explanationOf } from '#src/hub/models/explanation.ts';
+import type { Offers } from '#src/hub/models/offers.ts';
+import type { Place, Ticket } from '#src/hub/models/queue.ts';
+import { createQueue } from '#src/hub/models/queue.ts';
+import type { ModelRoutes } from '#src/hub/models/routes.ts';
+import { createVitals } from '#src/hub/models/vitals.ts';
 import type { Link } from '#src/link/accept.ts';
 import type { RouteExplanation } from '#src/protocol/models.ts';
 
@@ -28,8 +45,10 @@ export interface Attempt {
   readonly node: Member;
   readonly link: Link;
   readonly offered: OfferedModel;
-  /** In the queue. */
+  /** Milliseconds in the queue. */
   readonly waitedMs: number;
+  /** To be called when the head of an answer that goes to the client has come: what it proves counts at once. */
+  answered(firstByteMs: number): void;
   /** To be called once; further calls mean nothing. */
   end(end: AttemptEnd): void;
 }
@@ -62,4 +81,140 @@ export interface Router {
   models(consumer: Consumer): readonly ListedModel[];
   /** Who would be asked now, and why not the others. Throws as `next` for what names nothing. */
   explain(ask: ModelAsk): RouteExplanation;
+}
+
+export interface RouterOptions {
+  readonly fleet: Fleet;
+  readonly members: Members;
+  readonly offers: Offers;
+  readonly routes: Pick<ModelRoutes, 'list' | 'find' | 'onChange'>;
+  /** Why nothing may run; null while it may. */
+  readonly denied: () => string | null;
+  /** Says that `denied` is another now. */
+  readonly onDenied: (listener: () => void) => void;
+  readonly signal: AbortSignal;
+  /** Milliseconds that a request waits for a place at most. */
+  readonly queueMs?: number;
+  /** Monotonic milliseconds. */
+  readonly now?: () => number;
+}
+
+/** Longer than most answers take, and shorter than a client has patience for. */
+const QUEUE_MS = 120_000;
+
+/** Decides who serves which request: by what nodes offer, how they do, and who served the conversation before. */
+export function createRouter(options: RouterOptions): Router {
+  const { fleet, members, offers, routes, denied, onDenied, signal: stopping } = options;
+  const { queueMs = QUEUE_MS, now = () => performance.now() } = options;
+  const catalog = liveCatalog(offers, routes, members);
+  const queue = createQueue(now);
+  const vitals = createVitals({ fleet, offers, signal: stopping, now });
+  const homes = createHomes();
+  const chosen = new Map<string, number>();
+  let choices = 0;
+  const decide = createDecide({ ...{ fleet, members, denied, catalog, queue, vitals, homes, chosen, now }, stopping });
+
+  offers.changes.on('offer', (nodeId) => {
+    const kept = new Set(offers.of(nodeId).map(keyOf));
+    for (const key of chosen.keys()) if (key.startsWith(`${nodeId}/`) && !kept.has(key)) chosen.delete(key);
+    queue.stir();
+  });
+  routes.onChange(() => queue.stir());
+  onDenied(() => queue.stir());
+  stopping.addEventListener('abort', () => queue.stir(), { once: true });
+
+  function attemptAt({ member, offered }: Candidate, place: Place, { conversation }: Decision, since: number): Attempt {
+    const link = fleet.link(member.id);
+    if (link === undefined) {
+      place.leave();
+      throw new FederationError('MODEL_UNAVAILABLE', `${member.name} is not connected any more`);
+    }
+    const startedAt = now();
+    chosen.set(place.key, ++choices);
+    vitals.begun(link, offered, startedAt);
+    const [conversationKey] = conversation;
+    if (conversationKey !== undefined) homes.settle(conversationKey, place.key);
+    let [isOver, hasAnswered] = [false, false];
+
+    return {
+      ...{ node: member, link, offered, waitedMs: startedAt - since },
+      answered(firstByteMs) {
+        if (isOver || hasAnswered) return;
+        hasAnswered = true;
+        vitals.answered(link, offered, startedAt, firstByteMs);
+      },
+      end({ failure, status, retryAfterMs, firstByteMs }) {
+        if (isOver) return;
+        isOver = true;
+        // First the word of it: whoever is served by this place is to know it.
+        if (failure !== null && failure !== 'cancelled') {
+          vitals.failed(link, offered, { kind: failure, status, retryAfterMs, startedAt });
+        } else if (!hasAnswered && firstByteMs !== null) vitals.answered(link, offered, startedAt, firstByteMs);
+        else if (!hasAnswered) vitals.untold(link, offered, startedAt);
+        place.leave();
+      },
+    };
+  }
+
+  return {
+    async next(ask, excluded, signal, onQueued = () => undefined) {
+      const since = now();
+      let ticket: Ticket | null = null;
+      for (;;) {
+        signal.throwIfAborted();
+        const decision = decide(ask, excluded);
+        const { asked, needs, choice } = decision;
+        if (choice.ranked.length === 0) throw noneMayServe(asked, choice, needs);
+        for (const { candidate } of choice.ranked) {
+          const place = queue.take(candidate.key, candidate.offered.concurrency);
+          if (place !== null) return attemptAt(candidate, place, decision, since);
+        }
+        ticket ??= queue.ticket({ consumer: consumerKey(ask.consumer), signal, endsAt: since + queueMs, onQueued });
+        const place = await ticket.turn(
+          choice.ranked.map(({ candidate: { key, offered } }) => ({ key, concurrency: offered.concurrency })),
+        );
+        if (place === null) continue;
+        const attempt = settled(place);
+        if (attempt !== null) return attempt;
+
+        /** What held when it began to wait may not hold any more. */
+        function settled(given: Place): Attempt | null {
+          try {
+            signal.throwIfAborted();
+            const anew = decide(ask, excluded);
+            const at = anew.choice.ranked.find(({ candidate }) => candidate.key === given.key);
+            if (at !== undefined) return attemptAt(at.candidate, given, anew, since);
+            given.leave();
+            return null;
+          } catch (error) {
+            given.leave();
+            throw error;
+          }
+        }
+      }
+    },
+
+    models() {
+      const usable = catalog.members().flatMap((member) => {
+        if (fleet.link(member.id) === undefined) return [];
+        const { id: nodeId, name: nodeName, drained } = member;
+        return offers.of(nodeId).map(({ offered }) => ({ nodeId, nodeName, drained, offered }));
+      });
+      return listModels({
+        usable,
+        routes: routes.list(),
+        isRoutedTo(route, nodeId) {
+          const member = members().get(nodeId);
+          return member !== undefined && isRoutedTo(route, member) && hasLabels(member, route.labels);
+        },
+        isMemberName: (name) => catalog.memberNamed(name) !== undefined,
+      });
+    },
+
+    explain: (ask) => explanationOf(ask.model, decide(ask, new Set())),
+  };
+}
+
+function consumerKey(consumer: Consumer): string {
+  return consumer.kind === 'operator' ? `operator:${consumer.name}` : `${consumer.kind}:${consumer.id}`;
 }

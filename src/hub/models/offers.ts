@@ -1,0 +1,116 @@
+import { EventEmitter } from 'node:events';
+import { FederationError } from '#src/core/errors.ts';
+import type { Offer, OfferedModel } from '#src/core/models/catalog.ts';
+import type { Fleet } from '#src/hub/fleet/fleet.ts';
+
+/** What the nodes offer now. An offer belongs to the link by whose credential it came, and ends with it. */
+export interface Offers {
+  /**
+   * Takes all that a node offers, in the place of what it offered before. Throws FORBIDDEN where its link is another by
+   * now, or there is none, and MODELS_BUSY for a node that says too often what it offers.
+   */
+  put(nodeId: string, link: number, models: readonly OfferedModel[]): void;
+  offering(modelId: string): readonly Offer[];
+  of(nodeId: string): readonly Offer[];
+  modelIds(): Iterable<string>;
+  /** Ids of the nodes that offered it when they were there last, and are away. */
+  lost(modelId: string): readonly string[];
+  /** Says whose offer is another now. */
+  readonly changes: EventEmitter<{ offer: [nodeId: string] }>;
+}
+
+/** What a node may say at once, and then each second. */
+const BURST = 10;
+const EACH_SECOND = 1;
+/** Nodes of which what they offered is remembered when they go. */
+const LOST_AT_MOST = 1000;
+
+/** `now`: monotonic milliseconds. */
+export function createOffers(fleet: Fleet, now: () => number = () => performance.now()): Offers {
+  const nodes = new Map<string, readonly Offer[]>();
+  const models = new Map<string, readonly Offer[]>();
+  const paces = new Map<string, Pace>();
+  const gone = new Map<string, ReadonlySet<string>>();
+  const changes: Offers['changes'] = new EventEmitter();
+
+  function replace(nodeId: string, offers: readonly Offer[]): void {
+    for (const id of idsOf(nodes.get(nodeId) ?? [])) {
+      const left = (models.get(id) ?? []).filter((offer) => offer.nodeId !== nodeId);
+      if (left.length === 0) models.delete(id);
+      else models.set(id, left);
+    }
+    for (const [id, own] of Map.groupBy(offers, ({ offered }) => offered.id)) {
+      models.set(id, [...(models.get(id) ?? []), ...own]);
+    }
+    if (offers.length === 0) nodes.delete(nodeId);
+    else nodes.set(nodeId, offers);
+    changes.emit('offer', nodeId);
+  }
+
+  function remember(nodeId: string, offers: readonly Offer[]): void {
+    gone.delete(nodeId);
+    gone.set(nodeId, idsOf(offers));
+    const [oldest] = gone.keys();
+    if (gone.size > LOST_AT_MOST && oldest !== undefined) gone.delete(oldest);
+  }
+
+  fleet.changes.on('down', ({ nodeId }) => {
+    // Of a link that was replaced, the next one is there already: it says anew what is offered.
+    const offers = nodes.get(nodeId);
+    if (fleet.link(nodeId) !== undefined) return;
+    if (offers === undefined) return;
+    remember(nodeId, offers);
+    replace(nodeId, []);
+  });
+  fleet.changes.on('up', ({ nodeId }) => {
+    if (nodes.has(nodeId)) replace(nodeId, []);
+  });
+
+  return {
+    put(nodeId, link, offered) {
+      if (fleet.link(nodeId)?.generation !== link) {
+        throw new FederationError('FORBIDDEN', 'this credential is of a link that is not up', {
+          hint: 'say what is offered with the credential of the link that is',
+        });
+      }
+      const pace = paces.get(nodeId) ?? newPace(now());
+      paces.set(nodeId, pace);
+      if (!mayGo(pace, now())) {
+        const retryAfterMs = 1000 / EACH_SECOND;
+        throw new FederationError('MODELS_BUSY', 'this node says too often what it offers', { retryAfterMs });
+      }
+      gone.delete(nodeId);
+      replace(
+        nodeId,
+        offered.map((one) => ({ nodeId, offered: one })),
+      );
+    },
+    offering: (modelId) => models.get(modelId) ?? [],
+    of: (nodeId) => nodes.get(nodeId) ?? [],
+    modelIds: () => models.keys(),
+    lost: (modelId) => [...gone].filter(([, ids]) => ids.has(modelId)).map(([nodeId]) => nodeId),
+    changes,
+  };
+}
+
+function idsOf(offers: readonly Offer[]): ReadonlySet<string> {
+  return new Set(offers.map(({ offered }) => offered.id));
+}
+
+/** A bucket of tokens. */
+interface Pace {
+  left: number;
+  at: number;
+}
+
+function newPace(now: number): Pace {
+  return { left: BURST, at: now };
+}
+
+function mayGo(pace: Pace, now: number): boolean {
+  pace.left = Math.min(BURST, pace.left + ((now - pace.at) / 1000) * EACH_SECOND);
+  pace.at = now;
+  if (pace.left < 1) return false;
+  pace.left -= 1;
+  return true;
+}

@@ -27,12 +27,6 @@ export interface OfferParts {
 const SETTLE_MS = 50;
 const RETRY_MS = 2000;
 
-/** What the hub took, and by which link. */
-interface Told {
-  readonly link: number;
-  readonly text: string;
-}
-
 /** Tells the hub what this node shares: at each link, and whenever that is something else. */
 export async function offerModels({ shares, desk, session, links, log, signal }: OfferParts): Promise<void> {
   let due = Promise.withResolvers<void>();
@@ -41,7 +35,8 @@ export async function offerModels({ shares, desk, session, links, log, signal }:
   links.on('linked', wake);
   const stopped = once(signal, 'abort').catch(() => undefined);
   try {
-    let told: Told | null = null;
+    // What the hub took, and by which link.
+    let told = '';
     while (!signal.aborted) {
       await Promise.race([due.promise, stopped]);
       await pause(SETTLE_MS, undefined, { signal, ref: false }).catch(() => undefined);
@@ -49,15 +44,15 @@ export async function offerModels({ shares, desk, session, links, log, signal }:
       const now = session();
       if (now === null || signal.aborted) continue;
       const offer = offerNow(shares);
-      const text = JSON.stringify(offer);
-      if (told?.link === now.link && told.text === text) continue;
+      const telling = `${now.link} ${JSON.stringify(offer)}`;
+      if (told === telling) continue;
       try {
         await desk.offerModels(offer);
-        told = { link: now.link, text };
+        told = telling;
         log.info('the hub knows what this node shares', { models: offer.models.length });
       } catch (error) {
         if (signal.aborted) return;
-        told = null;
+        told = '';
         if (isFinal(error)) log.warn('the hub does not take what this node shares', { problem: messageOf(error) });
         else void pause(RETRY_MS, undefined, { signal, ref: false }).then(wake, () => undefined);
       }

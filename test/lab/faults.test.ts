@@ -19,7 +19,7 @@ const DEPLOY = 'deploy-federation';
 const NODE = `/usr/lib/node_modules/openclaw-federation/node_modules/node-linux-${process.arch}/bin/node`;
 
 /**
- * m1 is the master of all; m2 and m3 become workers of it, each in its own row of tests, of which each stands on those
+ * m1 is the master of all; the others become workers of it, each in its own row of tests, of which each stands on those
  * before it. The last ones disturb the master too.
  */
 describeLab('a deployment where something goes wrong', 'tailnet', () => {
@@ -27,17 +27,19 @@ describeLab('a deployment where something goes wrong', 'tailnet', () => {
   let master: Machine;
   let m2: LightWorker;
   let m3: LightWorker;
+  let m4: LightWorker;
 
   beforeAll(async () => {
-    lab = await openLab({ machines: 3 });
+    lab = await openLab({ machines: 4 });
     for (const machine of lab.machines()) await lab.installPackage(machine);
     master = lab.machine('m1');
     await master.write('/home/claw/key', await lab.tailnet.authKey({ tags: ['tag:master'] }), OF_CLAW);
     const argv = ['sudo', DEPLOY, 'master', '--light', '--name', 'vps', ...tailnetFlags(lab), '--yes'];
     await master.succeed(argv, AS_CLAW);
-    [m2, m3] = await Promise.all([
+    [m2, m3, m4] = await Promise.all([
       lightWorkerOn(lab, lab.machine('m2'), 'w2'),
       lightWorkerOn(lab, lab.machine('m3'), 'w3'),
+      lightWorkerOn(lab, lab.machine('m4'), 'w4'),
     ]);
   }, IN_ORDER.timeout);
   afterAll(() => lab.close());
@@ -168,7 +170,68 @@ describeLab('a deployment where something goes wrong', 'tailnet', () => {
     );
   });
 
-  describe('on the network and in the files', { concurrent: true }, () => {
+  describe('on the network', { concurrent: true }, () => {
+    it('a download that is not what its checksum says is not installed', IN_ORDER, async () => {
+      await m4.prepare();
+      await m4.machine.succeed(['systemd-run', '--unit=depot', NODE, '-e', DEPOT]);
+      const finished = await m4.run(...m4.deploy, '--tailscale-base-url', 'http://127.0.0.1:8099/false');
+      expectError(finished, /^error: http:\/\/127\.\S+ does not have the SHA-256 that stands beside it\n  try: /m);
+      expect(await m4.isSo(stepOf(m4, 'tailscale'))).toBe(false);
+    });
+
+    it('a download that falls silent is given up', IN_ORDER, async () => {
+      const finished = await m4.run(...m4.resume, '--tailscale-base-url', 'http://127.0.0.1:8099/silent');
+      expectError(finished, /^error: http:\/\/127\.\S+ can’t be fetched from here: nothing came for 20 s\n  try: /m);
+      expect(await m4.isSo(stepOf(m4, 'tailscale'))).toBe(false);
+      await m4.machine.succeed(['systemctl', 'stop', 'depot']);
+    });
+
+    it('a control server that can’t be reached ends it with its name', IN_ORDER, async () => {
+      const right = ['--tailscale-base-url', lab.tailscaleBaseUrl];
+      const finished = await m4.run(...m4.resume, ...right, '--login-server', 'https://10.77.0.99');
+      expectError(
+        finished,
+        /^error: the machine can’t get into the tailnet: .*\n  try: see that https:\/\/10\.77\.0\.99 can be/m,
+      );
+    });
+
+    it('an auth key that is wrong, or was used before, is refused', IN_ORDER, async () => {
+      const right = ['--login-server', lab.tailnet.loginServer, '--tailscale-base-url', lab.tailscaleBaseUrl];
+      await m4.machine.write('/home/claw/other-key', 'hskey-auth-aaaaaaaaaaaa-bbbbbbbbbbbbbbbbbbbbbbbb', OF_CLAW);
+      const wrong = await m4.run(...m4.resume, ...right, '--auth-key-file', 'other-key');
+      expectError(wrong, REFUSED);
+      await m4.machine.write('/home/claw/other-key', await master.read('/home/claw/key'), OF_CLAW);
+      const used = await m4.run(...m4.resume, '--auth-key-file', 'other-key');
+      expectError(used, REFUSED);
+      await m4.machine.succeed(['rm', '/home/claw/other-key']);
+    });
+
+    it('a hub that can’t be reached is told before the programs are sent', IN_ORDER, async () => {
+      await loseHub(lab, m4.machine);
+      expectError(
+        await m4.run(...m4.resume, '--auth-key-file', 'key'),
+        /^error: nothing answers at vps\.tail\.lab:19000.*\n  try: /m,
+      );
+      expect(await m4.isSo(stepOf(m4, 'program'))).toBe(false);
+      await findHub(m4.machine);
+    });
+
+    it(
+      'a hub that is lost while the worker waits for it ends it, and the worker joins when it is back',
+      IN_ORDER,
+      async () => {
+        const begin = m4.beginOf(stepOf(m4, 'worker-home'));
+        const finished = await m4.stopWhen(begin, m4.resume, () => loseHub(lab, m4.machine));
+        expectError(finished, /^error: its link to vps\.tail\.lab:19000: connecting.*, after 60 s\n  try: /m);
+        await findHub(m4.machine);
+        // It may have been let in and not have heard of it: then its token is spent.
+        await m4.succeed(...m4.resume);
+        await m4.expectDeployed();
+      },
+    );
+  });
+
+  describe('in the files', { concurrent: true }, () => {
     it('a deployment that is killed at any step is taken back byte for byte', IN_ORDER, async () => {
       for (const step of m3.steps) {
         await m3.prepare();
@@ -178,70 +241,13 @@ describeLab('a deployment where something goes wrong', 'tailnet', () => {
       }
     });
 
-    it('a download that is not what its checksum says is not installed', IN_ORDER, async () => {
-      await m3.prepare();
-      await m3.machine.succeed(['systemd-run', '--unit=depot', NODE, '-e', DEPOT]);
-      const finished = await m3.run(...m3.deploy, '--tailscale-base-url', 'http://127.0.0.1:8099/false');
-      expectError(finished, /^error: http:\/\/127\.\S+ does not have the SHA-256 that stands beside it\n  try: /m);
-      expect(await m3.isSo(stepOf(m3, 'tailscale'))).toBe(false);
-    });
-
-    it('a download that falls silent is given up', IN_ORDER, async () => {
-      const finished = await m3.run(...m3.resume, '--tailscale-base-url', 'http://127.0.0.1:8099/silent');
-      expectError(finished, /^error: http:\/\/127\.\S+ can’t be fetched from here: nothing came for 20 s\n  try: /m);
-      expect(await m3.isSo(stepOf(m3, 'tailscale'))).toBe(false);
-      await m3.machine.succeed(['systemctl', 'stop', 'depot']);
-    });
-
-    it('a control server that can’t be reached ends it with its name', IN_ORDER, async () => {
-      const right = ['--tailscale-base-url', lab.tailscaleBaseUrl];
-      const finished = await m3.run(...m3.resume, ...right, '--login-server', 'https://10.77.0.99');
-      expectError(
-        finished,
-        /^error: the machine can’t get into the tailnet: .*\n  try: see that https:\/\/10\.77\.0\.99 can be/m,
-      );
-    });
-
-    it('an auth key that is wrong, or was used before, is refused', IN_ORDER, async () => {
-      const right = ['--login-server', lab.tailnet.loginServer, '--tailscale-base-url', lab.tailscaleBaseUrl];
-      await m3.machine.write('/home/claw/other-key', 'hskey-auth-aaaaaaaaaaaa-bbbbbbbbbbbbbbbbbbbbbbbb', OF_CLAW);
-      const wrong = await m3.run(...m3.resume, ...right, '--auth-key-file', 'other-key');
-      expectError(wrong, REFUSED);
-      await m3.machine.write('/home/claw/other-key', await master.read('/home/claw/key'), OF_CLAW);
-      const used = await m3.run(...m3.resume, '--auth-key-file', 'other-key');
-      expectError(used, REFUSED);
-      await m3.machine.succeed(['rm', '/home/claw/other-key']);
-    });
-
-    it('a hub that can’t be reached is told before the programs are sent', IN_ORDER, async () => {
-      await loseHub(lab, m3.machine);
-      expectError(
-        await m3.run(...m3.resume, '--auth-key-file', 'key'),
-        /^error: nothing answers at vps\.tail\.lab:19000.*\n  try: /m,
-      );
-      expect(await m3.isSo(stepOf(m3, 'program'))).toBe(false);
-      await findHub(m3.machine);
-    });
-
-    it(
-      'a hub that is lost while the worker waits for it ends it, and the worker joins when it is back',
-      IN_ORDER,
-      async () => {
-        const begin = m3.beginOf(stepOf(m3, 'worker-home'));
-        const finished = await m3.stopWhen(begin, m3.resume, () => loseHub(lab, m3.machine));
-        expectError(finished, /^error: its link to vps\.tail\.lab:19000: connecting.*, after 60 s\n  try: /m);
-        await findHub(m3.machine);
-        // It may have been let in and not have heard of it: then its token is spent.
-        await m3.succeed(...m3.resume);
-        await m3.expectDeployed();
-      },
-    );
-
     it(
       'a record that is damaged, or that others could have written, is refused and nothing is changed',
       IN_ORDER,
       async () => {
         const { machine } = m3;
+        await m3.prepare();
+        await m3.succeed(...m3.deploy);
         const look = async () => lasting(await takeSnapshot(machine));
         const before = await look();
         const record = await machine.read(RECORD);

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { isDenyPattern, isRoot } from '#src/core/file-policy.ts';
 import { ROLES } from '#src/core/node.ts';
 
 const port = (fallback: number) => z.int().min(0).max(65_535).default(fallback);
@@ -10,6 +11,33 @@ const allowRules = rules.refine(
   (list) => list.every(([program = '']) => program.startsWith('/') || !program.includes('/')),
   'a program is a name on PATH or an absolute path',
 );
+
+/** Keys and what holds them. A list that is set takes the place of these. */
+const KEYS = [
+  '~/.openclaw*',
+  '~/.ssh',
+  '~/.gnupg',
+  '~/.aws',
+  '~/.kube',
+  '~/.netrc',
+  '~/.git-credentials',
+  '*.key',
+  '*.pem',
+];
+const fileRules = (openByDefault: string) =>
+  z
+    .strictObject({
+      roots: z
+        .array(z.string().refine(isRoot, 'a root is absolute or starts with ~'))
+        .optional()
+        .describe(`Folders that are open; not set: ${openByDefault} in exec mode full, none otherwise`),
+      deny: z
+        .array(z.string().refine(isDenyPattern, 'a pattern is absolute, starts with ~/, or is one name'))
+        .default(KEYS)
+        .describe('What is never open, also below a root: paths or names with `*`, folders by `**`; deny wins'),
+    })
+    .prefault({});
+const toolPatterns = z.array(z.string().min(1)).default([]);
 
 /**
  * Every setting of every process: type, default and meaning. The environment name follows from the path:
@@ -76,6 +104,22 @@ export const settingsSchema = z.strictObject({
           deny: rules.describe('argv patterns that never run; deny wins, but in full mode a shell gets around it'),
         })
         .prefault({}),
+      files: z
+        .strictObject({
+          read: fileRules('~, /tmp and /var/log'),
+          write: fileRules('~ and /tmp'),
+          maxBytes: z.int().positive().default(268_435_456).describe('Bytes of one read or write'),
+        })
+        .prefault({}),
+      tools: z
+        .strictObject({
+          allow: toolPatterns.describe(
+            'OpenClaw tools of this node’s own gateway, and `node:COMMAND`s of its node host, that others may call; `*` any part',
+          ),
+          deny: toolPatterns.describe('Those that nobody may call; deny wins'),
+          maxOutputBytes: z.int().min(1024).max(16_777_216).default(1_048_576).describe('Bytes of one tool’s answer'),
+        })
+        .prefault({}),
       hubLossSeconds: seconds(30).describe('How long a job outlives the stream that it was asked on'),
       killAfterSeconds: z.number().positive().max(60).default(5).describe('Time between TERM and KILL'),
       journalMaxBytes: z
@@ -97,6 +141,25 @@ export const settingsSchema = z.strictObject({
         .array(z.string())
         .default(['system.run', 'system.run.prepare', 'system.which'])
         .describe('Commands that the node host offers to the gateway, at most'),
+    })
+    .prefault({}),
+  models: z
+    .strictObject({
+      enabled: z
+        .boolean()
+        .default(true)
+        .describe('Whether the worker daemon shares what models.yaml names, and lets this node use all models'),
+      port: port(19_001).describe('Loopback port of the model proxy; 0 takes a free one'),
+      requireKey: z
+        .boolean()
+        .default(true)
+        .describe(
+          'Whether the model proxy wants the key in models.key; without it, every program and user here is let in',
+        ),
+      openclaw: z
+        .string()
+        .default('http://127.0.0.1:18789')
+        .describe('Address of this node’s own OpenClaw gateway, for `source: openclaw` in models.yaml'),
     })
     .prefault({}),
 });

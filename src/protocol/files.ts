@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { FederationError } from '#src/core/errors.ts';
+import { approvalIdSchema, usedApprovalSchema } from '#src/protocol/approval.ts';
 import { askerSchema } from '#src/protocol/asker.ts';
 
 /**
@@ -43,7 +44,10 @@ export const filePathSchema = z
 
 const sha256 = z.string().regex(/^[0-9a-f]{64}$/, 'is no SHA-256 in lower-case hex');
 const bytes = z.int().min(0);
-const approvalId = z.string().min(1).max(64).describe('Of the approval that the owner gave to this very request');
+const approvalId = approvalIdSchema.describe('Of POST /verdicts, for a chat that needs one');
+
+/** Who asks, and by whose approval, where one was needed on this node. */
+const asked = { asker: askerSchema, approval: usedApprovalSchema.optional() };
 
 /** Of `write`: what the file must be for it to be written at all. */
 const condition = z
@@ -80,7 +84,7 @@ const range = {
 };
 
 /** REQUEST_HEADER of POST /files/read. */
-export const fileReadSchema = z.object({ asker: askerSchema, path: filePathSchema, ...range });
+export const fileReadSchema = z.object({ ...asked, path: filePathSchema, ...range });
 export type FileRead = z.infer<typeof fileReadSchema>;
 
 const content = {
@@ -96,7 +100,7 @@ const mode = z
 
 /** REQUEST_HEADER of POST /files/write. */
 export const fileWriteSchema = z.object({
-  asker: askerSchema,
+  ...asked,
   path: filePathSchema,
   ...content,
   mode: mode.nullable().default(null),

@@ -1,4 +1,6 @@
 import { z } from 'zod';
+import { toolArgsSchema, toolNameSchema } from '#src/protocol/action.ts';
+import { approvalIdSchema, usedApprovalSchema } from '#src/protocol/approval.ts';
 import { askerSchema } from '#src/protocol/asker.ts';
 
 /**
@@ -12,25 +14,15 @@ import { askerSchema } from '#src/protocol/asker.ts';
  */
 export const NODE_COMMAND = 'node:';
 
-/** Bytes of a call’s JSON. */
-export const MAX_TOOL_ARGS_BYTES = 1 << 20;
-
-const toolName = z
-  .string()
-  .regex(/^(?:node:)?[A-Za-z0-9_][A-Za-z0-9_.:-]{0,127}$/, 'is no name of a tool')
-  .describe('An OpenClaw tool of the node’s own gateway, or `node:COMMAND`');
-
-const args = z
-  .record(z.string(), z.unknown())
-  .refine((value) => JSON.stringify(value).length <= MAX_TOOL_ARGS_BYTES, 'are longer than 1 MiB')
-  .default({});
+const tool = toolNameSchema.describe('An OpenClaw tool of the node’s own gateway, or `node:COMMAND`');
+const args = toolArgsSchema.default({}).describe('As the tool takes them');
 
 /** Body of POST /nodes/{node}/tool. */
 export const toolRequestSchema = z.strictObject({
-  tool: toolName,
-  args: args.describe('As the tool takes them'),
+  tool,
+  args,
   timeoutMs: z.int().positive().max(600_000).default(60_000).describe('Time for the tool'),
-  approval: z.string().min(1).max(64).optional().describe('Of the approval that the owner gave to this very request'),
+  approval: approvalIdSchema.optional().describe('Of POST /verdicts, for a chat that needs one'),
 });
 export type ToolRequest = z.input<typeof toolRequestSchema>;
 
@@ -54,7 +46,13 @@ export const toolResultSchema = z.object({
 export type ToolResult = z.infer<typeof toolResultSchema>;
 
 /** Body of POST /tools on the link. */
-export const toolCallSchema = z.object({ asker: askerSchema, tool: toolName, args, timeoutMs: z.int().positive() });
+export const toolCallSchema = z.object({
+  asker: askerSchema,
+  approval: usedApprovalSchema.optional(),
+  tool,
+  args,
+  timeoutMs: z.int().positive(),
+});
 export type ToolCall = z.infer<typeof toolCallSchema>;
 
 /** Answer of POST /tools on the link. */

@@ -3,9 +3,11 @@ import { errorBody, FederationError } from '#src/core/errors.ts';
 import { EPOCH_HEADER } from '#src/protocol/worker-api.ts';
 import { answerError, answerJson } from '#src/worker/answer.ts';
 import type { Executor } from '#src/worker/exec.ts';
+import type { Files } from '#src/worker/files/files.ts';
 
 export interface WorkerApiOptions {
   readonly executor: Executor;
+  readonly files: Files;
   /** The newest epoch of a hub that this worker has heard of. */
   readonly knownEpoch: () => number;
 }
@@ -17,18 +19,23 @@ export type WorkerApi = (stream: ServerHttp2Stream, headers: IncomingHttpHeaders
  *     POST   /exec               the executor's
  *     GET    /invocations/{id}   InvocationState
  *     DELETE /invocations/{id}   ends it, also where `cancel` waits behind stdin that nobody reads; 202, or 404
+ *     POST   /files/read         the bytes of a file; see protocol/files.ts
+ *     POST   /files/write        takes them
  *     POST   /revoke             200 when nothing runs any more
  *     POST   /lockdown           the same, and nothing is run until it is lifted
  *     DELETE /lockdown           lifts it; 200. A hub of a newer epoch that says nothing of it has lifted it, too
  */
-export function createWorkerApi({ executor, knownEpoch }: WorkerApiOptions): WorkerApi {
+export function createWorkerApi({ executor, files, knownEpoch }: WorkerApiOptions): WorkerApi {
   /** Epoch of the hub that locked this node down. */
   let lockedIn: number | null = null;
 
-  function route(stream: ServerHttp2Stream, method: string, path: string, epoch: number): void | Promise<void> {
+  function route(stream: ServerHttp2Stream, headers: IncomingHttpHeaders, epoch: number): void | Promise<void> {
+    const { ':method': method = '', ':path': path = '' } = headers;
     if (lockedIn !== null && epoch > lockedIn) lockDown(null);
     const id = /^\/invocations\/([0-9A-Z]{26})$/.exec(path)?.[1];
     if (method === 'POST' && path === '/exec') return executor.run(stream);
+    if (method === 'POST' && path === '/files/read') return files.serve('read', stream, headers);
+    if (method === 'POST' && path === '/files/write') return files.serve('write', stream, headers);
     stream.resume();
     if (method === 'GET' && id !== undefined) return answerJson(stream, 200, executor.state(id));
     if (method === 'DELETE' && id !== undefined && executor.cancel(id)) return answerJson(stream, 202, {});
@@ -45,6 +52,7 @@ export function createWorkerApi({ executor, knownEpoch }: WorkerApiOptions): Wor
   }
 
   async function endAll(stream: ServerHttp2Stream, reason: 'revoked' | 'cancelled'): Promise<void> {
+    files.endAll();
     await executor.endAll(reason);
     answerJson(stream, 200, {});
   }
@@ -52,13 +60,14 @@ export function createWorkerApi({ executor, knownEpoch }: WorkerApiOptions): Wor
   function lockDown(epoch: number | null): void {
     lockedIn = epoch;
     executor.lockDown(epoch !== null);
+    files.lockDown(epoch !== null);
   }
 
   return (stream, headers) => {
     stream.on('error', () => undefined);
     void answer(stream, () => {
       const epoch = checkedEpoch(headers[EPOCH_HEADER], knownEpoch());
-      return route(stream, headers[':method'] ?? '', headers[':path'] ?? '', epoch);
+      return route(stream, headers, epoch);
     });
   };
 }

@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import { hostname } from 'node:os';
+import { homedir, hostname } from 'node:os';
 import { Command } from 'commander';
 import { bootId } from '#src/adapters/boot-id.ts';
 import { runCommandLine } from '#src/adapters/command-line.ts';
@@ -29,6 +29,7 @@ import type { Executor, ExecutorNode } from '#src/worker/exec.ts';
 import type { Consent } from '#src/worker/consent.ts';
 import { createConsent } from '#src/worker/consent.ts';
 import { createExecutor } from '#src/worker/exec.ts';
+import { createFiles } from '#src/worker/files/files.ts';
 import type { HubSession } from '#src/worker/hub-address.ts';
 import { factsOf } from '#src/worker/facts.ts';
 import { hubOf } from '#src/worker/hub-address.ts';
@@ -75,6 +76,11 @@ export async function startWorker(home: Home, settings: Settings, log: Log): Pro
     const node: ExecutorNode = { id: () => keys.current().id, name, role: settings.role };
     const consents = createConsent(node);
     const executor = await openExecutor(home, settings, node, consents, log, cleanups);
+    const files = createFiles({
+      consent: consents,
+      policy: () => ({ files: worker.files, exec: worker.exec, home: homedir(), own: [home.path] }),
+      log: log.child('files'),
+    });
     const report = await openReport(
       home,
       { id: node.id(), name, hub: worker.hub ?? '', nodeHost: nodeHost.enabled ? 'waiting' : 'off' },
@@ -127,7 +133,7 @@ export async function startWorker(home: Home, settings: Settings, log: Log): Pro
         losing = new AbortController();
         session = { address, credential: welcome.credential, link: welcome.link, lost: losing.signal };
       },
-      onStream: createWorkerApi({ executor, knownEpoch: () => memory.epoch() }),
+      onStream: createWorkerApi({ executor, files, knownEpoch: () => memory.epoch() }),
       onEvent(event) {
         report.event(event);
         rotation.event(event);

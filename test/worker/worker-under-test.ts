@@ -9,6 +9,7 @@ import { ulid } from 'ulid';
 import { createLog } from '#src/adapters/log.ts';
 import { createProcesses, type Processes } from '#src/adapters/process/processes.ts';
 import { type Journal, openJournal } from '#src/adapters/store/journal.ts';
+import type { FileSettings } from '#src/core/file-policy.ts';
 import type { Asker, ExecSettings } from '#src/core/policy.ts';
 import { FRAME, encodeFrame, encodeJsonFrame, frameJson, frameReader } from '#src/protocol/frames.ts';
 import {
@@ -21,8 +22,10 @@ import {
 import { createWorkerApi } from '#src/worker/api.ts';
 import { createConsent } from '#src/worker/consent.ts';
 import { createExecutor, type Executor } from '#src/worker/exec.ts';
+import { createFiles } from '#src/worker/files/files.ts';
 
 export const FULL: ExecSettings = { mode: 'full', allow: [], deny: [] };
+const NOTHING_OPEN: FileSettings = { read: { roots: [], deny: [] }, write: { roots: [], deny: [] }, maxBytes: 1 };
 export const log = createLog({ level: 'error', module: 'test' });
 
 export interface WorkerUnderTest {
@@ -42,6 +45,9 @@ export interface WorkerSetup {
   readonly hubLossMs?: number;
   readonly killAfterMs?: number;
   readonly journal?: Journal;
+  readonly files?: FileSettings;
+  /** What `~` is; the worker’s own folder is another. */
+  readonly home?: string;
 }
 
 /** The worker's part of a link over a real socket, with real processes and a real journal. */
@@ -60,7 +66,13 @@ export async function startWorker(setup: WorkerSetup = {}): Promise<WorkerUnderT
     processes,
     log,
   });
-  const api = createWorkerApi({ executor, knownEpoch: () => 5 });
+  const { files: open = NOTHING_OPEN, home = '/nonexistent' } = setup;
+  const files = createFiles({
+    consent: createConsent(node),
+    policy: () => ({ files: open, exec, home, own: [folder] }),
+    log,
+  });
+  const api = createWorkerApi({ executor, files, knownEpoch: () => 5 });
   const sockets = new Set<Socket>();
   const server = createServer((socket) => {
     sockets.add(socket);

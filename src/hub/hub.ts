@@ -27,6 +27,7 @@ import { chooseTargets } from '#src/hub/fleet/targets.ts';
 import { createId } from '#src/hub/jobs/job-id.ts';
 import { createJobs } from '#src/hub/jobs/jobs.ts';
 import { openLockdown } from '#src/hub/jobs/lockdown.ts';
+import { openModels } from '#src/hub/models/models.ts';
 import { createMembers } from '#src/hub/enrolment/members.ts';
 import { openMembership } from '#src/hub/enrolment/membership.ts';
 import { createOperatorSessions } from '#src/hub/operators/sessions.ts';
@@ -146,6 +147,7 @@ export async function openHub({
     carrier: () => carrier,
     log: log.child('lockdown'),
   });
+  const models = await openModels({ store, membership, fleet, lockdown, signal });
   const openClawNodes = await openOpenClawNodes({
     ...{ gateway, store, membership, identify, signal },
     isLockedDown: () => lockdown.status() !== null,
@@ -276,6 +278,7 @@ export async function openHub({
       ...{ membership, fleet, gateway, revocation, log: enrolmentLog },
       isKnown: (deviceId) => (openClawNodes.node(deviceId)?.approvedBy ?? null) !== null,
     }),
+    models,
     lockdown,
     nameOf: (nodeId) => enrolment.member(nodeId)?.name ?? nodeId,
     readinesses: createReadinesses({

@@ -20,6 +20,16 @@ export const MODEL_HEADERS = {
   via: 'x-federation-via',
 } as const;
 
+/** On the link, where a node serves its upstreams: `/models/{upstream}/v1/…`. */
+export const MODELS_PATH = '/models/';
+/** On the link: the answer is the node's own, and says why there is none of the upstream. */
+export const FAILURE_HEADER = 'x-federation-failure';
+/** `connect`: it took no request, or broke off without an answer; `first-byte`: no answer in time; `gone`: it is not shared any more. */
+export const MODEL_FAILURES = ['connect', 'first-byte', 'gone'] as const;
+export type ModelFailure = (typeof MODEL_FAILURES)[number];
+/** On the link: a trailer behind an answer without a length, which proves that it was not cut. */
+export const WHOLE_HEADER = 'x-federation-whole';
+
 /** Models that one node may offer. */
 export const MAX_OFFERED_MODELS = 1000;
 /** Bytes of an offer. */
@@ -138,6 +148,10 @@ export function modelList(models: readonly ListedModel[]) {
     last_id: models.at(-1)?.id ?? null,
   };
 }
+
+/** What is read of such a list of another; all of an entry is kept. */
+export const knownModelsSchema = z.object({ data: z.array(z.looseObject({ id: z.string() })) });
+export type KnownModel = z.infer<typeof knownModelsSchema>['data'][number];
 
 /** One entry of it: the answer of GET /v1/models/ID. */
 export function modelEntry({ id, kind, nodes, facts: known }: ListedModel) {

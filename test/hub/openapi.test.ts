@@ -74,6 +74,7 @@ test('the routes are these', async () => {
       "GET /api/v1/operators",
       "POST /api/v1/operators/{word}/revoke",
       "POST /api/v1/node/key",
+      "PUT /api/v1/node/models",
     ]
   `);
 });
@@ -176,6 +177,10 @@ test('every answer of every route is what the document says', async () => {
   await api.get('/api/v1/node-host', '/api/v1/node-host', 403);
   const notSigned = { publicKey: 'A'.repeat(43), signature: 'A'.repeat(86) };
   await api.tcp('POST', '/api/v1/node/key', 403, bearer, notSigned);
+  const offered = { id: 'qwen3:8b', upstream: 'ollama', name: 'qwen3:8b', api: 'openai', concurrency: 2 };
+  await api.tcp('PUT', '/api/v1/node/models', 200, bearer, { models: [offered] });
+  await api.tcp('PUT', '/api/v1/node/models', 400, bearer, { models: [{ ...offered, upstream: '..' }] });
+  await api.tcp('PUT', '/api/v1/node/models', 401, {}, { models: [] });
 
   const cat: JobCreate = { kind: 'exec', targets: ['w1'], command: { argv: ['cat'] }, stdin: true };
   const running = await federation.startJob(cat);

@@ -13,6 +13,8 @@ import type { MemberRoutes } from '#src/hub/api/members.ts';
 import { memberRoutes } from '#src/hub/api/members.ts';
 import { nodeHostRoutes } from '#src/hub/api/node-host.ts';
 import { nodeKeyRoutes } from '#src/hub/api/node-key.ts';
+import type { NodeModelRoutes } from '#src/hub/api/node-models.ts';
+import { nodeModelRoutes } from '#src/hub/api/node-models.ts';
 import type { NodeRoutes } from '#src/hub/api/nodes.ts';
 import { nodeRoutes } from '#src/hub/api/nodes.ts';
 import { openClawNodeRoutes } from '#src/hub/api/openclaw-nodes.ts';
@@ -61,6 +63,7 @@ export interface AppOptions
     ReadinessRoutes,
     Omit<EventSources, 'commandApprovals'>,
     VerdictRoutes,
+    NodeModelRoutes,
     Finders {
   readonly operators: Operators;
   readonly tokens: Tokens;
@@ -104,6 +107,7 @@ export function createApp(options: AppOptions): OpenAPIHono<ApiEnvironment> {
   app.route('/api/v1', nodeHostRoutes(options));
   app.route('/api/v1', operatorRoutes(options.operators));
   app.route('/api/v1', nodeKeyRoutes(options));
+  app.route('/api/v1', nodeModelRoutes(options));
   app.doc31('/api/v1/openapi.json', {
     openapi: '3.1.0',
     info: { title: 'OpenClaw Federation hub', version: 'v1', description: 'Times are ISO 8601 in UTC.' },

@@ -60,6 +60,7 @@ const NODE_ROUTES: ReadonlySet<string> = new Set([
   '/api/v1/node-host',
   '/api/v1/node-host/setup-code',
   '/api/v1/node/key',
+  '/api/v1/node/models',
 ]);
 const OPEN_ROUTES = /^\/(?:health|api\/v1\/openapi\.json|api\/v1\/join-tokens\/[0-9a-f]{64})$/;
 

@@ -1,4 +1,5 @@
 import type { Link } from '#src/link/accept.ts';
+import { FAILURE_HEADER, MODELS_PATH } from '#src/protocol/models.ts';
 
 /** Longer than a worker waits for a connection to its upstream. */
 const PROBE_MS = 2000;
@@ -8,8 +9,11 @@ export async function isUpstreamWell(link: Link, upstream: string): Promise<bool
   const { promise, resolve } = Promise.withResolvers<boolean>();
   const timer = setTimeout(() => resolve(false), PROBE_MS);
   try {
-    const stream = link.request({ ':method': 'GET', ':path': `/models/${upstream}/v1/models` }, { endStream: true });
-    stream.on('response', (headers) => resolve((headers[':status'] ?? 599) < 500));
+    const stream = link.request(
+      { ':method': 'GET', ':path': `${MODELS_PATH}${upstream}/v1/models` },
+      { endStream: true },
+    );
+    stream.on('response', (headers) => resolve(headers[FAILURE_HEADER] === undefined));
     stream.on('error', () => resolve(false)).on('close', () => resolve(false));
     const isWell = await promise;
     stream.destroy(new Error('it was asked only whether it answers'));

@@ -1,0 +1,32 @@
+import { createRoute, OpenAPIHono } from '@hono/zod-openapi';
+import { failure, json, jsonBody, refuseInvalid } from '#src/hub/api/answers.ts';
+import { limitBody } from '#src/hub/api/body.ts';
+import type { ApiEnvironment } from '#src/hub/api/principal.ts';
+import { askingNode } from '#src/hub/api/principal.ts';
+import type { Models } from '#src/hub/models/models.ts';
+import { MAX_OFFER_BYTES, offerSchema, offerTakenSchema } from '#src/protocol/models.ts';
+
+const offer = createRoute({
+  method: 'put',
+  path: '/node/models',
+  summary: 'What the asking node shares of its models, in the place of what it shared before; it ends with its link',
+  middleware: [limitBody(MAX_OFFER_BYTES)] as const,
+  request: { body: jsonBody(offerSchema) },
+  responses: { 200: json(offerTakenSchema, 'It is offered to the federation'), default: failure },
+});
+
+export interface NodeModelRoutes {
+  readonly models: Pick<Models, 'offers'>;
+}
+
+/** What a member says of its models. */
+export function nodeModelRoutes({ models }: NodeModelRoutes): OpenAPIHono<ApiEnvironment> {
+  const app = new OpenAPIHono<ApiEnvironment>({ defaultHook: refuseInvalid });
+  app.openapi(offer, (context) => {
+    const { member, link } = askingNode(context.get('principal'));
+    const offered = context.req.valid('json').models;
+    models.offers.put(member.id, link, offered);
+    return context.json({ models: offered.length }, 200);
+  });
+  return app;
+}

@@ -182,7 +182,7 @@ function commands(dashed: readonly string[] | null, ends: Ends): Command {
       .option('--timeout <time>', `end it on the node after this time (${TIMES})`)
       .addArgument(new Argument('[words...]', 'the command'));
   runs('exec', 'run a command on one node; the exit code is the command’s')
-    .usage('[options] <node> -- <program> [arguments...]  |  <node> "<line for the shell>"  |  @<group> …')
+    .usage('[options] <node> -- <program> [arguments...]  |  <node> "<line for the shell>"  |  @<group>|tags:<name>|<key>=<value> …')
     .option('--all', 'on every online worker and hybrid instead of one node')
     .option('--raw', 'bytes as they are, also on a terminal')
     .option('-i, --stdin', 'pass standard input, also from a terminal')
@@ -192,7 +192,7 @@ function commands(dashed: readonly string[] | null, ends: Ends): Command {
       ends((await import('#src/cli/manage/exec.ts')).exec(words, dashed, all(own))),
     );
   runs('broadcast', 'run a command on every online worker and hybrid at once')
-    .usage('[options] -- <program> [arguments...]  |  "<line for the shell>"  |  <node|@group...> -- …')
+    .usage('[options] -- <program> [arguments...]  |  "<line for the shell>"  |  <node|@group|tags:name|key=value...> -- …')
     .addHelpText('after', helpText(BROADCAST_EXAMPLES))
     .action(async (words: string[], own: ExecFlags) =>
       ends((await import('#src/cli/manage/exec.ts')).broadcast(words, dashed, all(own))),

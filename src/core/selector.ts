@@ -77,3 +77,57 @@ function distanceIsSmall(a: string, b: string): boolean {
   const swapped = left.length === 2 && right === `${left[1]}${left[0]}`;
   return swapped || (left.length <= 1 && right.length <= 1);
 }
+
+/** What a word of a selector means: one node, or all that have something in common. */
+export type Selector =
+  | { readonly kind: 'node'; readonly word: string }
+  | { readonly kind: 'group'; readonly group: string }
+  /** A label of that name, the label `tag` of that value, or the tailnet's own `tag:…`. */
+  | { readonly kind: 'tag'; readonly tag: string }
+  | { readonly kind: 'label'; readonly key: string; readonly value: string };
+
+/** What a node is selected by, all of it the operator's or the tailnet's word and none its own. */
+export interface Selectable {
+  readonly labels: Readonly<Record<string, string>>;
+  readonly groups: readonly string[];
+  readonly tailnet: { readonly tags: readonly string[] } | null;
+}
+
+/**
+ * `@group`, `tags:name`, `key=value`, or else a node's name or id. Throws USAGE for what names nothing, and for what a
+ * node says of itself, by which nobody is selected.
+ */
+export function parseSelector(word: string): Selector {
+  if (word.startsWith('@')) return { kind: 'group', group: word.slice(1) };
+  const tag = /^tags?:(.*)$/s.exec(word)?.[1];
+  if (tag !== undefined) return { kind: 'tag', tag: checked(word, tag) };
+  const at = word.indexOf('=');
+  if (at === -1) return { kind: 'node', word };
+  return { kind: 'label', key: checked(word, word.slice(0, at)), value: word.slice(at + 1) };
+}
+
+function checked(word: string, key: string): string {
+  if (key.startsWith('self/')) {
+    throw new FederationError('USAGE', `${key} is what a node says of itself, and selects nobody`, {
+      hint: 'use a label of your own: manage-federation label NODE gpu=yes',
+    });
+  }
+  if (key !== '') return key;
+  throw new FederationError('USAGE', `${JSON.stringify(word)} names no label`, { hint: 'tags:gpu, or env=home' });
+}
+
+/** Whether a node is among those that have it in common; a single node is found by `findNode`. */
+export function isSelected(selector: Exclude<Selector, { kind: 'node' }>, node: Selectable): boolean {
+  const { labels, groups, tailnet } = node;
+  switch (selector.kind) {
+    case 'group':
+      return groups.includes(selector.group);
+    case 'label':
+      return Object.hasOwn(labels, selector.key) && labels[selector.key] === selector.value;
+    case 'tag': {
+      const { tag } = selector;
+      const isLabel = Object.hasOwn(labels, tag) || (Object.hasOwn(labels, 'tag') && labels['tag'] === tag);
+      return isLabel || (tailnet?.tags.includes(`tag:${tag}`) ?? false);
+    }
+  }
+}

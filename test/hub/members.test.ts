@@ -168,3 +168,25 @@ test('what waits or was revoked is no member to be changed', async () => {
     });
   }
 });
+
+test('labels select, one by name, one by value, and of those only who is ready', async () => {
+  await change('w1', 'labels', { labels: { gpu: 'rtx', env: 'home' } });
+  await change('w2', 'labels', { labels: { tag: 'gpu', env: 'work' } });
+  await change('w3', 'labels', { labels: { env: 'home' } });
+  expect(await targetsOf(['tags:gpu'])).toEqual({ targets: ['w1', 'w2'], leftOut: [] });
+  expect(await targetsOf(['env=home'])).toEqual({ targets: ['w1', 'w3'], leftOut: [] });
+  expect(await targetsOf(['tags:gpu', 'env=home', 'w1'])).toEqual({ targets: ['w1', 'w2', 'w3'], leftOut: [] });
+  await change('w1', 'drain');
+  expect(await targetsOf(['tags:gpu'])).toEqual({ targets: ['w2'], leftOut: ['w1 online drained'] });
+  await expect(targetsOf(['gpu=rtx'])).rejects.toMatchObject({
+    code: 'NOTHING_MATCHED',
+    hint: 'manage-federation undrain w1',
+  });
+  await expect(targetsOf(['env=hom'])).rejects.toMatchObject({
+    code: 'NODE_NOT_FOUND',
+    message: 'no node has the label "env=hom"',
+    hint: 'manage-federation list (known: env=home, env=work, gpu=rtx, tag=gpu)',
+  });
+  await expect(targetsOf(['w1', 'tags:arm'])).rejects.toMatchObject({ code: 'NODE_NOT_FOUND' });
+  await expect(targetsOf(['self/gpu=rtx'])).rejects.toMatchObject({ code: 'USAGE' });
+});

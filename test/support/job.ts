@@ -1,3 +1,4 @@
+import type { OutgoingHttpHeaders } from 'node:http';
 import type { Frame } from '#src/protocol/frames.ts';
 import { FRAME, frameJson, frameReader } from '#src/protocol/frames.ts';
 import type { JobCreate, JobEnded, JobOpened, Result } from '#src/protocol/hub-api.ts';
@@ -22,8 +23,8 @@ export interface ClientJob {
 }
 
 /** Starts a job through the hub's socket. Rejects with the hub's answer, `{code, message}`, where it refuses. */
-export async function startJob(socketPath: string, job: JobCreate): Promise<ClientJob> {
-  const json = { 'content-type': 'application/json' };
+export async function startJob(socketPath: string, job: JobCreate, who: OutgoingHttpHeaders = {}): Promise<ClientJob> {
+  const json = { ...who, 'content-type': 'application/json' };
   const request = { socketPath, method: 'POST', path: '/api/v1/jobs', headers: json };
   const response = await open(request, JSON.stringify(job));
   if (response.statusCode !== 200) {

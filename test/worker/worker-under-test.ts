@@ -11,6 +11,7 @@ import { createProcesses, type Processes } from '#src/adapters/process/processes
 import { type Journal, openJournal } from '#src/adapters/store/journal.ts';
 import type { FileSettings } from '#src/core/file-policy.ts';
 import type { Asker, ExecSettings } from '#src/core/policy.ts';
+import type { UsedApproval } from '#src/protocol/approval.ts';
 import { FRAME, encodeFrame, encodeJsonFrame, frameJson, frameReader } from '#src/protocol/frames.ts';
 import {
   type Command,
@@ -127,6 +128,7 @@ export interface Exec {
 export interface ExecOptions {
   readonly id?: string;
   readonly asker?: Asker;
+  readonly approval?: UsedApproval;
   readonly stdin?: boolean;
   /** Of the hub that asks. */
   readonly epoch?: string;
@@ -138,6 +140,7 @@ export interface ExecOptions {
 /** Asks for one command as a hub does. */
 export function exec(session: ClientHttp2Session, command: Partial<Command>, options: ExecOptions = {}): Exec {
   const { id = ulid(), asker = { kind: 'operator', name: 'ann' }, stdin = false, epoch = '5', held = false } = options;
+  const { approval } = options;
   const stream = session.request({ ':method': 'POST', ':path': '/exec', [EPOCH_HEADER]: epoch }, { endStream: false });
   const started = Promise.withResolvers<Started>();
   const exit = Promise.withResolvers<WorkerExit>();
@@ -158,7 +161,7 @@ export function exec(session: ClientHttp2Session, command: Partial<Command>, opt
     started.reject(new Error('the stream closed before `started`'));
     exit.reject(new Error('the stream closed before `exit`'));
   });
-  stream.write(encodeJsonFrame(FRAME.open, 0, { id, job: ulid(), asker, command, stdin, held }));
+  stream.write(encodeJsonFrame(FRAME.open, 0, { id, job: ulid(), asker, command, approval, stdin, held }));
   return {
     id,
     stream,

@@ -11,8 +11,10 @@ import { collectedOutput, linedOutput, plainOutput } from '#src/cli/manage/outpu
 import { printJson } from '#src/cli/print.ts';
 import { resultText } from '#src/core/result-text.ts';
 import { FederationError } from '#src/core/errors.ts';
+import { parseSelector } from '#src/core/selector.ts';
 import { broadcastExitCode, execExitCode, summarize } from '#src/core/outcome.ts';
-import type { JobCreate, NodeView, Result } from '#src/protocol/hub-api.ts';
+import type { Verdicts, VerdictsCreate } from '#src/protocol/action.ts';
+import type { JobCreate, Result } from '#src/protocol/hub-api.ts';
 
 export interface ExecFlags extends GlobalFlags {
   readonly shell?: boolean;
@@ -27,7 +29,10 @@ export interface ExecFlags extends GlobalFlags {
 /** More targets than this are confirmed by a person or by --yes. */
 const MANY = 10;
 
-/** `manage-federation exec NODE -- ARGV…`, `exec NODE "command line"`, `exec @GROUP -- ARGV…`, `exec --all -- ARGV…` */
+/**
+ * `manage-federation exec NODE -- ARGV…`, `exec NODE "command line"`, `exec @GROUP|tags:NAME|KEY=VALUE -- ARGV…`,
+ * `exec --all -- ARGV…`
+ */
 export async function exec(
   words: readonly string[],
   argv: readonly string[] | null,
@@ -39,17 +44,17 @@ export async function exec(
   const command = commandOf(verb, rest, argv, flags);
   const hub = await hubOf(flags);
   if (flags.all === true) return manyNodes(hub, { kind: 'exec', targets: 'all', command }, flags);
-  if (isGroup(node)) return manyNodes(hub, { kind: 'exec', targets: [node], command }, flags);
+  if (parseSelector(node).kind !== 'node') return manyNodes(hub, { kind: 'exec', targets: [node], command }, flags);
   return oneNode(hub, { kind: 'exec', targets: [node], command, stdin: takesStdin(flags) }, flags);
 }
 
-/** `manage-federation broadcast [NODE|@GROUP…] -- ARGV…`, `broadcast [@GROUP…] "command line"` */
+/** `manage-federation broadcast [NODE|@GROUP|tags:NAME|KEY=VALUE…] -- ARGV…`, `broadcast [@GROUP|tags:NAME…] "command line"` */
 export async function broadcast(
   words: readonly string[],
   argv: readonly string[] | null,
   flags: ExecFlags,
 ): Promise<number> {
-  const count = argv === null ? words.findIndex((word) => !isGroup(word)) : words.length;
+  const count = argv === null ? words.findIndex((word) => !isNoCommand(word)) : words.length;
   const named = words.slice(0, count === -1 ? words.length : count);
   const verb = ['broadcast', ...named.map(shellWord)].join(' ');
   const command = commandOf(verb, words.slice(named.length), argv, flags);
@@ -57,8 +62,9 @@ export async function broadcast(
   return manyNodes(await hubOf(flags), { kind: 'broadcast', targets, command }, flags);
 }
 
-function isGroup(word: string): boolean {
-  return word.startsWith('@');
+/** Whether it can only stand for nodes: `A=1 make` may be a command line, too. */
+function isNoCommand(word: string): boolean {
+  return /^(?:@|tags?:)\S*$/.test(word);
 }
 
 /** What follows `--` is an argv; a single word before it is a line for the shell, as the older scripts had it. */
@@ -134,7 +140,7 @@ function needsWords({ outcome, reason }: Result): boolean {
 }
 
 async function manyNodes(hub: HubApi, job: JobCreate, flags: ExecFlags): Promise<number> {
-  await confirmMany(hub, job.targets, flags);
+  await confirmMany(hub, job, flags);
   const collected = flags.json === true ? collectedOutput() : null;
   const finished = await runJob(hub, job, collected ?? linedOutput());
   if (collected !== null) printJson(jobJson(finished.opened.job, finished.results, collected));
@@ -142,15 +148,10 @@ async function manyNodes(hub: HubApi, job: JobCreate, flags: ExecFlags): Promise
   return finished.interrupted ? 130 : broadcastExitCode(summarize(finished.results));
 }
 
-async function confirmMany(hub: HubApi, targets: JobCreate['targets'], { yes }: GlobalFlags): Promise<void> {
+async function confirmMany(hub: HubApi, { targets, command }: JobCreate, { yes }: GlobalFlags): Promise<void> {
   if (yes === true) return;
-  const nodes = await hub.ask<NodeView[]>('GET', '/nodes');
-  const ready = nodes.filter(({ state, drained }) => (state === 'online' || state === 'suspect') && !drained);
-  const count =
-    targets === 'all'
-      ? ready.filter(({ role }) => role !== 'master').length
-      : targets.filter((word) => !isGroup(word)).length +
-        ready.filter(({ groups }) => groups.some((group) => targets.includes(`@${group}`))).length;
+  const wish: VerdictsCreate = { targets, action: { kind: 'exec', command } };
+  const count = (await hub.ask<Verdicts>('POST', '/verdicts', wish)).targets.length;
   if (count <= MANY) return;
   if (canAsk()) return confirm(`run this on ${count} nodes?`);
   throw new FederationError('CONFIRMATION_NEEDED', `this runs on ${count} nodes`, { hint: 'add --yes' });

@@ -1,21 +1,21 @@
 import { FederationError } from '#src/core/errors.ts';
 import type { Member } from '#src/core/member.ts';
 import { fingerprint } from '#src/core/node.ts';
-import type { Named } from '#src/core/selector.ts';
-import { findNode } from '#src/core/selector.ts';
+import type { Named, Selector } from '#src/core/selector.ts';
+import { findNode, isSelected, parseSelector } from '#src/core/selector.ts';
 import type { Fleet } from '#src/hub/fleet/fleet.ts';
 import type { JudgedRequest } from '#src/hub/enrolment/requests.ts';
 
 export interface Targets {
   readonly targets: readonly Member[];
-  /** Those that `all` or a group would mean, were they online and not drained. */
+  /** Those that `all`, a group or a label would mean, were they online and not drained. */
   readonly leftOut: readonly Member[];
 }
 
 /**
- * The members that a person's words mean: names and ids as they are, `@group` those of a group, `all` every worker and
- * hybrid; of the last two only who is online and not drained.
- * Throws NODE_NOT_FOUND, NODE_AMBIGUOUS, or NOTHING_MATCHED.
+ * The members that a person's words mean: names and ids as they are, `@group`, `tags:name` and `key=value` those that have
+ * it in common, `all` every worker and hybrid; of all but the first only who is online and not drained.
+ * Throws NODE_NOT_FOUND, NODE_AMBIGUOUS, NOTHING_MATCHED, or USAGE.
  */
 export function chooseTargets(
   members: readonly Member[],
@@ -24,32 +24,44 @@ export function chooseTargets(
   waiting: () => readonly JudgedRequest[],
 ): Targets {
   const standing = members.filter(({ revokedAt }) => revokedAt === null).toSorted(byName);
-  const words = wanted === 'all' ? [] : wanted;
-  const named = words.filter((word) => !isGroup(word)).map((word) => findMember(members, waiting, word));
+  const selectors = wanted === 'all' ? [] : wanted.map(parseSelector);
+  const named = selectors.flatMap((one) => (one.kind === 'node' ? [findMember(members, waiting, one.word)] : []));
   const meant =
     wanted === 'all'
       ? standing.filter(({ role }) => role !== 'master')
-      : words.filter(isGroup).flatMap((word) => groupOf(standing, word));
+      : selectors.flatMap((one) => (one.kind === 'node' ? [] : commonTo(standing, one)));
   const ready = meant.filter((member) => !member.drained && fleet.link(member.id) !== undefined);
   const targets = [...new Set([...named, ...ready])];
   if (targets.length === 0) throw nothing(wanted, meant);
   return { targets, leftOut: [...new Set(meant)].filter((member) => !targets.includes(member)) };
 }
 
-function isGroup(word: string): boolean {
-  return word.startsWith('@');
+type Common = Exclude<Selector, { kind: 'node' }>;
+
+function commonTo(members: readonly Member[], selector: Common): readonly Member[] {
+  const found = members.filter((member) => isSelected(selector, member));
+  if (found.length === 0) throw nobodyHas(members, selector);
+  return found;
 }
 
-function groupOf(members: readonly Member[], word: string): readonly Member[] {
-  const found = members.filter(({ groups }) => groups.includes(word.slice(1)));
-  if (found.length > 0) return found;
-  const known = [...new Set(members.flatMap(({ groups }) => groups))].toSorted().slice(0, 8);
-  throw new FederationError('NODE_NOT_FOUND', `no node is in a group ${JSON.stringify(word.slice(1))}`, {
-    hint:
-      known.length === 0
-        ? 'manage-federation group add GROUP NODE'
-        : `manage-federation group (known: ${known.join(', ')})`,
+function nobodyHas(members: readonly Member[], selector: Common): FederationError {
+  if (selector.kind === 'group') {
+    const known = someOf(members.flatMap(({ groups }) => groups));
+    return new FederationError('NODE_NOT_FOUND', `no node is in a group ${JSON.stringify(selector.group)}`, {
+      hint: known === '' ? 'manage-federation group add GROUP NODE' : `manage-federation group (known: ${known})`,
+    });
+  }
+  const label = selector.kind === 'tag' ? selector.tag : `${selector.key}=${selector.value}`;
+  const known = someOf(
+    members.flatMap(({ labels }) => Object.entries(labels).map(([key, value]) => `${key}=${value}`)),
+  );
+  return new FederationError('NODE_NOT_FOUND', `no node has the label ${JSON.stringify(label)}`, {
+    hint: known === '' ? 'manage-federation label NODE KEY=VALUE' : `manage-federation list (known: ${known})`,
   });
+}
+
+function someOf(words: readonly string[]): string {
+  return [...new Set(words)].toSorted().slice(0, 8).join(', ');
 }
 
 function nothing(wanted: readonly string[] | 'all', meant: readonly Member[]): FederationError {

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { openHome } from '#src/adapters/home.ts';
 import type { HubClient } from '#src/adapters/hub.ts';
 import { findHub } from '#src/adapters/hub.ts';
+import { SETTINGS_FILE } from '#src/adapters/settings-file.ts';
 import { WORKER_RECORD_FILE } from '#src/core/worker-record.ts';
 import type { WorkerRecord } from '#src/core/worker-record.ts';
 import { FRAME, frameJson, frameReader } from '#src/protocol/frames.ts';
@@ -21,9 +22,10 @@ export interface StartedHub extends StartedProcess {
   token(wanted: TokenCreate): Promise<string>;
 }
 
-/** The hub as a process of the installed package. */
-export async function startHub(bench: Bench): Promise<StartedHub> {
+/** The hub as a process of the installed package, with these settings besides its own. */
+export async function startHub(bench: Bench, settings = ''): Promise<StartedHub> {
   const home = await bench.folder();
+  await writeFile(join(home, SETTINGS_FILE), settings, { mode: 0o600 });
   const started = await bench.start({
     name: 'hub',
     program: join(bench.installed, 'bin/federation-hub'),

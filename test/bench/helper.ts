@@ -5,7 +5,11 @@ import type { StartedProcess } from './process.ts';
 type Args = readonly (string | number)[];
 
 /** Starts a program of `processes/`. */
-export function startHelper(bench: Bench, name: 'link-node' | 'nodes' | 'worker', args: Args): Promise<StartedProcess> {
+export function startHelper(
+  bench: Bench,
+  name: 'link-node' | 'nodes' | 'strangers' | 'worker',
+  args: Args,
+): Promise<StartedProcess> {
   const script = join(import.meta.dirname, 'processes', `${name}.ts`);
   return bench.start({ name, program: process.execPath, args: ['--conditions=federation-source', script, ...args] });
 }

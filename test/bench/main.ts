@@ -1,5 +1,6 @@
 import { command } from './figures/command.ts';
 import { exec } from './figures/exec.ts';
+import { flood } from './figures/flood.ts';
 import { hubMemory } from './figures/hub-memory.ts';
 import { request } from './figures/request.ts';
 import { path, stream } from './figures/stream.ts';
@@ -10,7 +11,7 @@ import { runBench } from './program.ts';
 await runBench({
   name: 'bench',
   description: 'Measures the figures that are promised, each against its floor on this machine, now.',
-  figures: [exec, request, stream, path, workerMemory, workerAlone, hubMemory, command],
+  figures: [exec, flood, request, stream, path, workerMemory, workerAlone, hubMemory, command],
   patientMs: 120_000,
   longestMs: 235_000,
   install: installPackage,

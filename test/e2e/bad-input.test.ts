@@ -331,6 +331,8 @@ describe('a home that can’t be used', () => {
     ['deploy-federation', ['local', '--wrokers', '1'], /--wrokers/],
     ['deploy-federation', ['lokal'], /lokal/],
     ['deploy-federation', [], /no command given/],
+    ['deploy-federation', ['worker', ''], /no name is given/],
+    ['deploy-federation', ['worker', '127.0.0.1:1', '--token-file', '-'], /nothing came by standard input/],
   ])('%s %j', async (command, words, problem) => {
     const ended = await place.run(command, words);
     expect(ended.exitCode).toBe(2);

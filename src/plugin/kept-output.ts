@@ -40,6 +40,8 @@ export function keptOutput(limit: number): KeptOutput {
       const end = Buffer.concat(tail).subarray(-half);
       const missing = total - headBytes - end.length;
       const beginning = Buffer.concat(head);
+      if (beginning.includes(0) || end.includes(0))
+        return `[${total} bytes of binary output: cluster_read gives files]`;
       if (missing === 0) return plain(Buffer.concat([beginning, end]));
       return `${plain(beginning)}\n[… ${missing} of ${total} bytes are left out here …]\n${plain(end)}`;
     },

@@ -58,7 +58,9 @@ export function peersText(peers: readonly Peer[]): string {
 function peerLine(peer: Peer): string {
   const { name, id, role, state, labels, groups, commands, lastSeenAt } = peer;
   const labelled = Object.entries(labels).map(([key, value]) => (value === '' ? key : `${key}=${value}`));
-  const can = [...(role === 'openclaw' ? [] : ['shell', 'files']), ...commands];
+  // Of a member the worker daemon runs commands itself.
+  const own = role === 'openclaw' ? commands : commands.filter((command) => !command.startsWith('system.'));
+  const can = [...(role === 'openclaw' ? [] : ['shell', 'files']), ...own];
   const parts = [
     `${name} (${id.slice(0, 12)}): ${state}`,
     ...(isOnline(peer) || lastSeenAt === null ? [] : [`last seen ${lastSeenAt}`]),

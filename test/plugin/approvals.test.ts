@@ -1,0 +1,145 @@
+import { createHash } from 'node:crypto';
+import { afterEach, beforeEach, expect, it } from 'vitest';
+import type { Verdicts } from '#src/protocol/action.ts';
+import { aResult, NODE_ID, refuses, streamed } from '../support/chat-hub.ts';
+import type { PluginUnderTest } from './plugin-under-test.ts';
+import { pluginUnderTest } from './plugin-under-test.ts';
+
+const DISK = { node: 'home-server', command: 'df -h /' };
+const APPROVAL = '01J0000000000000000000000A';
+let plugin: PluginUnderTest;
+
+beforeEach(async () => {
+  plugin = await pluginUnderTest();
+  plugin.hub.answers.set('POST /jobs', streamed({ result: aResult() }));
+});
+afterEach(() => plugin[Symbol.asyncDispose]());
+
+function verdicts(verdict: Verdicts['targets'][number]['verdict'], more: Partial<Verdicts> = {}): void {
+  const targets = [{ node: 'home-server', id: NODE_ID, online: true, verdict, rule: 'exec is off on this node' }];
+  plugin.hub.answers.set('POST /verdicts', { targets, leftOut: [], approval: null, ...more } satisfies Verdicts);
+}
+
+function asks(question = 'on home-server (hybrid): run: df -h /'): void {
+  const expiresAt = new Date(Date.now() + 60_000).toISOString();
+  verdicts('approval', { approval: { id: APPROVAL, question, expiresAt } });
+  plugin.hub.answers.set(`POST /command-approvals/${APPROVAL}`, {});
+}
+
+it('has the hub judge the very action, for the same asker that the tool runs for', async () => {
+  verdicts('allow');
+  expect(await plugin.judge('cluster_exec', { ...DISK, timeout: 9 })).toBeUndefined();
+  await plugin.call('cluster_exec', { ...DISK, timeout: 9 });
+  const [judged, ran] = plugin.hub.asked;
+  expect(judged?.json).toEqual({
+    targets: ['home-server'],
+    action: { kind: 'exec', command: { shell: 'df -h /' } },
+  });
+  expect(judged?.asker).toEqual(ran?.asker);
+  expect(ran?.json).not.toHaveProperty('approval');
+});
+
+it.each([
+  ['cluster_read', { path: '/etc/hosts', offset: 3 }, { kind: 'read', path: '/etc/hosts' }],
+  [
+    'cluster_write',
+    { path: '/tmp/x', content: 'aGk=', encoding: 'base64', mode: '755' },
+    { kind: 'write', path: '/tmp/x', size: 2, sha256: createHash('sha256').update('hi').digest('hex'), mode: 0o755 },
+  ],
+  ['cluster_tool', { tool: 'web', args: { a: [1] } }, { kind: 'tool', tool: 'web', args: { a: [1] } }],
+  ['cluster_screenshot', {}, { kind: 'tool', tool: 'node:screen.snapshot' }],
+  ['cluster_screenshot', { camera: 'front' }, { kind: 'tool', tool: 'node:camera.snap', args: { facing: 'front' } }],
+])('has %s judged by what it does', async (tool, params, action) => {
+  verdicts('allow');
+  await plugin.judge(tool, { node: 'home-server', ...params });
+  expect(plugin.hub.asked[0]?.json).toMatchObject({ targets: ['home-server'], action });
+});
+
+it('judges nothing that only looks, or is no tool of ours', async () => {
+  expect(await plugin.judge('cluster_peers', {})).toBeUndefined();
+  expect(await plugin.judge('tool_call', { id: 'cluster_exec', args: DISK })).toBeUndefined();
+  expect(await plugin.judge('exec', { command: 'rm -rf /' })).toBeUndefined();
+  expect(plugin.hub.asked).toEqual([]);
+});
+
+it('blocks what is denied, with the reason', async () => {
+  verdicts('deny');
+  expect(await plugin.judge('cluster_exec', DISK)).toEqual({
+    block: true,
+    blockReason: 'home-server: denied: exec is off on this node',
+  });
+});
+
+it('leaves words of the hub to the tool, which says them', async () => {
+  plugin.hub.answers.set('POST /verdicts', refuses('NODE_NOT_FOUND', 'no node is named "x"'));
+  expect(await plugin.judge('cluster_exec', DISK)).toBeUndefined();
+  expect(await plugin.judge('cluster_exec', { node: '' })).toBeUndefined();
+});
+
+it('asks the owner with the whole question, and runs with the approval, for the nodes that were approved', async () => {
+  asks();
+  const { requireApproval: question } = (await plugin.judge('cluster_exec', DISK)) ?? {};
+  expect(question).toMatchObject({
+    title: 'Run a command on a machine: home-server',
+    description: 'on home-server (hybrid): run: df -h /',
+    allowedDecisions: ['allow-once', 'deny'],
+  });
+  expect(question?.timeoutMs).toBeGreaterThan(50_000);
+  expect(question?.timeoutMs).toBeLessThanOrEqual(60_000);
+  const running = plugin.call('cluster_exec', DISK);
+  await question?.onResolution('allow-once');
+  await running;
+  const [, decided, ran] = plugin.hub.asked;
+  expect(decided).toMatchObject({ what: `POST /command-approvals/${APPROVAL}`, json: { decision: 'allow-once' } });
+  expect(ran?.json).toMatchObject({ targets: [NODE_ID], approval: APPROVAL });
+});
+
+it('uses an approval for one call', async () => {
+  asks();
+  const judged = await plugin.judge('cluster_exec', DISK);
+  await judged?.requireApproval?.onResolution('allow-once');
+  await plugin.call('cluster_exec', DISK);
+  await plugin.call('cluster_exec', DISK);
+  await plugin.call('cluster_exec', DISK, { id: 'call-2' });
+  const jobs = plugin.hub.asked.filter(({ what }) => what === 'POST /jobs');
+  expect(jobs.map(({ json }) => (json as { approval?: string }).approval)).toEqual([APPROVAL, undefined, undefined]);
+});
+
+it.each(['deny', 'timeout', 'cancelled', 'allow-always', ''])('takes %j for a no', async (decision) => {
+  asks();
+  await (await plugin.judge('cluster_exec', DISK))?.requireApproval?.onResolution(decision);
+  expect(plugin.hub.asked.at(-1)?.json).toEqual({ decision: 'deny' });
+});
+
+it('does not fail where somebody else was first to answer', async () => {
+  asks();
+  plugin.hub.answers.set(`POST /command-approvals/${APPROVAL}`, refuses('APPROVAL_NEEDED', 'it was denied'));
+  const judged = await plugin.judge('cluster_exec', DISK);
+  await expect(judged?.requireApproval?.onResolution('allow-once')).resolves.toBeUndefined();
+});
+
+it('has nothing approved that could not be shown whole', async () => {
+  asks(`on home-server (hybrid): run: ${'x'.repeat(500)}; rm -rf /`);
+  expect(await plugin.judge('cluster_exec', DISK)).toMatchObject({
+    block: true,
+    blockReason: expect.stringContaining('too long to be shown whole'),
+  });
+});
+
+it('asks where some of several machines deny, and blocks where all do', async () => {
+  const one = (node: string, verdict: string) => ({ node, id: node, online: true, verdict, rule: 'a rule' });
+  plugin.hub.answers.set('POST /verdicts', {
+    targets: [one('a', 'deny'), one('b', 'allow')],
+    leftOut: [],
+    approval: null,
+  });
+  expect(await plugin.judge('cluster_broadcast', { command: 'uptime' })).toBeUndefined();
+  plugin.hub.answers.set('POST /verdicts', {
+    targets: [one('a', 'deny'), one('b', 'deny')],
+    leftOut: [],
+    approval: null,
+  });
+  expect(await plugin.judge('cluster_broadcast', { command: 'uptime' })).toMatchObject({
+    blockReason: 'a: denied: a rule\nb: denied: a rule',
+  });
+});

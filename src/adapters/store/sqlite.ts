@@ -6,6 +6,7 @@ import type { AuditEntry, AuditHead, AuditRecord } from '#src/core/audit.ts';
 import { auditText, GENESIS } from '#src/core/audit.ts';
 import { FederationError } from '#src/core/errors.ts';
 import type { Lockdown } from '#src/core/lockdown.ts';
+import type { UsageRow } from '#src/core/models/usage-row.ts';
 import type { JobView } from '#src/protocol/hub-api.ts';
 
 const SCHEMA = `
@@ -17,6 +18,9 @@ const SCHEMA = `
   CREATE TABLE IF NOT EXISTS openclaw_rejection (id TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
   CREATE TABLE IF NOT EXISTS operator (id TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
   CREATE TABLE IF NOT EXISTS model_route (id TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
+  CREATE TABLE IF NOT EXISTS model_key (id TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
+  CREATE TABLE IF NOT EXISTS model_spending (id TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
+  CREATE TABLE IF NOT EXISTS model_usage (id TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
   CREATE TABLE IF NOT EXISTS job (id TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
   CREATE TABLE IF NOT EXISTS audit (
     seq INTEGER PRIMARY KEY, at INTEGER NOT NULL, action TEXT NOT NULL, by TEXT NOT NULL,
@@ -26,6 +30,9 @@ const SCHEMA = `
 
 /** Jobs that are kept; the audit keeps all for ever. */
 const JOBS_KEPT = 10_000;
+
+/** How long is kept what was used of models. */
+const USAGE_DAYS = 400;
 
 /** Key of the lockdown in `meta`. */
 const LOCKDOWN = 'lockdown';
@@ -102,6 +109,13 @@ export function openSqliteStore(path: string): Store {
     openclawRejections: () => reading(() => all(db, 'openclaw_rejection')),
     operators: () => reading(() => all(db, 'operator')),
     modelRoutes: () => reading(() => all(db, 'model_route')),
+    modelKeys: () => reading(() => all(db, 'model_key')),
+    modelSpending: () => reading(() => all(db, 'model_spending')),
+    modelUsage: (since) =>
+      reading(() => {
+        const rows = db.prepare('SELECT value FROM model_usage WHERE id >= ? ORDER BY id').all(usageFrom(since));
+        return rows.map(({ value }) => JSON.parse(String(value)) as UsageRow);
+      }),
     lockdown: () => reading(() => writer.lockdown()),
     commit(changes) {
       flush ??= setImmediate(commitWaiting);
@@ -165,7 +179,9 @@ function prepareWriter(db: DatabaseSync) {
   const forgetJobs = db.prepare(
     `DELETE FROM job WHERE id <= (SELECT id FROM job ORDER BY id DESC LIMIT 1 OFFSET ${JOBS_KEPT})`,
   );
+  const forgetUsage = db.prepare('DELETE FROM model_usage WHERE id < ?');
   let jobsUntilSweep = 0;
+  let usageUntilSweep = 0;
   let head = readHead();
 
   function readHead(): AuditHead {
@@ -223,6 +239,10 @@ function prepareWriter(db: DatabaseSync) {
           forgetJobs.run();
           jobsUntilSweep = 100;
         }
+        if (changes.some(({ type }) => type === 'model_usage') && --usageUntilSweep <= 0) {
+          forgetUsage.run(usageFrom(new Date(Date.now() - USAGE_DAYS * 86_400_000).toISOString().slice(0, 10)));
+          usageUntilSweep = 1000;
+        }
         return next;
       });
     },
@@ -239,6 +259,9 @@ function preparePuts(db: DatabaseSync) {
     openclaw_rejection: put('openclaw_rejection'),
     operator: put('operator'),
     model_route: put('model_route'),
+    model_key: put('model_key'),
+    model_spending: put('model_spending'),
+    model_usage: put('model_usage'),
     job: put('job'),
   };
 }
@@ -253,15 +276,33 @@ function prepareDrops(db: DatabaseSync) {
     openclaw_rejection: drop('openclaw_rejection'),
     operator: drop('operator'),
     model_route: drop('model_route'),
+    model_key: drop('model_key'),
+    model_spending: drop('model_spending'),
+    model_usage: drop('model_usage'),
   };
 }
 
 /** What is kept one row each, as JSON. */
-type Table = 'member' | 'request' | 'token' | 'openclaw_node' | 'openclaw_rejection' | 'operator' | 'model_route';
+type Table =
+  | 'member'
+  | 'request'
+  | 'token'
+  | 'openclaw_node'
+  | 'openclaw_rejection'
+  | 'operator'
+  | 'model_route'
+  | 'model_key'
+  | 'model_spending'
+  | 'model_usage';
 
 function all<T>(db: DatabaseSync, table: Table): T[] {
   const rows = db.prepare(`SELECT value FROM ${table} ORDER BY id`).all();
   return rows.map(({ value }) => JSON.parse(String(value)) as T);
+}
+
+/** The least id of a row of that day: ids are JSON and begin with it. */
+function usageFrom(day: string): string {
+  return `["${day}`;
 }
 
 function auditRecord(row: Record<string, unknown>): AuditRecord {

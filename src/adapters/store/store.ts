@@ -3,6 +3,8 @@ import type { Lockdown } from '#src/core/lockdown.ts';
 import type { Member, StoredMember } from '#src/core/member.ts';
 import type { OpenClawNode, OpenClawRejection, StoredOpenClawNode } from '#src/core/openclaw-node.ts';
 import type { ModelRoute } from '#src/core/models/catalog.ts';
+import type { ModelKey, Spending } from '#src/core/models/key.ts';
+import type { UsageRow } from '#src/core/models/usage-row.ts';
 import type { Operator } from '#src/core/operator.ts';
 import type { PairingRequest, StoredRequest } from '#src/core/pairing.ts';
 import type { TokenRecord } from '#src/core/token.ts';
@@ -17,6 +19,9 @@ export type Change =
   | { readonly type: 'openclaw_rejection'; readonly id: string; readonly value: OpenClawRejection | null }
   | { readonly type: 'operator'; readonly id: string; readonly value: Operator | null }
   | { readonly type: 'model_route'; readonly id: string; readonly value: ModelRoute | null }
+  | { readonly type: 'model_key'; readonly id: string; readonly value: ModelKey | null }
+  | { readonly type: 'model_spending'; readonly id: string; readonly value: Spending | null }
+  | { readonly type: 'model_usage'; readonly id: string; readonly value: UsageRow | null }
   | { readonly type: 'lockdown'; readonly value: Lockdown | null }
   | { readonly type: 'job'; readonly id: string; readonly value: JobView }
   | { readonly type: 'audit'; readonly entry: AuditEntry };
@@ -39,6 +44,10 @@ export interface Store {
   openclawRejections(): Promise<OpenClawRejection[]>;
   operators(): Promise<Operator[]>;
   modelRoutes(): Promise<ModelRoute[]>;
+  modelKeys(): Promise<ModelKey[]>;
+  modelSpending(): Promise<Spending[]>;
+  /** Rows from the day `since` (`2026-11-21`) on, in the order of their days. Those of over a year ago are gone. */
+  modelUsage(since: string): Promise<UsageRow[]>;
   /** Null while nothing is locked down. */
   lockdown(): Promise<Lockdown | null>;
   commit(changes: readonly Change[]): Promise<void>;

@@ -1,4 +1,16 @@
-import type { Consumer } from '#src/core/models/key.ts';
+import { createHash, randomBytes } from 'node:crypto';
+import type { Store } from '#src/adapters/store/store.ts';
+import { FederationError } from '#src/core/errors.ts';
+import type { Consumer, ModelKey, Spending, Spent } from '#src/core/models/key.ts';
+import { budgetText, isForModel, isGood, lackingBudget, nothingSpent, spend } from '#src/core/models/key.ts';
+import { findNode, missText } from '#src/core/selector.ts';
+import type { MembershipKeeper } from '#src/hub/enrolment/membership.ts';
+import type { LateWriter } from '#src/hub/models/late-writer.ts';
+import type { Pace } from '#src/hub/models/pace.ts';
+import { createPace } from '#src/hub/models/pace.ts';
+import type { UsageRecord } from '#src/hub/models/usage.ts';
+import type { ModelKeyCreate } from '#src/protocol/model-keys.ts';
+import { modelKeyCreateSchema } from '#src/protocol/model-keys.ts';
 
 /** The keys by which other programs use the federation's models. */
 export interface ModelKeys {
@@ -9,4 +21,205 @@ export interface ModelKeys {
    * each. Throws FORBIDDEN, BUDGET_EXCEEDED, and MODELS_BUSY where the key asks too often.
    */
   admit(consumer: Consumer, model: string): void;
+}
+
+export interface ModelKeyDesk extends ModelKeys {
+  /** The secret is in the answer and nowhere else. Throws NAME_TAKEN, and USAGE where there are too many. */
+  create(wanted: ModelKeyCreate, by: string): Promise<{ readonly key: ModelKey; readonly secret: string }>;
+  /** Those that are good for something, by name. */
+  list(): readonly { readonly key: ModelKey; readonly spending: Spending }[];
+  /** By name or a unique beginning of its id; no request by it is let in from here on. Throws NOT_FOUND, NODE_AMBIGUOUS. */
+  revoke(word: string, by: string): Promise<ModelKey>;
+  /** Whether who asks may write that. */
+  allows(consumer: Consumer, model: string): boolean;
+  /** A request that was let in is over. */
+  settle(record: UsageRecord): void;
+}
+
+export interface ModelKeysOptions {
+  readonly store: Pick<Store, 'modelKeys' | 'modelSpending'>;
+  readonly membership: Pick<MembershipKeeper, 'inTurn' | 'commit' | 'record' | 'now'>;
+  readonly writer: LateWriter;
+}
+
+const PREFIX = 'ocfm_';
+const MAX_KEYS = 1000;
+/** Tokens of a request of which nothing is known: a short question with its answer. */
+const FIRST_GUESS = 1000;
+/** How much a request counts in the mean of its key. */
+const SHARE = 0.1;
+
+/** What changes with every request of a key. */
+interface Account {
+  readonly key: ModelKey;
+  spending: Spending;
+  /** Tokens that each request under way was reserved. */
+  readonly reserved: number[];
+  /** Moving mean. */
+  tokensOfOne: number;
+  readonly pace: Pace | null;
+}
+
+export async function openModelKeys({ store, membership, writer }: ModelKeysOptions): Promise<ModelKeyDesk> {
+  const { inTurn, commit, record, now } = membership;
+  const spendings = new Map((await store.modelSpending()).map((spending) => [spending.id, spending]));
+  const accounts = new Map<string, Account>();
+  for (const key of await store.modelKeys()) accounts.set(key.id, open(key));
+
+  function open(key: ModelKey): Account {
+    const spending = spendings.get(key.id) ?? nothingSpent(key.id);
+    const pace = key.rpm === null ? null : createPace(key.rpm);
+    return { key, spending, reserved: [], tokensOfOne: FIRST_GUESS, pace };
+  }
+
+  const good = (): Account[] =>
+    [...accounts.values()]
+      .filter(({ key }) => isGood(key, now()))
+      .toSorted((a, b) => (a.key.name < b.key.name ? -1 : 1));
+
+  function goodAccount(consumer: Consumer): Account | null {
+    if (consumer.kind !== 'key') return null;
+    const account = accounts.get(consumer.id);
+    if (account !== undefined && isGood(account.key, now())) return account;
+    // Revoked between its authentication and now.
+    throw new FederationError('UNAUTHENTICATED', 'the key is not good any more', { hint: KEY_HINT });
+  }
+
+  return {
+    authenticate(secret) {
+      if (!secret.startsWith(PREFIX)) return null;
+      const account = accounts.get(hashOf(secret));
+      if (account === undefined || !isGood(account.key, now())) return null;
+      const { id, name } = account.key;
+      return { kind: 'key', id, name };
+    },
+    allows: (consumer, model) =>
+      consumer.kind !== 'key' || isForModel(accounts.get(consumer.id)?.key ?? { models: [] }, model),
+    admit(consumer, model) {
+      const account = goodAccount(consumer);
+      if (account === null) return;
+      const { key, pace } = account;
+      if (!isForModel(key, model)) throw notForModel(key, model);
+      checkBudgets(account, now());
+      const waitMs = pace?.take(performance.now()) ?? 0;
+      if (waitMs > 0) throw tooOften(key, waitMs);
+      account.reserved.push(Math.ceil(account.tokensOfOne));
+    },
+    settle({ consumer, node, status, tokens }) {
+      if (consumer.kind !== 'key') return;
+      const account = accounts.get(consumer.id);
+      if (account === undefined) return;
+      const reserved = account.reserved.shift() ?? 0;
+      // What no upstream was asked for costs nothing, and what one refused, no tokens.
+      if (node === null) return;
+      const isAnswer = status === null || status < 400;
+      const used = tokens === null ? (isAnswer ? reserved : 0) : tokens.input + tokens.output;
+      if (tokens !== null) account.tokensOfOne += (used - account.tokensOfOne) * SHARE;
+      account.spending = spend(account.spending, { tokens: used, requests: 1 }, now());
+      const { id } = account.key;
+      writer.put(`spending ${id}`, () => ({ type: 'model_spending', id, value: account.spending }));
+    },
+    create: (wanted, by) =>
+      inTurn(async () => {
+        const { name, models, budgets, rpm, ttlSeconds } = modelKeyCreateSchema.parse(wanted);
+        if (good().some(({ key }) => key.name === name)) {
+          throw new FederationError('NAME_TAKEN', `there is a key named ${name}`, {
+            hint: `another name; or: manage-federation models key revoke ${name}`,
+          });
+        }
+        if (accounts.size >= MAX_KEYS) {
+          throw new FederationError('USAGE', `there are ${MAX_KEYS} keys, which is as many as may be`, {
+            hint: 'manage-federation models key revoke NAME',
+          });
+        }
+        const secret = `${PREFIX}${randomBytes(32).toString('base64url')}`;
+        const key: ModelKey = {
+          ...{ id: hashOf(secret), name, models, budgets, rpm, createdAt: now(), createdBy: by },
+          expiresAt: ttlSeconds === null ? null : now() + ttlSeconds * 1000,
+          revokedAt: null,
+        };
+        const over = [...accounts.values()].filter((account) => !isGood(account.key, now()));
+        await commit(
+          [],
+          [
+            ...over.flatMap((account) => forgotten(account.key.id)),
+            { type: 'model_key', id: key.id, value: key },
+            record('model.key.create', by, { ...named(key), models, budgets, rpm, expiresAt: key.expiresAt }),
+          ],
+        );
+        for (const {
+          key: { id },
+        } of over)
+          accounts.delete(id);
+        accounts.set(key.id, open(key));
+        return { key, secret };
+      }),
+    list: () => good().map(({ key, spending }) => ({ key, spending })),
+    revoke: (word, by) =>
+      inTurn(async () => {
+        const account = findKey(good(), word);
+        const key = { ...account.key, revokedAt: now() };
+        // Out at once, also where that can't be kept: then it is said.
+        accounts.set(key.id, { ...account, key });
+        await commit([], [{ type: 'model_key', id: key.id, value: key }, record('model.key.revoke', by, named(key))]);
+        return key;
+      }),
+  };
+}
+
+function forgotten(id: string) {
+  return [{ type: 'model_key', id, value: null } as const, { type: 'model_spending', id, value: null } as const];
+}
+
+function checkBudgets({ key, spending, reserved, tokensOfOne }: Account, now: number): void {
+  const held: Spent = { tokens: reserved.reduce((sum, tokens) => sum + tokens, 0), requests: reserved.length };
+  const lacking = lackingBudget(key, spending, held, { tokens: tokensOfOne, requests: 1 }, now);
+  if (lacking === null) return;
+  if (lacking.isSpent) {
+    throw new FederationError('BUDGET_EXCEEDED', `the key ${key.name} has used its ${budgetText(lacking.budget)}`, {
+      hint: 'manage-federation models key list',
+    });
+  }
+  throw new FederationError(
+    'MODELS_BUSY',
+    `what the key ${key.name} has left of its ${budgetText(lacking.budget)} is held by its requests that are under way`,
+    { hint: 'try again when one of them is over', retryAfterMs: 1000 },
+  );
+}
+
+function hashOf(secret: string): string {
+  return createHash('sha256').update(secret).digest('hex');
+}
+
+function named({ id, name }: ModelKey) {
+  return { key: id.slice(0, 12), name };
+}
+
+const KEY_HINT = 'on the master: manage-federation models key create NAME';
+
+function notForModel({ name, models }: ModelKey, model: string): FederationError {
+  const what = model === '' ? 'requests that name no model' : JSON.stringify(model.slice(0, 200));
+  return new FederationError('FORBIDDEN', `the key ${name} is not for ${what}`, {
+    hint: `it is for ${models.slice(0, 8).join(', ')}`,
+  });
+}
+
+function tooOften({ name, rpm }: ModelKey, waitMs: number): FederationError {
+  return new FederationError('MODELS_BUSY', `the key ${name} may ask ${rpm} times a minute`, {
+    hint: 'ask less often',
+    retryAfterMs: waitMs,
+  });
+}
+
+function findKey(accounts: readonly Account[], word: string): Account {
+  const all = accounts.map((account) => ({ id: account.key.id, name: account.key.name, account }));
+  try {
+    return findNode(all, word, 'keys').account;
+  } catch (error) {
+    if (error instanceof FederationError && error.code === 'NODE_AMBIGUOUS') throw error;
+    throw new FederationError('NOT_FOUND', missText(all, word, `no key fits ${JSON.stringify(word)}`), {
+      hint: 'manage-federation models key list',
+      cause: error,
+    });
+  }
 }

@@ -260,7 +260,7 @@ export async function openHub({
     requests,
     openClawNodes,
     tokens: createTokens(membership, key.id),
-    nodes: followNodes({ membership, fleet, gateway }),
+    nodes: followNodes({ membership, fleet, gateway, signal }),
     views: {
       fleet,
       quarantine: (member) => enrolment.quarantine(member),
@@ -287,7 +287,7 @@ export async function openHub({
       openClawNodes: () => openClawNodes.list(),
       fleet,
       quarantine: (member) => enrolment.quarantine(member),
-      gateway,
+      ...{ gateway, signal },
     }),
     jobs,
     permits,

@@ -33,7 +33,7 @@ let devices: Map<string, GatewayNode>;
 let asking: GatewayRequest[];
 let known: Set<string>;
 let removed: string[];
-let failure: FederationError | null;
+let failure: Error | null;
 let connected: boolean;
 
 beforeEach(async () => {
@@ -179,6 +179,22 @@ test('what can’t be taken away is said, and does not keep the others', async (
     expect.arrayContaining([
       ['ghost', 'not now'],
       ['plain', null],
+    ]),
+  );
+  expect(names()).toEqual(['device ghost']);
+});
+
+test('what fails in a way that nobody foresaw does not hide what became of the others', async () => {
+  await have({ name: 'first', revokedAt: NOW });
+  device('ghost');
+  await have({ name: 'last', revokedAt: NOW });
+  failure = new TypeError('the secret is hunter2');
+  const pruned = await pruning.prune(30 * DAY, null, 'ann');
+  expect(new Map(pruned.map(({ name, problem }) => [name, problem]))).toEqual(
+    new Map([
+      ['first', null],
+      ['last', null],
+      ['ghost', 'it failed; the hub’s log says why'],
     ]),
   );
   expect(names()).toEqual(['device ghost']);

@@ -22,6 +22,7 @@ let doubt: string | null;
 let standing: GatewayStatus['state'];
 let nodes: Map<string, GatewayNode>;
 let listeners: Set<() => void>;
+let stopping: AbortController;
 /** What is asked of the node hosts, and why they do not answer. */
 let invoked: string[];
 let silence: string | null;
@@ -58,6 +59,7 @@ beforeEach(() => {
   standing = 'connected';
   nodes = new Map([[DEVICE, aGatewayNode()]]);
   listeners = new Set();
+  stopping = new AbortController();
   invoked = [];
   silence = null;
 });
@@ -70,6 +72,7 @@ function open(asked: Gateway | null = gateway): Readinesses {
     fleet: { state: (one) => (one.revokedAt === null ? state : 'revoked') },
     quarantine: () => doubt,
     gateway: asked,
+    signal: stopping.signal,
   });
 }
 
@@ -236,4 +239,11 @@ test('commands are tried once for each connection, by however many at once, and 
   for (const listener of listeners) listener();
   expect((await asks()).usable).toBe(true);
   expect(invoked).toHaveLength(3);
+});
+
+test('a hub that stops leaves nothing that listens to the gateway', () => {
+  open();
+  expect(listeners.size).toBe(1);
+  stopping.abort();
+  expect(listeners.size).toBe(0);
 });

@@ -8,13 +8,18 @@ export interface Answering {
 
 const ANSWER_MS = 10_000;
 
-export function createAnswering(gateway: Pick<Gateway, 'nodes' | 'invoke' | 'onChange'>): Answering {
+/** What was asked is forgotten with the connection that it was asked on, until `signal`. */
+export function createAnswering(
+  gateway: Pick<Gateway, 'nodes' | 'invoke' | 'onChange'>,
+  signal: AbortSignal,
+): Answering {
   const asked = new Map<string, Promise<string | null>>();
 
-  gateway.onChange(() => {
+  const forget = gateway.onChange(() => {
     const nodes = gateway.nodes();
     for (const deviceId of asked.keys()) if (nodes.get(deviceId)?.connected !== true) asked.delete(deviceId);
   });
+  signal.addEventListener('abort', forget, { once: true });
 
   async function ask(deviceId: string): Promise<string | null> {
     try {

@@ -101,6 +101,17 @@ export function createPruning(options: PruningOptions): Pruning {
     });
   }
 
+  /** One that fails hides nothing of what became of the others. */
+  function problemOf(error: unknown, { kind, id }: Ghost): string {
+    if (error instanceof FederationError) return error.message;
+    log.error('a ghost could not be pruned', {
+      kind,
+      id,
+      problem: error instanceof Error ? error.stack : String(error),
+    });
+    return 'it failed; the hub’s log says why';
+  }
+
   return {
     ghosts,
     async prune(unseenMs, only, by) {
@@ -111,7 +122,7 @@ export function createPruning(options: PruningOptions): Pruning {
         if (!ghosts(unseenMs).some(({ id }) => id === ghost.id)) continue;
         const problem = await takeAway(ghost, by).then(
           () => null,
-          (error: unknown) => problemOf(error),
+          (error: unknown) => problemOf(error, ghost),
         );
         log.info('a ghost was pruned', { kind: ghost.kind, id: ghost.id, problem });
         pruned.push({ ...ghost, problem });
@@ -123,9 +134,4 @@ export function createPruning(options: PruningOptions): Pruning {
       return gateway.status().problem ?? 'the gateway is not connected';
     },
   };
-}
-
-function problemOf(error: unknown): string {
-  if (error instanceof FederationError) return error.message;
-  throw error;
 }

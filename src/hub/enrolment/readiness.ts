@@ -29,6 +29,8 @@ export interface ReadinessParts {
   readonly quarantine: (member: Member) => string | null;
   /** Null on a federation without OpenClaw. */
   readonly gateway: Gateway | null;
+  /** Of the hub. */
+  readonly signal: AbortSignal;
 }
 
 type Step = Readiness['steps'][number];
@@ -40,8 +42,9 @@ export function createReadinesses({
   fleet,
   quarantine,
   gateway,
+  signal,
 }: ReadinessParts): Readinesses {
-  const answering = gateway === null ? null : createAnswering(gateway);
+  const answering = gateway === null ? null : createAnswering(gateway, signal);
 
   /** Why it does not answer; null where it does, or offers nothing that can be asked without doing anything. */
   async function silence(deviceId: string, node: GatewayNode): Promise<string | null> {

@@ -10,9 +10,11 @@ export interface NodeChangeSources {
   readonly membership: MembershipKeeper;
   readonly fleet: Fleet;
   readonly gateway: Gateway | null;
+  /** It outlives the hub, and is listened to until then. */
+  readonly signal: AbortSignal;
 }
 
-export function followNodes({ membership, fleet, gateway }: NodeChangeSources): NodeChanges {
+export function followNodes({ membership, fleet, gateway, signal }: NodeChangeSources): NodeChanges {
   const changes: NodeChanges = new EventEmitter();
   const tell = (id: string) => void changes.emit('node', id);
   membership.changes.on('node', tell);
@@ -22,7 +24,7 @@ export function followNodes({ membership, fleet, gateway }: NodeChangeSources): 
   if (gateway === null) return changes;
 
   let before: ReadonlyMap<string, string> = new Map();
-  gateway.onChange(() => {
+  const forget = gateway.onChange(() => {
     const now = new Map([...gateway.nodes()].map(([id, node]) => [id, JSON.stringify(node)]));
     const owners = new Map(
       [...membership.state().members.values()].flatMap(({ id, openclaw }) =>
@@ -34,5 +36,6 @@ export function followNodes({ membership, fleet, gateway }: NodeChangeSources): 
     }
     before = now;
   });
+  signal.addEventListener('abort', forget, { once: true });
   return changes;
 }

@@ -18,16 +18,18 @@ import { createCarrier } from '#src/hub/openclaw/carrier.ts';
 import type { Session } from '#src/hub/fleet/credentials.ts';
 import { createCredentials } from '#src/hub/fleet/credentials.ts';
 import { createEnrolment } from '#src/hub/enrolment/enrolment.ts';
+import { createNodeFiles } from '#src/hub/files/files.ts';
 import { followDeviceNames } from '#src/hub/openclaw/device-names.ts';
 import { createFleet } from '#src/hub/fleet/fleet.ts';
 import { createGatewayDesk } from '#src/hub/openclaw/gateway.ts';
 import { identifyByKey, identifyByTailnet } from '#src/hub/enrolment/identity.ts';
 import { createStrangerAudit } from '#src/hub/enrolment/stranger-audit.ts';
-import { chooseTargets } from '#src/hub/fleet/targets.ts';
+import { chooseTargets, findMember } from '#src/hub/fleet/targets.ts';
 import { createId } from '#src/hub/jobs/job-id.ts';
 import { createJobs } from '#src/hub/jobs/jobs.ts';
 import { openLockdown } from '#src/hub/jobs/lockdown.ts';
 import { openModels } from '#src/hub/models/models.ts';
+import { createModelProxy } from '#src/hub/models/proxy.ts';
 import { createMembers } from '#src/hub/enrolment/members.ts';
 import { openMembership } from '#src/hub/enrolment/membership.ts';
 import { createOperatorSessions } from '#src/hub/operators/sessions.ts';
@@ -37,7 +39,7 @@ import { createReadinesses } from '#src/hub/enrolment/readiness.ts';
 import { openOpenClawNodes } from '#src/hub/openclaw/nodes.ts';
 import { createPruning } from '#src/hub/enrolment/prune.ts';
 import { createRequests } from '#src/hub/enrolment/requests.ts';
-import type { Listening, OwnedSocket, Upgrade } from '#src/hub/listening/listeners.ts';
+import type { Answering, Listening, OwnedSocket, Upgrade } from '#src/hub/listening/listeners.ts';
 import { listenOnSocket, listenOnTcp, refuseUpgrade } from '#src/hub/listening/listeners.ts';
 import { createRevocation } from '#src/hub/enrolment/revocation.ts';
 import { hubStatus } from '#src/hub/status.ts';
@@ -46,6 +48,7 @@ import { followTailnet } from '#src/hub/listening/tailnet.ts';
 import { createTokens } from '#src/hub/enrolment/tokens.ts';
 import { createUnresolved } from '#src/hub/jobs/unresolved.ts';
 import { createAcceptor } from '#src/link/accept.ts';
+import { createBodyReader } from '#src/link/models/body.ts';
 import type { Strangers } from '#src/link/door.ts';
 import type { KeyPair } from '#src/link/key.ts';
 import { createOperatorDoor } from '#src/link/operator-accept.ts';
@@ -292,6 +295,11 @@ export async function openHub({
     jobs,
     permits,
     commandApprovals,
+    files: createNodeFiles({
+      ...{ fleet, permits, store, createId },
+      find: (word) => findMember([...members()], () => requests.list(), word),
+      log: log.child('files'),
+    }),
     audit: auditLog(store),
     desk,
     approvals,
@@ -322,6 +330,19 @@ export async function openHub({
     log: log.child('api'),
   });
 
+  const answering: Answering = {
+    fetch: app.fetch,
+    models: createModelProxy({
+      router: models.router,
+      keys: { authenticate: () => null, admit: () => undefined },
+      usage: { record: () => undefined },
+      bodies: createBodyReader(),
+      findSession,
+      findOperator: (bearer, address, socket) => operators.find(bearer, address, socket),
+      log: log.child('models'),
+    }),
+  };
+
   const listeners: Listening[] = [];
   async function close(): Promise<void> {
     await jobs.close();
@@ -337,16 +358,16 @@ export async function openHub({
 
   try {
     const { address, port } = settings.hub;
-    listeners.push(await listenOnSocket(operator, { kind: 'operator', name: operator.owner }, app.fetch));
-    if (plugin !== null) listeners.push(await listenOnSocket(plugin, { kind: 'plugin' }, app.fetch));
-    const tcp = await listenOnTcp({ address, port, names, upgrade }, app.fetch);
+    listeners.push(await listenOnSocket(operator, { kind: 'operator', name: operator.owner }, answering));
+    if (plugin !== null) listeners.push(await listenOnSocket(plugin, { kind: 'plugin' }, answering));
+    const tcp = await listenOnTcp({ address, port, names, upgrade }, answering);
     listeners.push(tcp);
     listening = [operator.path, hubAddressText({ host: address, port: tcp.port })];
     tailnet = followTailnet({
       tailscale,
       address,
       port: tcp.port,
-      listen: (own) => listenOnTcp({ address: own, port: tcp.port, names, upgrade }, app.fetch),
+      listen: (own) => listenOnTcp({ address: own, port: tcp.port, names, upgrade }, answering),
       log: log.child('tailnet'),
       signal,
     });

@@ -1,13 +1,18 @@
 import type { IncomingHttpHeaders, ServerHttp2Stream } from 'node:http2';
 import { errorBody, FederationError } from '#src/core/errors.ts';
+import { MODELS_PATH } from '#src/protocol/models.ts';
 import { EPOCH_HEADER } from '#src/protocol/worker-api.ts';
 import { answerError, answerJson } from '#src/worker/answer.ts';
 import type { Executor } from '#src/worker/exec.ts';
 import type { Files } from '#src/worker/files/files.ts';
+import type { ModelServing } from '#src/worker/models/serve.ts';
+import { answerGone } from '#src/worker/models/serve.ts';
 
 export interface WorkerApiOptions {
   readonly executor: Executor;
   readonly files: Files;
+  /** Null where this node shares none. */
+  readonly models: ModelServing | null;
   /** The newest epoch of a hub that this worker has heard of. */
   readonly knownEpoch: () => number;
 }
@@ -21,11 +26,12 @@ export type WorkerApi = (stream: ServerHttp2Stream, headers: IncomingHttpHeaders
  *     DELETE /invocations/{id}   ends it, also where `cancel` waits behind stdin that nobody reads; 202, or 404
  *     POST   /files/read         the bytes of a file; see protocol/files.ts
  *     POST   /files/write        takes them
+ *     ANY    /models/…           a model server of this node; see worker/models/serve.ts
  *     POST   /revoke             200 when nothing runs any more
  *     POST   /lockdown           the same, and nothing is run until it is lifted
  *     DELETE /lockdown           lifts it; 200. A hub of a newer epoch that says nothing of it has lifted it, too
  */
-export function createWorkerApi({ executor, files, knownEpoch }: WorkerApiOptions): WorkerApi {
+export function createWorkerApi({ executor, files, models, knownEpoch }: WorkerApiOptions): WorkerApi {
   /** Epoch of the hub that locked this node down. */
   let lockedIn: number | null = null;
 
@@ -34,6 +40,9 @@ export function createWorkerApi({ executor, files, knownEpoch }: WorkerApiOption
     if (lockedIn !== null && epoch > lockedIn) lockDown(null);
     const id = /^\/invocations\/([0-9A-Z]{26})$/.exec(path)?.[1];
     if (method === 'POST' && path === '/exec') return executor.run(stream);
+    if (path.startsWith(MODELS_PATH)) {
+      return models === null || lockedIn !== null ? answerGone(stream) : models.serve(stream, headers);
+    }
     if (method === 'POST' && path === '/files/read') return files.serve('read', stream, headers);
     if (method === 'POST' && path === '/files/write') return files.serve('write', stream, headers);
     stream.resume();
@@ -53,6 +62,7 @@ export function createWorkerApi({ executor, files, knownEpoch }: WorkerApiOption
 
   async function endAll(stream: ServerHttp2Stream, reason: 'revoked' | 'cancelled'): Promise<void> {
     files.endAll();
+    models?.endAll();
     await executor.endAll(reason);
     answerJson(stream, 200, {});
   }
@@ -65,7 +75,7 @@ export function createWorkerApi({ executor, files, knownEpoch }: WorkerApiOption
 
   return (stream, headers) => {
     stream.on('error', () => undefined);
-    void answer(stream, () => {
+    void answer(stream, headers[':path'] ?? '', () => {
       const epoch = checkedEpoch(headers[EPOCH_HEADER], knownEpoch());
       return route(stream, headers, epoch);
     });
@@ -83,10 +93,12 @@ function checkedEpoch(header: string | string[] | undefined, known: number): num
   return Number(header);
 }
 
-async function answer(stream: ServerHttp2Stream, work: () => void | Promise<void>): Promise<void> {
+async function answer(stream: ServerHttp2Stream, path: string, work: () => void | Promise<void>): Promise<void> {
   try {
     await work();
   } catch (error) {
+    // What a client gets as the words of a model server are no words of ours.
+    if (path.startsWith(MODELS_PATH)) return answerGone(stream);
     const body = errorBody(error);
     stream.resume();
     answerError(stream, STATUS[body.code] ?? 500, body);

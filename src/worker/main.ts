@@ -133,7 +133,7 @@ export async function startWorker(home: Home, settings: Settings, log: Log): Pro
         losing = new AbortController();
         session = { address, credential: welcome.credential, link: welcome.link, lost: losing.signal };
       },
-      onStream: createWorkerApi({ executor, files, knownEpoch: () => memory.epoch() }),
+      onStream: createWorkerApi({ executor, files, models: null, knownEpoch: () => memory.epoch() }),
       onEvent(event) {
         report.event(event);
         rotation.event(event);

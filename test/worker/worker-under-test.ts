@@ -73,7 +73,7 @@ export async function startWorker(setup: WorkerSetup = {}): Promise<WorkerUnderT
     policy: () => ({ files: open, exec, home, own: [folder] }),
     log,
   });
-  const api = createWorkerApi({ executor, files, knownEpoch: () => 5 });
+  const api = createWorkerApi({ executor, files, models: null, knownEpoch: () => 5 });
   const sockets = new Set<Socket>();
   const server = createServer((socket) => {
     sockets.add(socket);

@@ -2,11 +2,12 @@ import type { IncomingMessage } from 'node:http';
 import type { MiddlewareHandler } from 'hono';
 import type { z } from 'zod';
 import { FederationError } from '#src/core/errors.ts';
+import { isModelUrl } from '#src/core/models/endpoint.ts';
 import { refuseInvalid } from '#src/hub/api/answers.ts';
 import type { ApiEnvironment } from '#src/hub/api/principal.ts';
 
-/** Paths of bodies that have no end that is known: the input of a process, which may take hours to come. */
-export const STREAMED = /^\/api\/v1\/jobs\/[^/]+\/stdin$/;
+/** Of bodies that may take hours to come: the input of a process, and a file. */
+export const STREAMED = /^\/api\/v1\/(?:jobs\/[^/?]+\/stdin|nodes\/[^/?]+\/file)(?:\?|$)/;
 
 /** Time for a body that does not stream. */
 const BODY_MS = 60_000;
@@ -15,7 +16,8 @@ const BODY_MS = 60_000;
 export function hurryBody(request: IncomingMessage, milliseconds: number = BODY_MS): void {
   const { 'content-length': length = '0', 'transfer-encoding': encoding } = request.headers;
   const hasBody = encoding !== undefined || length !== '0';
-  if (!hasBody || STREAMED.test(request.url ?? '')) return;
+  // What goes to a model may be large and come by a slow line; it is watched where it is read.
+  if (!hasBody || STREAMED.test(request.url ?? '') || isModelUrl(request.url ?? '')) return;
   const late = setTimeout(() => request.socket.destroy(), milliseconds).unref();
   const over = (): void => clearTimeout(late);
   request.once('end', over).once('close', over);

@@ -6,11 +6,22 @@ import type { AddressInfo } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { getRequestListener } from '@hono/node-server';
 import { FederationError } from '#src/core/errors.ts';
+import { apiOf, isModelUrl } from '#src/core/models/endpoint.ts';
+import { refusalOf } from '#src/core/models/error.ts';
 import { hurryBody } from '#src/hub/api/body.ts';
 import type { Listener } from '#src/hub/api/principal.ts';
 import { limitConnections } from '#src/hub/listening/connection-limit.ts';
+import type { ModelProxy } from '#src/hub/models/proxy.ts';
+import { refuse } from '#src/link/models/answer.ts';
 
-type Fetch = (request: Request, env: object) => Response | Promise<Response>;
+/** What answers the requests of a listener. */
+export interface Answering {
+  /** The hub's API. */
+  readonly fetch: (request: Request, env: object) => Response | Promise<Response>;
+  /** All below `/v1`, on Node's own objects: what it carries must cost little more than a pipe. */
+  readonly models: ModelProxy;
+}
+
 export type Upgrade = (request: IncomingMessage, socket: Duplex, head: Buffer) => void;
 
 export interface Listening {
@@ -30,9 +41,9 @@ export interface OwnedSocket {
 export async function listenOnSocket(
   { path, descriptor }: OwnedSocket,
   listener: Listener,
-  fetch: Fetch,
+  answering: Answering,
 ): Promise<Listening> {
-  const server = serve(listener, fetch);
+  const server = serve(listener, answering);
   // Input of a process may take hours to come.
   server.requestTimeout = 0;
   if (descriptor === null) await makeSocket(server, path);
@@ -64,9 +75,9 @@ export interface TcpOptions {
  */
 export async function listenOnTcp(
   { address, port, names, upgrade }: TcpOptions,
-  fetch: Fetch,
+  answering: Answering,
 ): Promise<Listening & { port: number }> {
-  const server = serve({ kind: 'tcp' }, fetch, (request) => refusal(request, names()));
+  const server = serve({ kind: 'tcp' }, answering, (request) => refusal(request, names()));
   limitConnections(server);
   server.headersTimeout = 10_000;
   // Node's own would end the input of a process, too.
@@ -103,7 +114,7 @@ function refusal(request: IncomingMessage, names: readonly string[]): Federation
 
 function serve(
   listener: Listener,
-  fetch: Fetch,
+  { fetch, models }: Answering,
   refused: (request: IncomingMessage) => FederationError | null = () => null,
 ): Server {
   const handle = getRequestListener((request, env) => fetch(request, { ...env, listener }), {
@@ -111,7 +122,9 @@ function serve(
   });
   const server = createServer({ noDelay: true }, (request, response) => {
     const error = refused(request);
+    if (error === null && isModelUrl(request.url ?? '')) return models(request, response, listener);
     if (error === null) return void handle(request, response);
+    if (isModelUrl(request.url ?? '')) return refuse(request, response, refusalOf(apiOf(request.url ?? ''), error));
     response.writeHead(403, { 'content-type': 'application/json', connection: 'close' });
     response.end(JSON.stringify({ code: error.code, message: error.message }));
   });

@@ -1,0 +1,235 @@
+import type { Socket } from 'node:net';
+import { PassThrough } from 'node:stream';
+import type { Readable } from 'node:stream';
+import type { Dispatcher } from 'undici';
+import { buildConnector, Pool } from 'undici';
+
+/** One request to a server that speaks HTTP/1.1. */
+export interface Sending {
+  /** `http://127.0.0.1:11434` */
+  readonly origin: string;
+  readonly method: string;
+  /** With its query. */
+  readonly path: string;
+  /** Names and values by turns. Without Content-Length: it follows from the body, or is `length`. */
+  readonly headers: readonly string[];
+  readonly body: Buffer | Readable | null;
+  /** Bytes of a body that flows; null where that is not known. */
+  readonly length: number | null;
+  readonly timeouts: SendTimeouts;
+}
+
+/** Milliseconds. */
+export interface SendTimeouts {
+  readonly connectMs: number;
+  /** From the end of the request to the first byte of the answer. */
+  readonly firstByteMs: number;
+  /** Between two parts of the answer; comments that only keep a stream of events alive are none. */
+  readonly idleMs: number;
+  /** Null: as long as it takes. */
+  readonly totalMs: number | null;
+}
+
+/** `connect`: it took no request, or broke off before it answered; `first-byte`: no answer in time; `truncated`: it broke off in it. */
+export interface SendFailure {
+  readonly kind: 'connect' | 'first-byte' | 'truncated';
+  /** A code as ECONNREFUSED, for a log. */
+  readonly problem: string;
+}
+
+/** What comes of it: a head, data and an end; or a failure at any time, and nothing behind it. Nothing once it is aborted. */
+export interface Receiver {
+  /** Header names and values by turns, as they came. */
+  head(status: number, reason: string, headers: string[]): void;
+  data(chunk: Buffer): void;
+  end(): void;
+  fail(failure: SendFailure): void;
+}
+
+export interface Sent {
+  /** No data until `resume`, save what is on its way. */
+  pause(): void;
+  resume(): void;
+  /** Ends it and its connection. */
+  abort(): void;
+}
+
+export type Send = (sending: Sending, receiver: Receiver) => Sent;
+
+export interface Sender {
+  readonly send: Send;
+  close(): Promise<void>;
+}
+
+/** Connections to one server: below what the hub takes from one address. */
+const MAX_CONNECTIONS = 224;
+/** Below the five seconds after which many servers close what is idle. */
+const KEEP_ALIVE_MS = 4000;
+
+/** Keeps connections to the servers that requests are sent to. Redirects, cookies and encodings are left as they are. */
+export function createSender(): Sender {
+  const pools = new Map<string, Pool>();
+
+  function poolOf(origin: string, connectMs: number): Pool {
+    const key = `${connectMs} ${origin}`;
+    const known = pools.get(key);
+    if (known !== undefined) return known;
+    const pool = new Pool(origin, {
+      connections: MAX_CONNECTIONS,
+      pipelining: 1,
+      connect: connectorOf(connectMs),
+      keepAliveTimeout: KEEP_ALIVE_MS,
+      headersTimeout: 0,
+      bodyTimeout: 0,
+      maxHeaderSize: 64 * 1024,
+    });
+    pools.set(key, pool);
+    return pool;
+  }
+
+  return {
+    send: (sending, receiver) => sendBy(poolOf(sending.origin, sending.timeouts.connectMs), sending, receiver),
+    async close() {
+      await Promise.all([...pools.values()].map((pool) => pool.destroy()));
+    },
+  };
+}
+
+/** Longest time of a timer of Node, some 25 days. */
+const LONGEST_MS = 2 ** 31 - 1;
+
+/** undici's own clock ticks twice a second, which is too coarse for a second and a half. */
+function connectorOf(connectMs: number): buildConnector.connector {
+  const connect = buildConnector({ timeout: 0, allowH2: false });
+  return (options, callback) => {
+    const late = setTimeout(() => socket.destroy(new Error('ETIMEDOUT')), connectMs);
+    const socket = connect(
+      options,
+      (...answer: buildConnector.Callback extends (...args: infer A) => void ? A : never) => {
+        clearTimeout(late);
+        callback(...answer);
+      },
+    ) as unknown as Socket;
+  };
+}
+
+function sendBy(pool: Pool, sending: Sending, receiver: Receiver): Sent {
+  const { method, path, headers, body, length, timeouts } = sending;
+  let controller: Dispatcher.DispatchController | null = null;
+  let state: 'waiting' | 'answering' | 'over' = 'waiting';
+  let isEvents = false;
+  let isPaused = false;
+  let watch = setTimeout(late, Math.min(timeouts.connectMs + timeouts.firstByteMs, LONGEST_MS));
+  const total = timeouts.totalMs === null ? null : setTimeout(late, timeouts.totalMs);
+
+  function over(): void {
+    state = 'over';
+    clearTimeout(watch);
+    if (total !== null) clearTimeout(total);
+  }
+
+  function late(): void {
+    fail('ETIMEDOUT', true);
+  }
+
+  function fail(problem: string, isLate: boolean): void {
+    if (state === 'over') return;
+    const kind = state === 'answering' ? 'truncated' : isLate ? 'first-byte' : 'connect';
+    over();
+    controller?.abort(new Error(problem));
+    receiver.fail({ kind, problem });
+  }
+
+  const handler: Dispatcher.DispatchHandler = {
+    onRequestStart(given) {
+      controller = given;
+      if (state === 'over') given.abort(new Error('given up'));
+    },
+    onRequestSent() {
+      if (state === 'waiting') watch.refresh();
+    },
+    onResponseStart(given, status, _headers, reason = '') {
+      if (status < 200 || state !== 'waiting') return;
+      state = 'answering';
+      clearTimeout(watch);
+      watch = setTimeout(late, timeouts.idleMs);
+      const raw = textsOf(given.rawHeaders as Buffer[]);
+      isEvents = isEventStream(raw);
+      receiver.head(status, reason, raw);
+      if (isPaused) given.pause();
+    },
+    onResponseData(_, chunk) {
+      if (state === 'over') return;
+      if (!isEvents || !isComment(chunk)) watch.refresh();
+      receiver.data(chunk);
+    },
+    onResponseEnd() {
+      if (state === 'over') return;
+      over();
+      receiver.end();
+    },
+    onResponseError(_, error: Error & { readonly code?: string }) {
+      fail(error.code ?? error.message, false);
+    },
+  };
+
+  try {
+    pool.dispatch(
+      {
+        method,
+        path,
+        headers: length === null ? (headers as string[]) : [...headers, 'content-length', String(length)],
+        body: body === null || Buffer.isBuffer(body) ? body : through(body),
+      },
+      handler,
+    );
+  } catch (error) {
+    // Of what it refuses to send, such as a header that is none.
+    const problem = error instanceof Error ? error.message : String(error);
+    queueMicrotask(() => fail(problem, false));
+  }
+
+  return {
+    pause() {
+      isPaused = true;
+      controller?.pause();
+    },
+    resume() {
+      isPaused = false;
+      controller?.resume();
+    },
+    abort() {
+      if (state === 'over') return;
+      over();
+      controller?.abort(new Error('given up'));
+    },
+  };
+}
+
+/** undici destroys the body that it is given, and this one may be half of a connection whose other half is in use. */
+function through(body: Readable): Readable {
+  const carried = new PassThrough();
+  body.once('close', () => {
+    if (!body.readableEnded) carried.destroy(new Error('the request broke off'));
+  });
+  return body.pipe(carried);
+}
+
+function textsOf(raw: readonly Buffer[]): string[] {
+  return raw.map((bytes) => bytes.toString('latin1'));
+}
+
+function isEventStream(raw: readonly string[]): boolean {
+  for (let at = 0; at < raw.length; at += 2) {
+    if (raw[at]!.length === 12 && raw[at]!.toLowerCase() === 'content-type')
+      return raw[at + 1]!.startsWith('text/event-stream');
+  }
+  return false;
+}
+
+const COLON = 0x3a;
+
+/** Whether a part of a stream of events is comments alone, which say nothing but that the server lives. */
+function isComment(chunk: Buffer): boolean {
+  return chunk[0] === COLON && chunk.length < 1024 && !/^[^:\r\n]/m.test(chunk.toString('latin1'));
+}

@@ -1,0 +1,50 @@
+import type { ModelApi } from '#src/core/models/catalog.ts';
+
+/** Whether the path of a request is the model proxy's. */
+export function isModelUrl(url: string): boolean {
+  return url.startsWith('/v1/') || url === '/v1' || url.startsWith('/v1?');
+}
+
+/** The path without its query. */
+export function endpointOf(url: string): string {
+  const query = url.indexOf('?');
+  return query === -1 ? url : url.slice(0, query);
+}
+
+/**
+ * Whether a path stays below `/v1/` however a server reads it: at an upstream there may be more behind its other paths
+ * than was shared, such as Ollama's `/api/delete`.
+ */
+export function isPlainEndpoint(endpoint: string): boolean {
+  if (!/^\/v1\/[!-~]*$/.test(endpoint) || /[\\#]|%(?:2e|2f|5c|00|25)/i.test(endpoint)) return false;
+  return endpoint.split('/').every((part) => part !== '.' && part !== '..');
+}
+
+/** Whose words an error at this path is said in. */
+export function apiOf(endpoint: string): ModelApi {
+  return /^\/v1\/(?:messages|complete)(?:\/|$)/.test(endpoint) ? 'anthropic' : 'openai';
+}
+
+/** Endpoints that can't do without a model. */
+const MODEL_ENDPOINTS =
+  /^\/v1\/(?:chat\/completions|completions|responses|embeddings|messages(?:\/count_tokens)?|rerank|moderations|audio\/(?:speech|transcriptions|translations)|images\/generations)$/;
+
+/** Whether a POST there has to name a model. */
+export function needsModel(endpoint: string): boolean {
+  return MODEL_ENDPOINTS.test(endpoint);
+}
+
+/** The path at the upstream whose base URL ends with `basePath`, which stands for our `/v1`. */
+export function upstreamPath(basePath: string, url: string): string {
+  return `${basePath}${url.slice('/v1'.length)}`;
+}
+
+/** Of `/v1/models/{id}`, whose slashes may be written as they are or as %2F; null for every other path. */
+export function modelIdIn(endpoint: string): string | null {
+  if (!endpoint.startsWith('/v1/models/')) return null;
+  try {
+    return decodeURIComponent(endpoint.slice('/v1/models/'.length));
+  } catch {
+    return null;
+  }
+}

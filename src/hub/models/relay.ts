@@ -1,0 +1,246 @@
+import type { OutgoingHttpHeaders, ServerResponse } from 'node:http';
+import { FederationError } from '#src/core/errors.ts';
+import { FirstByteLate } from '#src/core/models/error.ts';
+import type { RawHeaders } from '#src/core/models/headers.ts';
+import { headerOf, responseHeaders, retryAfterMs } from '#src/core/models/headers.ts';
+import { spliceModel } from '#src/core/models/request.ts';
+import type { UsageTap } from '#src/core/models/usage.ts';
+import { usageTap } from '#src/core/models/usage.ts';
+import type { NodeAnswer, Opened } from '#src/hub/models/attempt.ts';
+import { openAttempt } from '#src/hub/models/attempt.ts';
+import type { Attempt, AttemptEnd, ModelAsk, Router } from '#src/hub/models/router.ts';
+import { answerTo } from '#src/link/models/answer.ts';
+import type { ModelBody } from '#src/link/models/body.ts';
+import { toHttp2 } from '#src/link/models/http2-headers.ts';
+import { MODEL_HEADERS, MODELS_PATH } from '#src/protocol/models.ts';
+
+/** A request that was let in. */
+export interface RelayAsk {
+  readonly ask: ModelAsk;
+  readonly method: string;
+  /** Path with its query. */
+  readonly url: string;
+  /** Without those of a hop, credentials and ours. */
+  readonly headers: RawHeaders;
+  readonly body: ModelBody;
+  /** Monotonic milliseconds at which it came. */
+  readonly cameAt: number;
+}
+
+/** How it went, for the book. */
+export interface Relayed {
+  readonly node: string | null;
+  readonly model: string | null;
+  readonly status: number | null;
+  readonly attempts: number;
+  readonly tokens: ReturnType<UsageTap['tokens']>;
+  readonly firstByteMs: number | null;
+  readonly aborted: boolean;
+}
+
+const MAX_ATTEMPTS = 3;
+
+/** An answer that another node may do better than, kept as it is until one does. */
+interface Held {
+  readonly answer: NodeAnswer;
+  readonly attempt: Attempt;
+  readonly startedAt: number;
+}
+
+/**
+ * Finds a node that answers, and lets its answer pass to the client. Another node is asked only while nothing has gone
+ * to the client, and of several that failed it is the last words of an upstream that the client gets.
+ * Throws what the router throws, and UPSTREAM_FAILED where no upstream came to an answer; nothing was sent then.
+ */
+export async function relay(router: Router, asked: RelayAsk, response: ServerResponse): Promise<Relayed> {
+  const gone = new AbortController();
+  let current: Pick<Opened, 'giveUp'> | null = null;
+  let flowing: NodeAnswer | null = null;
+  const answer = answerTo(
+    response,
+    () => flowing?.resume(),
+    () => {
+      gone.abort(new FederationError('USAGE', 'the client went away'));
+      current?.giveUp();
+    },
+  );
+  const excluded = new Set<string>();
+  let attempts = 0;
+  let held: Held | null = null;
+  let last: Attempt | null = null;
+  let failure: AttemptEnd['failure'] = null;
+
+  const outcome = (part: Partial<Relayed>): Relayed => ({
+    node: last?.node.id ?? null,
+    model: last?.offered.id ?? asked.ask.model,
+    status: null,
+    attempts,
+    tokens: null,
+    firstByteMs: null,
+    aborted: gone.signal.aborted,
+    ...part,
+  });
+
+  for (;;) {
+    const attempt: Attempt | null = attempts === MAX_ATTEMPTS ? null : await nextAttempt();
+    if (gone.signal.aborted) {
+      attempt?.end(endOf('cancelled', null, performance.now()));
+      held?.answer.giveUp();
+      return outcome({});
+    }
+    if (attempt === null) break;
+    attempts += 1;
+    last = attempt;
+    const startedAt = performance.now();
+    const parts = partsFor(asked.body, attempt);
+    const opened = openAttempt(attempt.link, headersFor(asked, attempt, parts), parts, asked.body);
+    current = opened;
+    const opening = await opened.opening;
+    if (gone.signal.aborted) {
+      if (opening.kind === 'answer') opening.answer.giveUp();
+      attempt.end(endOf('cancelled', null, startedAt));
+      held?.answer.giveUp();
+      return outcome({});
+    }
+    if (opening.kind === 'failed') {
+      failure = opening.failure;
+      attempt.end(endOf(failure, null, startedAt));
+    } else if (attempts < MAX_ATTEMPTS && mayDoBetter(opening.answer, asked.body)) {
+      held?.answer.giveUp();
+      held = { answer: opening.answer, attempt, startedAt };
+      attempt.end(endOf('status', opening.answer, startedAt));
+    } else {
+      held?.answer.giveUp();
+      return pass({ answer: opening.answer, attempt, startedAt }, false);
+    }
+    if (asked.body.flow !== null) break;
+    excluded.add(attempt.node.id);
+  }
+  if (held !== null) {
+    last = held.attempt;
+    return pass(held, true);
+  }
+  const where = last === null ? '' : `${last.offered.upstream} on ${last.node.name} `;
+  throw failure === 'first-byte'
+    ? new FirstByteLate(`the model server ${where}did not answer in time`)
+    : new FederationError('UPSTREAM_FAILED', `the model server ${where}does not answer`, {
+        hint: `manage-federation models list`,
+      });
+
+  /** Null where there is none, and there is something else to answer with. */
+  async function nextAttempt(): Promise<Attempt | null> {
+    try {
+      return await router.next(asked.ask, excluded, gone.signal);
+    } catch (error) {
+      if (gone.signal.aborted || attempts > 0) return null;
+      throw error;
+    }
+  }
+
+  /** From the head to the end. `isEnded`: the router knows already how the try went. */
+  function pass({ answer: source, attempt, startedAt }: Held, isEnded: boolean): Promise<Relayed> {
+    const { promise, resolve } = Promise.withResolvers<Relayed>();
+    const { status, headers } = source;
+    const tap = usageTap(headerOf(headers, 'content-type'), headerOf(headers, 'content-encoding'));
+    const fails = isFailure(status);
+    let firstByteAt: number | null = null;
+    current = {
+      giveUp() {
+        source.giveUp();
+        finish(false);
+      },
+    };
+    flowing = source;
+
+    function finish(isWhole: boolean): void {
+      const wentAway = gone.signal.aborted && !isWhole;
+      if (!isEnded) {
+        const why = wentAway ? 'cancelled' : isWhole ? (fails ? 'status' : null) : 'truncated';
+        attempt.end({
+          ...endOf(why, source, startedAt),
+          firstByteMs: firstByteAt === null ? null : firstByteAt - startedAt,
+        });
+      }
+      resolve(
+        outcome({
+          status,
+          tokens: tap.tokens(),
+          firstByteMs: firstByteAt === null ? null : firstByteAt - asked.cameAt,
+          aborted: !isWhole,
+        }),
+      );
+    }
+
+    try {
+      answer.head(status, undefined, headersToClient(headers, attempt, attempts, startedAt - asked.cameAt));
+      if (!isEnded) attempt.answered(performance.now() - startedAt);
+    } catch {
+      // What its upstream calls a header is none.
+      source.giveUp();
+      finish(false);
+      answer.cut();
+      return promise;
+    }
+    source.read({
+      data(chunk) {
+        firstByteAt ??= performance.now();
+        tap.push(chunk);
+        if (!answer.data(chunk)) source.pause();
+      },
+      end(isWhole) {
+        firstByteAt ??= performance.now();
+        if (isWhole) answer.end();
+        else answer.cut();
+        finish(isWhole);
+      },
+    });
+    return promise;
+  }
+}
+
+function endOf(failure: AttemptEnd['failure'], answer: NodeAnswer | null, startedAt: number): AttemptEnd {
+  return {
+    failure,
+    status: answer?.status ?? null,
+    retryAfterMs: answer === null ? null : retryAfterMs(answer.headers, Date.now()),
+    firstByteMs: null,
+    totalMs: performance.now() - startedAt,
+  };
+}
+
+function isFailure(status: number): boolean {
+  return status === 408 || status === 429 || (status >= 500 && status !== 501 && status !== 505);
+}
+
+/** Unless it says itself that it is no use, or the request is gone. */
+function mayDoBetter({ status, headers }: NodeAnswer, { flow }: ModelBody): boolean {
+  return isFailure(status) && flow === null && headerOf(headers, 'x-should-retry') !== 'false';
+}
+
+function partsFor(body: ModelBody, { offered }: Attempt): readonly Buffer[] {
+  const { model, models } = body.facts;
+  return model === null || models.length === 0 || model === offered.name
+    ? [body.bytes]
+    : spliceModel(body.bytes, body.facts, offered.name);
+}
+
+function headersFor({ ask, method, url, headers, body }: RelayAsk, attempt: Attempt, parts: readonly Buffer[]) {
+  const to: OutgoingHttpHeaders = {
+    ':method': method,
+    ':path': `${MODELS_PATH}${attempt.offered.upstream}${url}`,
+    [MODEL_HEADERS.hops]: String(ask.hops + 1),
+  };
+  if (ask.via.length > 0) to[MODEL_HEADERS.via] = ask.via.join(',');
+  if (body.length !== null && body.length > 0) {
+    const sent = parts.reduce((bytes, part) => bytes + part.length, 0);
+    to['content-length'] = String(body.length - body.bytes.length + sent);
+  }
+  return toHttp2(headers, to);
+}
+
+function headersToClient(headers: RawHeaders, { node, offered }: Attempt, attempts: number, ownMs: number): string[] {
+  const passed = responseHeaders(headers, false);
+  passed.push(MODEL_HEADERS.node, node.name, MODEL_HEADERS.model, offered.id);
+  passed.push(MODEL_HEADERS.attempts, String(attempts), 'server-timing', `federation;dur=${ownMs.toFixed(2)}`);
+  return passed;
+}

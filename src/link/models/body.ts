@@ -1,0 +1,148 @@
+import type { IncomingMessage } from 'node:http';
+import { FederationError } from '#src/core/errors.ts';
+import type { RequestFacts, RequestScan } from '#src/core/models/request.ts';
+import { NO_FACTS, scanRequest } from '#src/core/models/request.ts';
+
+/** The body of a request to a model. */
+export interface ModelBody {
+  /** All of it; of one that is longer than is kept, its beginning. */
+  readonly bytes: Buffer;
+  readonly facts: RequestFacts;
+  /**
+   * Null where `bytes` is all. Else the whole as it comes, once and not again, with `begin` in the place of `bytes`; what
+   * flows past is still looked at, and `onFault` is called for what would have been refused.
+   */
+  readonly flow: ((begin: readonly Buffer[], onFault: (error: FederationError) => void) => IncomingMessage) | null;
+  /** Bytes of the whole; null where that is not known yet. */
+  readonly length: number | null;
+}
+
+/** Longest body that is kept, so that it can be sent to a second node. */
+const MAX_KEPT_BYTES = 32 << 20;
+/** Longest body that is carried at all. */
+const MAX_BYTES = 256 << 20;
+/** Bytes that bodies may hold of this process's memory at once. */
+const MAX_HELD_BYTES = 512 << 20;
+/** Time between two parts of a body. */
+const SILENCE_MS = 60_000;
+/** Longest first part that is not copied: it is what one read of a socket gives. */
+const ONE_READ_BYTES = 64 * 1024;
+
+const NO_BODY: ModelBody = { bytes: Buffer.alloc(0), facts: NO_FACTS, flow: null, length: 0 };
+
+export interface BodyReader {
+  /**
+   * Reads a body and looks at it as it comes. Rejects with PAYLOAD_TOO_LARGE, with MODELS_BUSY where too much is held
+   * already, and with USAGE where it breaks off. What it holds counts until `release`.
+   */
+  read(request: IncomingMessage): Promise<ModelBody>;
+  release(body: ModelBody): void;
+}
+
+export interface BodyLimits {
+  readonly kept: number;
+  readonly total: number;
+  readonly held: number;
+}
+
+const LIMITS: BodyLimits = { kept: MAX_KEPT_BYTES, total: MAX_BYTES, held: MAX_HELD_BYTES };
+
+export function createBodyReader({ kept, total, held }: BodyLimits = LIMITS): BodyReader {
+  let inUse = 0;
+
+  function read(request: IncomingMessage): Promise<ModelBody> {
+    const { headers } = request;
+    const said = headers['content-length'];
+    if (said === undefined ? headers['transfer-encoding'] === undefined : said === '0') return Promise.resolve(NO_BODY);
+    const length = said === undefined ? null : Number(said);
+    if (length !== null && length > total) return Promise.reject(tooLong(total));
+    const room = Math.min(length ?? 0, kept);
+    if (inUse + room > held) return Promise.reject(tooMuch());
+    return collect(request, length);
+  }
+
+  function collect(request: IncomingMessage, length: number | null): Promise<ModelBody> {
+    const { promise, resolve, reject } = Promise.withResolvers<ModelBody>();
+    const { headers } = request;
+    const scan: RequestScan = scanRequest(headers['content-type'], headers['content-encoding']);
+    // One copy into its place, and none of what comes in one read.
+    const whole = length !== null && length > ONE_READ_BYTES ? Buffer.allocUnsafeSlow(Math.min(length, kept)) : null;
+    const chunks: Buffer[] = [];
+    let bytes = 0;
+    const silence = setTimeout(() => request.destroy(), SILENCE_MS);
+
+    function onData(chunk: Buffer): void {
+      if (bytes + chunk.length > kept) return tooLongToKeep(chunk);
+      silence.refresh();
+      if (whole === null) chunks.push(chunk);
+      else chunk.copy(whole, bytes);
+      bytes += chunk.length;
+      inUse += chunk.length;
+      if (inUse > held) return fail(tooMuch());
+      scan.push(chunk);
+    }
+    function tooLongToKeep(chunk: Buffer): void {
+      stop();
+      request.pause();
+      request.unshift(chunk);
+      const facts = scan.facts();
+      // A form is looked at as a whole or not at all.
+      resolve({ bytes: taken(), facts: facts.form === 'json' ? facts : NO_FACTS, flow, length });
+    }
+    function flow(begin: readonly Buffer[], onFault: (error: FederationError) => void): IncomingMessage {
+      let known = 0;
+      for (const part of begin.toReversed()) {
+        known += part.length;
+        request.unshift(part);
+      }
+      let passed = -known;
+      request.on('data', (chunk: Buffer) => {
+        passed += chunk.length;
+        if (passed <= 0) return;
+        if (bytes + passed > total) onFault(tooLong(total));
+        if (scan.facts().form !== 'json') return;
+        scan.push(chunk);
+        if (scan.facts().isAmbiguous) onFault(new FederationError('USAGE', 'the request names two models'));
+      });
+      return request.pause();
+    }
+    function onEnd(): void {
+      stop();
+      resolve({ bytes: taken(), facts: scan.facts(), flow: null, length: bytes });
+    }
+    function onClose(): void {
+      fail(new FederationError('USAGE', 'the request broke off'));
+    }
+    function fail(error: FederationError): void {
+      stop();
+      inUse -= bytes;
+      reject(error);
+    }
+    function taken(): Buffer {
+      if (whole !== null) return whole.subarray(0, bytes);
+      return chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks);
+    }
+    function stop(): void {
+      clearTimeout(silence);
+      request.off('data', onData).off('end', onEnd).off('close', onClose).off('error', onClose);
+    }
+
+    request.on('data', onData).on('end', onEnd).on('close', onClose).on('error', onClose);
+    return promise;
+  }
+
+  return {
+    read,
+    release(body) {
+      inUse -= body.bytes.length;
+    },
+  };
+}
+
+function tooLong(total: number): FederationError {
+  return new FederationError('PAYLOAD_TOO_LARGE', `the request is longer than ${total >> 20} MiB`);
+}
+
+function tooMuch(): FederationError {
+  return new FederationError('MODELS_BUSY', 'too many large requests are under way', { retryAfterMs: 1000 });
+}

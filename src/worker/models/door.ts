@@ -1,0 +1,41 @@
+import { createHash, timingSafeEqual } from 'node:crypto';
+import type { IncomingMessage } from 'node:http';
+import { FederationError } from '#src/core/errors.ts';
+
+/** Who may use the models by this node's port. */
+export interface Door {
+  /** Throws FORBIDDEN for a browser and for a name that was made to point here, UNAUTHENTICATED without the node's key. */
+  check(request: IncomingMessage, port: number): void;
+}
+
+/** `key`: of this node, which its own programs have from its home; null: none is wanted. */
+export function createDoor(key: string | null): Door {
+  const wanted = key === null ? null : hashOf(key);
+  return {
+    check({ headers }, port) {
+      if (headers.origin !== undefined) throw new FederationError('FORBIDDEN', 'this port is not for web pages');
+      if (!isOwnHost(headers.host, port)) throw new FederationError('FORBIDDEN', 'this port has another name');
+      if (wanted === null) return;
+      const secret = secretOf(headers);
+      if (secret !== null && timingSafeEqual(hashOf(secret), wanted)) return;
+      throw new FederationError('UNAUTHENTICATED', 'this needs the key of this node', {
+        hint: 'send what is in models.key of the worker’s folder, as a bearer or as x-api-key',
+      });
+    },
+  };
+}
+
+function isOwnHost(host: string | undefined, port: number): boolean {
+  return host === `127.0.0.1:${port}` || host === `localhost:${port}`;
+}
+
+/** As OpenAI’s and as Anthropic’s clients send a key. */
+function secretOf(headers: IncomingMessage['headers']): string | null {
+  const bearer = /^Bearer +(\S+)$/i.exec(headers.authorization ?? '')?.[1];
+  const apiKey = headers['x-api-key'];
+  return bearer ?? (typeof apiKey === 'string' ? apiKey : null);
+}
+
+function hashOf(text: string): Buffer {
+  return createHash('sha256').update(text).digest();
+}

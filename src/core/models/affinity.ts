@@ -13,7 +13,9 @@ export interface AffinitySigns {
 }
 
 /** Bytes of a prompt that are looked at: what is alike to there is alike enough. */
-const LOOKED_AT = 32 * 1024;
+const LOOKED_AT = 128 * 1024;
+/** Bytes at either end of a text that count; of what is between them, its length does. */
+const EDGE = 64;
 /** Messages back that a turn is recognised by: a client adds its answer, tool calls and their results, and the next ask. */
 const KEPT = 32;
 
@@ -34,28 +36,46 @@ function named(kind: string, value: string | null): string | null {
 
 const [QUOTE, BACKSLASH, COMMA, OPEN, CLOSE, OPEN_LIST, CLOSE_LIST] = [0x22, 0x5c, 0x2c, 0x7b, 0x7d, 0x5b, 0x5d];
 
-/** Hashes of the beginnings that end with an element of the list, the longest first; of a text, of its beginning. */
+/** Hashes of the beginnings that end with an element of the list, the longest first; of a text, of the whole. */
 function beginnings(prompt: Uint8Array): readonly string[] {
   const end = Math.min(prompt.length, LOOKED_AT);
   const found: string[] = [];
   // FNV-1a, twice with different seeds: a key is no secret and no proof, only unlikely to be met by chance.
-  let [low, high] = [0x811c9dc5, 0x9dc5811c];
-  let [depth, isText, isEscaped] = [0, false, false];
-  for (let at = 0; at < end; at++) {
-    const byte = prompt[at]!;
-    if (depth === 1 && !isText && (byte === COMMA || byte === CLOSE_LIST)) found.push(keyOf(low, high));
+  let low = 0x811c9dc5;
+  let high = 0x9dc5811c;
+  let depth = 0;
+  const add = (byte: number): void => {
     low = Math.imul(low ^ byte, 0x01000193);
     high = Math.imul(high ^ byte, 0x01000197);
-    if (isText) {
-      if (isEscaped) isEscaped = false;
-      else if (byte === BACKSLASH) isEscaped = true;
-      else if (byte === QUOTE) isText = false;
-    } else if (byte === QUOTE) isText = true;
-    else if (byte === OPEN || byte === OPEN_LIST) depth += 1;
+  };
+  for (let at = 0; at < end; at++) {
+    const byte = prompt[at]!;
+    if (depth === 1 && (byte === COMMA || byte === CLOSE_LIST)) found.push(keyOf(low, high));
+    add(byte);
+    if (byte === OPEN || byte === OPEN_LIST) depth += 1;
     else if (byte === CLOSE || byte === CLOSE_LIST) depth -= 1;
+    else if (byte === QUOTE) {
+      const close = Math.min(closingQuote(prompt, at + 1), end);
+      const length = close - at;
+      for (let inside = at + 1; inside < Math.min(at + EDGE, close); inside++) add(prompt[inside]!);
+      for (let inside = Math.max(at + EDGE, close - EDGE); inside < close; inside++) add(prompt[inside]!);
+      add(length & 0xff);
+      add(length >>> 8);
+      at = close;
+    }
   }
   if (found.length === 0 && end > 0) found.push(keyOf(low, high));
   return found.slice(-KEPT).toReversed();
+}
+
+/** Where a text ends that begins at `from`; the length of all where it does not. */
+function closingQuote(prompt: Uint8Array, from: number): number {
+  for (let at = prompt.indexOf(QUOTE, from); at !== -1; at = prompt.indexOf(QUOTE, at + 1)) {
+    let first = at;
+    while (first > from && prompt[first - 1] === BACKSLASH) first -= 1;
+    if ((at - first) % 2 === 0) return at;
+  }
+  return prompt.length;
 }
 
 function keyOf(low: number, high: number): string {

@@ -41,7 +41,7 @@ export const HEALTHY: Health = { failures: 0, failedAt: -Infinity, outage: null,
 const PUT_OUT_BY = 2;
 /** Out for so long at first, then twice as long each time, and never so long that it is missed once it is well. */
 const FIRST_COOL_MS = 1000;
-const MAX_COOL_MS = 4000;
+const MAX_COOL_MS = 4500;
 /** A trial that has not answered by then keeps no other from trying. */
 const TRIAL_MS = 4000;
 /** One that no probe finds well is tried all the same then: it may only not like to be probed. */

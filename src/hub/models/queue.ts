@@ -44,8 +44,8 @@ export interface Busy {
 }
 
 /** For each place of an upstream so many may wait, and at least some. */
-const WAITING_OF_PLACE = 4;
-const WAITING_AT_LEAST = 8;
+const WAITING_OF_PLACE = 8;
+const WAITING_AT_LEAST = 32;
 /** At all upstreams together: each that waits holds a body. */
 const WAITING_AT_MOST = 1000;
 /** Share of the newest sample in the mean of how long a place is held. */

@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
 import { FederationError } from '#src/core/errors.ts';
+import type { Refusal } from '#src/core/models/error.ts';
 import { FirstByteLate, refusalOf } from '#src/core/models/error.ts';
 
 const missing = new FederationError('MODEL_NOT_FOUND', 'there is no model "x"', { hint: 'GET /v1/models' });
@@ -43,8 +44,8 @@ test.each([
 ])('%s has its status and types', (error, status, openai, anthropic) => {
   const said = refusalOf('openai', error);
   expect(said.status).toBe(status);
-  expect(JSON.parse(said.body.toString()).error.type).toBe(openai);
-  expect(JSON.parse(refusalOf('anthropic', error).body.toString()).error.type).toBe(anthropic);
+  expect(typeOf(said)).toBe(openai);
+  expect(typeOf(refusalOf('anthropic', error))).toBe(anthropic);
   expect(said.body.toString()).not.toContain('secret');
 });
 
@@ -55,3 +56,7 @@ test('says when to try again, and where that is in vain', () => {
     ...['x-should-retry', 'false'],
   ]);
 });
+
+function typeOf({ body }: Refusal): string {
+  return (JSON.parse(body.toString()) as { error: { type: string } }).error.type;
+}

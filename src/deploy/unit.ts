@@ -5,6 +5,7 @@ import type { Scope } from '#src/deploy/place.ts';
 export type UnitName =
   | 'federation-hub.service'
   | 'federation-hub.socket'
+  | 'federation-hub-plugin.socket'
   | 'auto-register.service'
   | 'auto-register.path'
   | 'openclaw-worker.service'
@@ -31,7 +32,7 @@ export interface UnitValues {
   readonly OPENCLAW_STATE: string;
 }
 
-/** The template of a unit, as this package brings it. There is no user unit `federation-hub.socket`. */
+/** The template of a unit, as this package brings it. There is no user unit of a socket. */
 export function readUnitTemplate(scope: Scope, name: UnitName): Promise<string> {
   // Of the checkout as of the installed package, `systemd` stands two folders above.
   return readFile(new URL(`../../systemd/${scope}/${name}`, import.meta.url), 'utf8');

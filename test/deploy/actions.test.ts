@@ -312,6 +312,24 @@ test('a person’s gateway that was stopped runs again afterwards', async () => 
   expect([await ask('is-enabled'), await ask('is-active')]).toEqual(['enabled', 'active']);
 });
 
+test('a socket that came up with the hub, before its own turn, is stopped with what we brought', async () => {
+  await scratch.programs.set('system-federation-hub-plugin.socket.active');
+  const undo = await done({
+    ...{ do: 'unit', unit: { name: 'federation-hub-plugin.socket', scope: 'system' } },
+    ...{ want: { enabled: true, active: true }, restart: false },
+  });
+  const { length } = await scratch.programs.calls();
+  await undo();
+  const calls = (await scratch.programs.calls()).slice(length).map((call) => call.replace(/^sudo (?:-\S+ )*/, ''));
+  expect(calls).toEqual(
+    expect.arrayContaining([
+      'systemctl stop federation-hub-plugin.socket',
+      'systemctl disable federation-hub-plugin.socket',
+    ]),
+  );
+  expect(calls).not.toContain('systemctl start federation-hub-plugin.socket');
+});
+
 test('a unit that does not start says what its program said last', async () => {
   await scratch.programs.set('broken');
   const unit: Action = {

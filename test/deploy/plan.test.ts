@@ -52,9 +52,11 @@ describe('a plan', () => {
       hub: the hub runs
         write /etc/systemd/system/federation-hub.socket
         write /etc/systemd/system/federation-hub.service
+        write /etc/systemd/system/federation-hub-plugin.socket
         reload
         unit federation-hub.socket
         unit federation-hub.service
+        unit federation-hub-plugin.socket
         hub-ready
       approval: nodes can be let in by rules
         write /var/lib/openclaw-federation/approval-policy.example.yaml
@@ -124,7 +126,7 @@ describe('a plan', () => {
   });
 
   it.each([
-    ['a master', MASTER, ['federation-hub.socket', 'federation-hub.service', 'openclaw-worker.service']],
+    ['a master', MASTER, ['federation-hub.service', 'openclaw-worker.service']],
     ['a worker', wantedOf({ light: true }), ['openclaw-worker.service']],
     ['a worker in user scope', wantedOf({ scope: 'user', light: true }), ['openclaw-worker.service']],
   ])('of %s starts its daemons anew where another release is to run, and only there', (_, wanted, units) => {

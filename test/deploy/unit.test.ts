@@ -11,6 +11,7 @@ import { readUnitTemplate, renderUnit } from '#src/deploy/unit.ts';
 const UNITS: readonly (readonly [Scope, UnitName])[] = [
   ['system', 'federation-hub.service'],
   ['system', 'federation-hub.socket'],
+  ['system', 'federation-hub-plugin.socket'],
   ['system', 'auto-register.service'],
   ['system', 'auto-register.path'],
   ['system', 'openclaw-worker.service'],

@@ -145,6 +145,7 @@ describeLab('a federation of four machines: master, worker, hybrid and light wor
     expect(await m1.read(SETTINGS)).toContain('// Written by hand.\n  "logging": { "level": "info" }, // and kept');
     expect(settings).toMatchObject({
       logging: { level: 'info' },
+    expect(await modeOf(m1, '/run/openclaw-federation/plugin.sock')).toBe('600 claw');
       gateway: { mode: 'local', auth: { mode: 'token' }, nodes: { pairing: { autoApproveLocal: false } } },
     });
     const { token } = (settings as { gateway: { auth: { token: string } } }).gateway.auth;

@@ -167,7 +167,7 @@ describeLab('a doctor', 'tailnet', () => {
   });
 
   it('mends a master whose hub was stopped', async () => {
-    await shell(m1, 'systemctl stop federation-hub.socket federation-hub.service');
+    await shell(m1, 'systemctl stop federation-hub.socket federation-hub-plugin.socket federation-hub.service');
     const away = await examine(m2, 'claw');
     expect(away.code).toBe(1);
     expect(broken(away)).toContainEqual(expect.objectContaining({ check: 'hub', state: 'fail' }));

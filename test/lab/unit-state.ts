@@ -17,7 +17,12 @@ export function propertiesIn(text: string): Readonly<Record<string, string>> {
 
 /** When the units of ours were started that a machine has, by their names. */
 export async function startTimes(machine: Machine): Promise<ReadonlyMap<string, string>> {
-  const units = ['federation-hub.service', 'federation-hub.socket', 'openclaw-worker.service'];
+  const units = [
+    'federation-hub.service',
+    'federation-hub.socket',
+    'federation-hub-plugin.socket',
+    'openclaw-worker.service',
+  ];
   const more = ['openclaw-gateway.service', 'tailscaled.service', 'auto-register.path'];
   const times = [...units, ...more].map(async (unit) => {
     const { ActiveEnterTimestampMonotonic = '', MainPID = '' } = await unitState(

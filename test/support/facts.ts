@@ -97,7 +97,7 @@ export function healthyMaster(change: Change<Facts> = {}, scope: Scope = 'system
   );
   const units = [
     'federation-hub.service',
-    ...(system ? ['federation-hub.socket'] : []),
+    ...(system ? ['federation-hub.socket', 'federation-hub-plugin.socket'] : []),
     'auto-register.service',
     'auto-register.path',
     'openclaw-worker.service',

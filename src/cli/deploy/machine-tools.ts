@@ -37,6 +37,7 @@ export const machineTools: DeployTools = {
 const UNITS: readonly UnitName[] = [
   'federation-hub.service',
   'federation-hub.socket',
+  'federation-hub-plugin.socket',
   'auto-register.service',
   'auto-register.path',
   'openclaw-worker.service',

@@ -14,6 +14,9 @@ export interface BeforeUnit {
   readonly active: boolean;
 }
 
+/** Of our own: the hub pulls it in, so it may run before its turn comes, and did not before ours. */
+const PULLED_IN: ReadonlySet<string> = new Set(['federation-hub-plugin.socket']);
+
 const START_MS = 60_000;
 const ASK_MS = 200;
 
@@ -28,7 +31,8 @@ export const unit: ActionKind<'unit', BeforeUnit> = {
   },
   async before({ unit: { name, scope } }, context) {
     const enabled = await systemctl(context, scope, ['is-enabled', name]);
-    return { enabled: enabled.stdout.trim() || 'not-found', active: await isActive(context, { name, scope }) };
+    const active = !PULLED_IN.has(name) && (await isActive(context, { name, scope }));
+    return { enabled: enabled.stdout.trim() || 'not-found', active };
   },
   async apply({ unit: name, want, restart }, context) {
     await ask(context, name, want.enabled ? 'enable' : 'disable');

@@ -8,6 +8,7 @@ import { flag, word } from '#src/deploy/gathering/answers.ts';
 export const UNITS = [
   'federation-hub.service',
   'federation-hub.socket',
+  'federation-hub-plugin.socket',
   'auto-register.service',
   'auto-register.path',
   'openclaw-worker.service',

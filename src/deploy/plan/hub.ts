@@ -29,9 +29,12 @@ export function hubSteps(facts: Facts, wanted: Wanted, given: Given, token: stri
     ...(token === null ? [] : [secretFile(tokenFile, `${token}\n`)]),
   ]);
   const restart = home.length > 0 || isNewRelease(facts, given);
-  const names: UnitName[] = ['federation-hub.service'];
-  // systemd makes the person's socket for a hub that is another user.
-  if (place.hubUser !== null) names.unshift('federation-hub.socket');
+  // systemd makes the person's sockets for a hub that is another user. The plugin's comes up with the service, or where
+  // that runs already only when it is started anew.
+  const names: readonly UnitName[] =
+    place.hubUser === null
+      ? ['federation-hub.service']
+      : ['federation-hub.socket', 'federation-hub.service', 'federation-hub-plugin.socket'];
   return [
     { id: 'hub-home', title: `the hub’s home is ${place.hubHome}`, actions: home },
     { id: 'hub', title: 'the hub runs', actions: [...unitActions(facts, given, names, restart), { do: 'hub-ready' }] },

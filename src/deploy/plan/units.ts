@@ -12,7 +12,7 @@ import { renderUnit } from '#src/deploy/unit.ts';
 
 const RUNS: UnitState = { enabled: true, active: true };
 
-/** Units of ours as they are to be: their files, and that they run; `restart` where what they run has changed. */
+/** Units of ours as they are to be: their files, and that they run; `restart` where what they run has changed: a socket runs nothing. */
 export function unitActions(facts: Facts, given: Given, names: readonly OurUnit[], restart: boolean): Action[] {
   const { scope } = facts.place;
   const files = needed(facts, unitFiles(facts, given, names));
@@ -27,7 +27,7 @@ export function unitActions(facts: Facts, given: Given, names: readonly OurUnit[
         do: 'unit',
         unit: { name, scope },
         want: RUNS,
-        restart: (restart || files.length > 0) && isRunning(facts, { name, scope }),
+        restart: (files.length > 0 || (restart && !name.endsWith('.socket'))) && isRunning(facts, { name, scope }),
       })),
     ),
   ];

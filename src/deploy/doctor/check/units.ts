@@ -99,6 +99,7 @@ const BY_PATH: ReadonlySet<string> = new Set(['auto-register.service']);
 const WHY: Readonly<Record<string, string>> = {
   'federation-hub.service': 'without the hub no command reaches any node',
   'federation-hub.socket': 'manage-federation reaches the hub by it',
+  'federation-hub-plugin.socket': 'OpenClaw reaches the hub by it, when somebody asks in a chat',
   'auto-register.service': 'without it every node waits for a person, whatever the rules say',
   'auto-register.path': 'without it nothing judges by the rules when they come',
   'openclaw-worker.service': 'without it nothing can be run here from the master',

@@ -4,7 +4,7 @@ import { FederationError } from '#src/core/errors.ts';
 import type { Approvals } from '#src/plugin/approvals.ts';
 import type { ToolContext } from '#src/plugin/asker.ts';
 import { askerOfTool } from '#src/plugin/asker.ts';
-import type { Answer, Attachment, ClusterTool } from '#src/plugin/call.ts';
+import type { Answer, Attached, Attachment, ClusterTool } from '#src/plugin/call.ts';
 import type { PluginHub } from '#src/plugin/hub.ts';
 import { paced } from '#src/plugin/progress.ts';
 
@@ -37,7 +37,7 @@ export function agentTool(tool: ClusterTool, context: ToolContext, parts: AgentT
           progress: progress.say,
           attach: (file) => attach(file, context, parts.saveMedia),
         });
-        return outcomeOf(answer);
+        return outcomeOf(answer, isSearched(callId));
       } catch (error) {
         return refusalOf(error);
       } finally {
@@ -60,7 +60,17 @@ function jsonSchema(parameters: z.ZodType): AnyAgentTool['parameters'] {
   return schema;
 }
 
-function outcomeOf({ text, images = [], details }: Answer): Outcome {
+/**
+ * OpenClaw’s tool search hands the answer of a tool on as JSON: a picture would be a million letters to the model, and none
+ * of it seen.
+ */
+function isSearched(callId: string): boolean {
+  return callId.startsWith('tool_search');
+}
+
+function outcomeOf({ text, images = [], details }: Answer, isJson: boolean): Outcome {
+  const unseen = '[a picture can’t be shown by way of the tool search]';
+  if (isJson && images.length > 0) return { content: [{ type: 'text', text: `${text}\n${unseen}` }], details };
   const pictures = images.map((image) => ({ type: 'image' as const, ...image }));
   return { content: [{ type: 'text', text }, ...pictures], details };
 }
@@ -88,9 +98,13 @@ export function failureText({ message, hint }: FederationError): string {
   return hint === undefined ? message : `${message}\n  try: ${hint}`;
 }
 
-async function attach({ name, type, data, text }: Attachment, { delivery }: ToolContext, saveMedia: SaveMedia) {
-  if (delivery === undefined) return false;
+async function attach(
+  { name, type, data, text }: Attachment,
+  { delivery }: ToolContext,
+  saveMedia: SaveMedia,
+): Promise<Attached> {
   const { path } = await saveMedia(data, type, 'outbound', data.length, name);
+  if (delivery === undefined) return { inChat: false, path };
   await delivery.send({ text, mediaUrl: path });
-  return true;
+  return { inChat: true, path };
 }

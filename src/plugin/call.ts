@@ -23,8 +23,8 @@ export interface Call {
   readonly signal: AbortSignal;
   /** Tells who waits how it goes; what comes too fast is left out. */
   progress(text: string): void;
-  /** Sends a file to the chat that asks. False where there is none, or it takes no files. */
-  attach(file: Attachment): Promise<boolean>;
+  /** Keeps a file where OpenClaw sends files from, and sends it to the chat that asks, where there is one. */
+  attach(file: Attachment): Promise<Attached>;
 }
 
 export interface Attachment {
@@ -32,6 +32,12 @@ export interface Attachment {
   readonly type: string;
   readonly data: Buffer;
   readonly text: string;
+}
+
+export interface Attached {
+  readonly inChat: boolean;
+  /** Where it is kept on the master. */
+  readonly path: string;
 }
 
 export interface ImagePart {

@@ -6,6 +6,7 @@ import { wantsText } from '#src/core/request-text.ts';
 import { summaryText } from '#src/core/result-text.ts';
 import { failureText } from '#src/plugin/agent-tool.ts';
 import { askerOfCommand } from '#src/plugin/asker.ts';
+import { commandButton } from '#src/plugin/buttons.ts';
 import type { PluginHub } from '#src/plugin/hub.ts';
 import { statusText } from '#src/plugin/status-text.ts';
 import type { ApprovedView, JobView, PairingRequestView, Status } from '#src/protocol/hub-api.ts';
@@ -20,7 +21,7 @@ const HELP = [
   '/federation jobs: what ran lately',
 ].join('\n');
 
-type Handler = (hub: HubApi, word: string) => Promise<PluginCommandResult>;
+type Handler = (hub: HubApi, word: string, channel: string) => Promise<PluginCommandResult>;
 
 const HANDLERS: Readonly<Record<string, Handler>> = {
   status: async (hub) => ({ text: statusText(await hub.ask<Status>('GET', '/status')) }),
@@ -44,7 +45,7 @@ export function federationCommand(hub: PluginHub): OpenClawPluginCommandDefiniti
       const [verb = 'status', ...words] = (context.args ?? '').split(/\s+/).filter((word) => word !== '');
       const handler = HANDLERS[verb.toLowerCase()] ?? HANDLERS['help']!;
       try {
-        return await handler(hub.as(askerOfCommand(context)), words.join(' '));
+        return await handler(hub.as(askerOfCommand(context)), words.join(' '), context.channel);
       } catch (error) {
         if (!(error instanceof FederationError)) throw error;
         return { text: harmless(`error: ${failureText(error)}`) };
@@ -55,10 +56,8 @@ export function federationCommand(hub: PluginHub): OpenClawPluginCommandDefiniti
 
 /** More are for a terminal. */
 const MOST = 10;
-/** Of an id on a button: short enough for every chat, and too long to be met by trying. */
-const ID_DIGITS = 32;
 
-async function pending(hub: HubApi): Promise<PluginCommandResult> {
+async function pending(hub: HubApi, _: string, channel: string): Promise<PluginCommandResult> {
   const requests = await hub.ask<PairingRequestView[]>('GET', '/pairing-requests');
   const waiting = requests.filter(({ rejected }) => !rejected);
   if (waiting.length === 0) return { text: 'Nobody waits to be let in.' };
@@ -66,7 +65,7 @@ async function pending(hub: HubApi): Promise<PluginCommandResult> {
   const more = waiting.length > MOST ? [`and ${waiting.length - MOST} more: manage-federation pending`] : [];
   return {
     text: [...shown.map(requestText), ...more].join('\n\n'),
-    presentation: { blocks: [{ type: 'buttons', buttons: shown.flatMap(buttons) }] },
+    presentation: { blocks: [{ type: 'buttons', buttons: shown.flatMap((request) => buttons(channel, request)) }] },
   };
 }
 
@@ -84,13 +83,11 @@ function requestText(request: PairingRequestView): string {
 }
 
 /** Without --replace: what takes the place of another is decided on the master. */
-function buttons({ id, name }: PairingRequestView) {
-  const button = (verb: 'Approve' | 'Reject', style: 'success' | 'danger') => ({
-    label: harmless(`${verb} ${name}`),
-    action: { type: 'command' as const, command: `/${COMMAND} ${verb.toLowerCase()} ${id.slice(0, ID_DIGITS)}` },
-    style,
-  });
-  return [button('Approve', 'success'), button('Reject', 'danger')];
+function buttons(channel: string, { id, name }: PairingRequestView) {
+  return [
+    commandButton(channel, harmless(`Approve ${name}`), 'approve', id),
+    commandButton(channel, harmless(`Reject ${name}`), 'reject', id),
+  ];
 }
 
 async function approve(hub: HubApi, word: string): Promise<PluginCommandResult> {

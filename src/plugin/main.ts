@@ -4,6 +4,7 @@ import { FederationError } from '#src/core/errors.ts';
 import { agentTool, readParameters } from '#src/plugin/agent-tool.ts';
 import { createApprovals } from '#src/plugin/approvals.ts';
 import { askerOfHook } from '#src/plugin/asker.ts';
+import { registerButtons } from '#src/plugin/buttons.ts';
 import { federationCommand } from '#src/plugin/command.ts';
 import { registerCommandLine } from '#src/plugin/command-line.ts';
 import { pluginHub } from '#src/plugin/hub.ts';
@@ -43,6 +44,7 @@ function register(api: OpenClawPluginApi): void {
     { matcher: [CLUSTER_TOOLS[0].name, ...CLUSTER_TOOLS.slice(1).map(({ name }) => name)] },
   );
   api.registerCommand(federationCommand(hub));
+  registerButtons(api);
   registerMethods(api, hub);
   api.registerService(hubNews(hub));
 }

@@ -26,6 +26,8 @@ export interface LightNodeOptions extends Said {
   readonly isOfSetupCode?: boolean;
   /** Its own where several connections are to be one device; else a new one. */
   readonly keys?: KeyPairKeyObjectResult;
+  /** JSON of what it answers to a command, by its name and the JSON of its arguments. */
+  readonly answer?: (command: string, paramsJSON: string) => string;
 }
 
 interface Frame {
@@ -33,7 +35,13 @@ interface Frame {
   readonly id?: string;
   readonly event?: string;
   readonly ok?: boolean;
-  readonly payload?: { readonly nonce: string; readonly ts: number; readonly id: string; readonly paramsJSON?: string };
+  readonly payload?: {
+    readonly nonce: string;
+    readonly ts: number;
+    readonly id: string;
+    readonly command: string;
+    readonly paramsJSON?: string;
+  };
   readonly error?: { readonly message: string; readonly details?: { readonly code?: string } };
 }
 
@@ -42,7 +50,8 @@ const SILENT_MS = 10_000;
 const CLIENT = { id: 'node-host', mode: 'node', version: '2026.9.6', platform: 'linux', deviceFamily: 'Linux' };
 
 export function lightNode(options: LightNodeOptions): LightNode {
-  const { url, token, isOfSetupCode = false, keys = generateKeyPairSync('ed25519'), ...first } = options;
+  const { url, token, isOfSetupCode = false, keys = generateKeyPairSync('ed25519'), ...rest } = options;
+  const { answer = (_, params) => params, ...first } = rest;
   const { publicKey, privateKey } = keys;
   const raw = Buffer.from(publicKey.export({ format: 'jwk' }).x ?? '', 'base64url');
   const deviceId = createHash('sha256').update(raw).digest('hex');
@@ -81,8 +90,8 @@ export function lightNode(options: LightNodeOptions): LightNode {
         resolve(code === 'PAIRING_REQUIRED' ? 'pairing required' : (frame.error?.message ?? ''));
       }
       if (frame.event === 'node.invoke.request') {
-        const { id, paramsJSON } = frame.payload!;
-        const result = { id, nodeId: deviceId, ok: true, payloadJSON: paramsJSON ?? '{}' };
+        const { id, command, paramsJSON } = frame.payload!;
+        const result = { id, nodeId: deviceId, ok: true, payloadJSON: answer(command, paramsJSON ?? '{}') };
         ask(randomUUID(), 'node.invoke.result', result);
       }
     });

@@ -106,10 +106,11 @@ describe('cluster_read', () => {
     expect(plugin.saved).toEqual([{ data: PNG, type: 'image/png' }]);
   });
 
-  it('gives it to the agent where there is no chat to send it to', async () => {
+  it('keeps it on the master where there is no chat to send it to', async () => {
     has('text');
-    expect(await plugin.text('cluster_read', { ...FILE, attach: true })).toContain('bytes 0 to 4 of 4\ntext');
-    expect(plugin.saved).toEqual([]);
+    expect(await plugin.text('cluster_read', { ...FILE, attach: true })).toBe(
+      '/etc/hosts from home-server (4 bytes, text/plain) is kept on the master as /media/1: there is no chat here',
+    );
   });
 });
 
@@ -179,6 +180,15 @@ describe('cluster_screenshot', () => {
       { type: 'image', data: PNG.toString('base64'), mimeType: 'image/png' },
     ]);
     expect(sent).toEqual([{ text: 'MacBook-screen.png', mediaUrl: '/media/1' }]);
+  });
+
+  it('keeps it where nobody writes in a chat, and spares a model a picture that it could not see', async () => {
+    screenshot({ format: 'png', base64: PNG.toString('base64') });
+    const outcome = await plugin.call('cluster_screenshot', { node: 'macbook' }, { id: 'tool_search_code:call_1:x:1' });
+    const text =
+      'MacBook-screen.png of MacBook (ab12cd34ef56); kept on the master as /media/1\n' +
+      '[a picture can’t be shown by way of the tool search]';
+    expect(outcome.content).toEqual([{ type: 'text', text }]);
   });
 
   it.each([

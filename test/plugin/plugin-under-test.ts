@@ -14,6 +14,12 @@ type Outcome = Awaited<ReturnType<AnyAgentTool['execute']>>;
 type Hook = (event: object, context: HookContext) => Promise<Judged | undefined>;
 type Method = (call: { respond: (ok: boolean, payload?: unknown, error?: unknown) => void }) => Promise<void>;
 
+interface ButtonHandler {
+  readonly channel: string;
+  readonly namespace: string;
+  readonly handler: (context: unknown) => unknown;
+}
+
 export interface Registered {
   readonly tools: ReadonlyMap<string, (context: ToolContext) => AnyAgentTool>;
   readonly methods: ReadonlyMap<string, { handler: Method; scope: string | undefined }>;
@@ -21,6 +27,7 @@ export interface Registered {
   readonly services: readonly OpenClawPluginService[];
   readonly hooks: ReadonlyMap<string, Hook>;
   readonly cli: readonly string[];
+  readonly buttons: readonly ButtonHandler[];
   readonly saved: readonly { data: Buffer; type: string | undefined }[];
 }
 
@@ -32,6 +39,7 @@ export function registered(socket: string, registrationMode = 'full'): Registere
   const commands: OpenClawPluginCommandDefinition[] = [];
   const services: OpenClawPluginService[] = [];
   const cli: string[] = [];
+  const buttons: ButtonHandler[] = [];
   const saved: { data: Buffer; type: string | undefined }[] = [];
   const api = {
     registrationMode,
@@ -51,13 +59,14 @@ export function registered(socket: string, registrationMode = 'full'): Registere
     registerGatewayMethod: (name: string, handler: Method, { scope }: { scope?: string }) =>
       void methods.set(name, { handler, scope }),
     registerCommand: (command: OpenClawPluginCommandDefinition) => void commands.push(command),
+    registerInteractiveHandler: (handler: ButtonHandler) => void buttons.push(handler),
     registerService: (service: OpenClawPluginService) => void services.push(service),
     registerCli: (_: unknown, { descriptors }: { descriptors: { name: string }[] }) =>
       void cli.push(...descriptors.map(({ name }) => name)),
     on: (name: string, hook: Hook) => void hooks.set(name, hook),
   };
   plugin.register(api as unknown as OpenClawPluginApi);
-  return { tools, methods, hooks, commands, services, cli, saved };
+  return { tools, methods, hooks, commands, services, cli, buttons, saved };
 }
 
 /** The owner, by Telegram. */
@@ -99,7 +108,7 @@ export async function pluginUnderTest(): Promise<PluginUnderTest> {
     const { id = 'call-1', context = OWNERS_TURN, signal, onUpdate } = options;
     const made = known.tools.get(tool)?.(context);
     if (made === undefined) throw new Error(`no ${tool}`);
-    return made.execute(id, parameters, signal, onUpdate as Parameters<AnyAgentTool['execute']>[3]);
+    return made.execute(id, parameters, signal, onUpdate);
   };
   return {
     ...known,

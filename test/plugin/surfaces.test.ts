@@ -131,9 +131,9 @@ describe('who asks', () => {
 
 describe('/federation', () => {
   const type = async (args: string) => {
-    const [command] = plugin.commands;
+    const [command = expect.fail('no command')] = plugin.commands;
     const context = { channel: 'telegram', senderId: '1001', args, sessionKey: 's' };
-    return command!.handler(context as Parameters<typeof command.handler>[0]);
+    return command.handler(context as Parameters<typeof command.handler>[0]);
   };
 
   it('is the owner’s alone', () => {
@@ -168,12 +168,25 @@ describe('/federation', () => {
     expect(text).toBe(
       'new␛[0m wants to join as worker\nfingerprint AAAA-BBBB, id cdcdcdcdcdcd, from 100.64.0.9\n• runs any command',
     );
-    const commands = ['approve', 'reject'].map((verb) => `/federation ${verb} ${'cd'.repeat(16)}`);
+    const actions = ['approve', 'reject'].map((verb) => ({
+      type: 'callback',
+      value: `federation:${verb}:${'cd'.repeat(16)}`,
+    }));
     expect(presentation).toMatchObject({
-      blocks: [{ type: 'buttons', buttons: commands.map((command) => ({ action: { type: 'command', command } })) }],
+      blocks: [{ type: 'buttons', buttons: actions.map((action) => ({ action })) }],
     });
-    // Telegram’s limit for what a button carries, in bytes.
-    for (const command of commands) expect(command.length).toBeLessThan(60);
+    // Telegram’s limit for what a button carries, less what OpenClaw puts before it, in bytes.
+    for (const { value } of actions) expect(value.length).toBeLessThanOrEqual(64 - 12);
+  });
+
+  it('has a button do what its words do when they are typed by who presses it', async () => {
+    const [{ channel, namespace, handler } = expect.fail('no handler')] = plugin.buttons;
+    expect({ channel, namespace }).toEqual({ channel: 'telegram', namespace: 'federation' });
+    const press = (payload: unknown) => handler({ callback: { payload } });
+    expect(press('approve:abcd')).toEqual({ handled: true, submitText: '/federation approve abcd' });
+    for (const payload of ['approve:abcd\n/stop', 'drop:abcd', 'approve:', 7, undefined]) {
+      expect(press(payload)).toEqual({ handled: false });
+    }
   });
 
   it('lets one in, and turns one away', async () => {

@@ -59,9 +59,12 @@ async function attached(node: string, path: string, call: Call): Promise<Answer>
     const text = `${path} on ${node} has ${part.header.size} bytes: too long to send to a chat (${ATTACHED_BYTES} at most)`;
     return { text, details };
   }
-  const isSent = await call.attach({ name, type, data: part.bytes, text: `${name} from ${node}` });
-  if (!isSent) return isPicture(type) ? picture(node, path, part) : textAnswer(node, path, part);
-  return { text: `${path} from ${node} (${part.bytes.length} bytes, ${type}) is in the chat now`, details };
+  const kept = await call.attach({ name, type, data: part.bytes, text: `${name} from ${node}` });
+  const what = `${path} from ${node} (${part.bytes.length} bytes, ${type})`;
+  const text = kept.inChat
+    ? `${what} is in the chat now`
+    : `${what} is kept on the master as ${kept.path}: there is no chat here`;
+  return { text, details };
 }
 
 function picture(node: string, path: string, part: FilePart): Answer {

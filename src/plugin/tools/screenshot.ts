@@ -78,11 +78,12 @@ function pictureOf({ node, tool, content }: ToolResult): Picture {
 async function answer({ node, id }: ToolResult, name: string, picture: Picture, call: Call): Promise<Answer> {
   const { data, type, width, height } = picture;
   const file = `${name}.${type.split('/')[1]}`;
-  const isSent = await call.attach({ name: file, type, data, text: file });
+  const { inChat, path } = await call.attach({ name: file, type, data, text: file });
   const size = width === null || height === null ? '' : `, ${width} × ${height}`;
+  const where = inChat ? 'it is in the chat now: do not send it again' : `kept on the master as ${path}`;
   return {
-    text: `${file} of ${node} (${id.slice(0, 12)})${size}${isSent ? '; it is in the chat now: do not send it again' : ''}`,
+    text: `${file} of ${node} (${id.slice(0, 12)})${size}; ${where}`,
     images: [{ data: data.toString('base64'), mimeType: type }],
-    details: { picture: { node, id, type, width, height, bytes: data.length, inChat: isSent } },
+    details: { picture: { node, id, type, width, height, bytes: data.length, inChat } },
   };
 }

@@ -30,6 +30,9 @@ export type ModelFailure = (typeof MODEL_FAILURES)[number];
 /** On the link: a trailer behind an answer without a length, which proves that it was not cut. */
 export const WHOLE_HEADER = 'x-federation-whole';
 
+/** Route of our plugin in a node’s OpenClaw gateway, which asks OpenClaw’s providers; its `/models` lists theirs. */
+export const OPENCLAW_MODELS_PATH = '/federation/models/v1';
+
 /** Models that one node may offer. */
 export const MAX_OFFERED_MODELS = 1000;
 /** Bytes of an offer. */

@@ -5,14 +5,14 @@ import { EPOCH_HEADER } from '#src/protocol/worker-api.ts';
 import { answerError, answerJson } from '#src/worker/answer.ts';
 import type { Executor } from '#src/worker/exec.ts';
 import type { Files } from '#src/worker/files/files.ts';
-import type { ModelServing } from '#src/worker/models/serve.ts';
+import type { NodeModels } from '#src/worker/models/models.ts';
 import { answerGone } from '#src/worker/models/serve.ts';
 
 export interface WorkerApiOptions {
   readonly executor: Executor;
   readonly files: Files;
   /** Null where this node shares none. */
-  readonly models: ModelServing | null;
+  readonly models: Pick<NodeModels, 'serve' | 'endAll' | 'lockDown'> | null;
   /** The newest epoch of a hub that this worker has heard of. */
   readonly knownEpoch: () => number;
 }
@@ -71,6 +71,7 @@ export function createWorkerApi({ executor, files, models, knownEpoch }: WorkerA
     lockedIn = epoch;
     executor.lockDown(epoch !== null);
     files.lockDown(epoch !== null);
+    models?.lockDown(epoch !== null);
   }
 
   return (stream, headers) => {

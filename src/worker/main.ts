@@ -1,4 +1,5 @@
-import { once } from 'node:events';
+import { EventEmitter, once } from 'node:events';
+import { randomBytes } from 'node:crypto';
 import { homedir, hostname } from 'node:os';
 import { Command } from 'commander';
 import { bootId } from '#src/adapters/boot-id.ts';
@@ -9,6 +10,9 @@ import { homePath, openHome } from '#src/adapters/home.ts';
 import { lockHome } from '#src/adapters/home-lock.ts';
 import type { Log } from '#src/adapters/log.ts';
 import { createLog } from '#src/adapters/log.ts';
+import { askForModels } from '#src/adapters/models/ask-models.ts';
+import { createSender } from '#src/adapters/models/upstream.ts';
+import { keyHeaders, readUpstreamKey } from '#src/adapters/models/upstream-key.ts';
 import { nodeHostProgram } from '#src/adapters/openclaw/node-host.ts';
 import { openclawVersion } from '#src/adapters/openclaw/version.ts';
 import { createProcesses } from '#src/adapters/process/processes.ts';
@@ -19,12 +23,15 @@ import { tailnetLookup } from '#src/adapters/tailscale/lookup.ts';
 import { createTailscale } from '#src/adapters/tailscale/tailscale.ts';
 import { reportError } from '#src/adapters/terminal.ts';
 import { VERSION } from '#src/adapters/version.ts';
+import { followYamlFile } from '#src/adapters/yaml-file.ts';
 import { FederationError } from '#src/core/errors.ts';
 import { KEY_ROTATION_REQUEST_FILE } from '#src/core/key-rotation.ts';
+import { MODELS_FILE, MODELS_KEY_FILE, OPENCLAW_MODELS_KEY_FILE } from '#src/core/models/share.ts';
 import { checkNodeName, nodeNameFrom } from '#src/core/node.ts';
 import type { Settings } from '#src/core/settings.ts';
 import { keepLink } from '#src/link/dial.ts';
 import { createWorkerApi } from '#src/worker/api.ts';
+import { OPENCLAW_MODELS_PATH } from '#src/protocol/models.ts';
 import type { Executor, ExecutorNode } from '#src/worker/exec.ts';
 import type { Consent } from '#src/worker/consent.ts';
 import { createConsent } from '#src/worker/consent.ts';
@@ -36,6 +43,9 @@ import { hubOf } from '#src/worker/hub-address.ts';
 import { hubClient } from '#src/worker/hub-client.ts';
 import { startKeyRotation } from '#src/worker/key-rotation.ts';
 import { openMembershipMemory } from '#src/worker/membership.ts';
+import type { NodeModels, NodeModelsParts } from '#src/worker/models/models.ts';
+import { openNodeModels } from '#src/worker/models/models.ts';
+import { reachUpstreams } from '#src/worker/models/reach.ts';
 import { openNodeKeys } from '#src/worker/node-keys.ts';
 import { openReport } from '#src/worker/report.ts';
 import { superviseNodeHost } from '#src/worker/supervised-node-host.ts';
@@ -118,6 +128,13 @@ export async function startWorker(home: Home, settings: Settings, log: Log): Pro
       signal,
     });
     cleanups.push(() => rotation.done);
+    const links = new EventEmitter<{ linked: [] }>();
+    const models = await openModels(home, settings, {
+      ...{ node: { id: node.id, name }, hub, session: () => session, links, desk, signal },
+      report: report.models,
+      log: log.child('models'),
+    });
+    if (models !== null) cleanups.push(() => models.close());
     const openclaw = nodeHost.enabled ? await openclawVersion(nodeHost.openclaw) : null;
     const facts = factsOf(name, settings, { own: VERSION, openclaw });
     const logFault = (error: unknown): void => log.error('something failed', { problem: String(error) });
@@ -132,8 +149,9 @@ export async function startWorker(home: Home, settings: Settings, log: Log): Pro
         await memory.welcomed(welcome, hubId);
         losing = new AbortController();
         session = { address, credential: welcome.credential, link: welcome.link, lost: losing.signal };
+        links.emit('linked');
       },
-      onStream: createWorkerApi({ executor, files, models: null, knownEpoch: () => memory.epoch() }),
+      onStream: createWorkerApi({ executor, files, models, knownEpoch: () => memory.epoch() }),
       onEvent(event) {
         report.event(event);
         rotation.event(event);
@@ -160,6 +178,31 @@ export async function startWorker(home: Home, settings: Settings, log: Log): Pro
       close,
     };
   }
+}
+
+type ModelsWiring = Pick<NodeModelsParts, 'node' | 'hub' | 'session' | 'links' | 'desk' | 'report' | 'log' | 'signal'>;
+
+/** What this node shares of models and uses of them; null where it is to have nothing to do with them. */
+async function openModels(home: Home, { models }: Settings, wiring: ModelsWiring): Promise<NodeModels | null> {
+  if (!models.enabled) return null;
+  const makeKey = (): string => randomBytes(32).toString('base64url');
+  const key = await home.secret(MODELS_KEY_FILE, makeKey);
+  return openNodeModels({
+    ...wiring,
+    port: models.port,
+    key: models.requireKey ? key.trim() : null,
+    files: (signal) => followYamlFile(home, MODELS_FILE, signal),
+    ask: askForModels,
+    reach: reachUpstreams({
+      keyHeaders: async (server) => keyHeaders(server.api, await readUpstreamKey(server, home.path)),
+      async openclaw() {
+        const secret = await home.secret(OPENCLAW_MODELS_KEY_FILE, makeKey);
+        const headers = keyHeaders('openai', secret.trim());
+        return { api: 'openai', baseUrl: `${models.openclaw}${OPENCLAW_MODELS_PATH}`, headers };
+      },
+    }),
+    sender: createSender(),
+  });
 }
 
 type Cleanups = (() => Promise<unknown>)[];

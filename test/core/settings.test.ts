@@ -51,6 +51,14 @@ test('these are all settings, with their environment names and what they are wit
       "worker.exec.mode OPENCLAW_FEDERATION_WORKER_EXEC_MODE "full"",
       "worker.exec.allow OPENCLAW_FEDERATION_WORKER_EXEC_ALLOW []",
       "worker.exec.deny OPENCLAW_FEDERATION_WORKER_EXEC_DENY []",
+      "worker.files.read.roots OPENCLAW_FEDERATION_WORKER_FILES_READ_ROOTS -",
+      "worker.files.read.deny OPENCLAW_FEDERATION_WORKER_FILES_READ_DENY ["~/.openclaw*","~/.ssh","~/.gnupg","~/.aws","~/.kube","~/.netrc","~/.git-credentials","*.key","*.pem"]",
+      "worker.files.write.roots OPENCLAW_FEDERATION_WORKER_FILES_WRITE_ROOTS -",
+      "worker.files.write.deny OPENCLAW_FEDERATION_WORKER_FILES_WRITE_DENY ["~/.openclaw*","~/.ssh","~/.gnupg","~/.aws","~/.kube","~/.netrc","~/.git-credentials","*.key","*.pem"]",
+      "worker.files.maxBytes OPENCLAW_FEDERATION_WORKER_FILES_MAX_BYTES 268435456",
+      "worker.tools.allow OPENCLAW_FEDERATION_WORKER_TOOLS_ALLOW []",
+      "worker.tools.deny OPENCLAW_FEDERATION_WORKER_TOOLS_DENY []",
+      "worker.tools.maxOutputBytes OPENCLAW_FEDERATION_WORKER_TOOLS_MAX_OUTPUT_BYTES 1048576",
       "worker.hubLossSeconds OPENCLAW_FEDERATION_WORKER_HUB_LOSS_SECONDS 30",
       "worker.killAfterSeconds OPENCLAW_FEDERATION_WORKER_KILL_AFTER_SECONDS 5",
       "worker.journalMaxBytes OPENCLAW_FEDERATION_WORKER_JOURNAL_MAX_BYTES 8388608",
@@ -59,6 +67,10 @@ test('these are all settings, with their environment names and what they are wit
       "nodeHost.openclaw OPENCLAW_FEDERATION_NODE_HOST_OPENCLAW "openclaw"",
       "nodeHost.carrierPort OPENCLAW_FEDERATION_NODE_HOST_CARRIER_PORT 19002",
       "nodeHost.commands OPENCLAW_FEDERATION_NODE_HOST_COMMANDS ["system.run","system.run.prepare","system.which"]",
+      "models.enabled OPENCLAW_FEDERATION_MODELS_ENABLED true",
+      "models.port OPENCLAW_FEDERATION_MODELS_PORT 19001",
+      "models.requireKey OPENCLAW_FEDERATION_MODELS_REQUIRE_KEY true",
+      "models.openclaw OPENCLAW_FEDERATION_MODELS_OPENCLAW "http://127.0.0.1:18789"",
     ]
   `);
   expect(describeSettings().filter(({ meaning }) => meaning === '')).toEqual([]);

@@ -3,6 +3,7 @@ import { PassThrough } from 'node:stream';
 import type { Readable } from 'node:stream';
 import type { Dispatcher } from 'undici';
 import { buildConnector, Pool } from 'undici';
+import { guardedLookup } from '#src/adapters/models/guarded-lookup.ts';
 
 /** One request to a server that speaks HTTP/1.1. */
 export interface Sending {
@@ -100,7 +101,7 @@ const LONGEST_MS = 2 ** 31 - 1;
 
 /** undici's own clock ticks twice a second, which is too coarse for a second and a half. */
 function connectorOf(connectMs: number): buildConnector.connector {
-  const connect = buildConnector({ timeout: 0, allowH2: false });
+  const connect = buildConnector({ timeout: 0, allowH2: false, lookup: guardedLookup });
   return (options, callback) => {
     const late = setTimeout(() => socket.destroy(new Error('ETIMEDOUT')), connectMs);
     const socket = connect(

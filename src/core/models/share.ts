@@ -5,6 +5,10 @@ import { isModelId, isUpstreamName } from '#src/core/models/name.ts';
 
 /** File in a worker's home that says which models it shares. */
 export const MODELS_FILE = 'models.yaml';
+/** File there with the key of this node’s model proxy: what programs of this machine show it. */
+export const MODELS_KEY_FILE = 'models.key';
+/** File there with what the worker daemon shows the plugin in this node’s OpenClaw gateway. */
+export const OPENCLAW_MODELS_KEY_FILE = 'openclaw-models.key';
 
 const MAX_UPSTREAMS = 64;
 const MAX_LISTED = 1000;

@@ -1,45 +1,78 @@
 import type { EventEmitter } from 'node:events';
 import type { Log } from '#src/adapters/log.ts';
+import type { Sender } from '#src/adapters/models/upstream.ts';
+import type { HubAddress } from '#src/core/hub-address.ts';
 import type { ModelsRecord } from '#src/core/worker-record.ts';
+import { createBodyReader } from '#src/link/models/body.ts';
 import type { HubSession } from '#src/worker/hub-address.ts';
+import { createHubModels } from '#src/worker/models/hub-models.ts';
 import type { OfferDesk } from '#src/worker/models/offer.ts';
 import { offerModels } from '#src/worker/models/offer.ts';
-import type { SharedModels, SharingParts } from '#src/worker/models/share.ts';
+import type { LocalModels } from '#src/worker/models/proxy.ts';
+import { startModelProxy } from '#src/worker/models/proxy.ts';
+import type { ModelServing } from '#src/worker/models/serve.ts';
+import { createModelServing } from '#src/worker/models/serve.ts';
+import type { SharingParts } from '#src/worker/models/share.ts';
 import { shareModels } from '#src/worker/models/share.ts';
 
 export interface NodeModelsParts extends SharingParts {
-  readonly desk: OfferDesk;
+  readonly node: { readonly id: () => string; readonly name: string };
+  readonly hub: HubAddress;
   readonly session: () => HubSession | null;
   readonly links: EventEmitter<{ linked: [] }>;
+  readonly desk: OfferDesk;
+  /** Of the model proxy; 0 takes a free one. */
+  readonly port: number;
+  /** What the model proxy wants to be shown; null: nothing. */
+  readonly key: string | null;
+  readonly sender: Sender;
   /** Where it is written down how this stands. */
   readonly report: (record: ModelsRecord) => void;
-  /** Opens the model proxy of this node, whose port it resolves with. */
-  readonly listen: (shares: SharedModels) => Promise<number>;
   readonly log: Log;
 }
 
-/** What this node has to do with models: it shares its own, tells the hub, and lets programs here use all of them. */
-export interface NodeModels {
-  readonly shares: SharedModels;
-  readonly done: Promise<void>;
+/** What this node has to do with models: it shares its own, and lets programs here use those of all. */
+export interface NodeModels extends ModelServing {
+  /** Whether nothing is served, to nobody. */
+  lockDown(on: boolean): void;
+  /** Resolves when nothing is served any more; to be called when the signal is aborted. */
+  close(): Promise<void>;
 }
 
 /** Starts all of it. A port that another program has is no reason to end a daemon: it is said in the record. */
 export async function openNodeModels(parts: NodeModelsParts): Promise<NodeModels> {
-  const { listen, report, log } = parts;
+  const { node, port, key, sender, report, log } = parts;
+  const { send } = sender;
   const shares = shareModels(parts);
-  let port: number | null = null;
-  let portProblem: string | null = null;
-  const tell = (): void => report({ port, portProblem, ...shares.status() });
-  shares.changes.on('status', tell);
   const offering = offerModels({ ...parts, shares });
+  const serving = createModelServing({ shares, send, nodeId: node.id, log });
+  let isShut = false;
+  let local: LocalModels | null = null;
+  let portProblem: string | null = null;
+  const tell = (): void => report({ port: local?.port ?? null, portProblem, ...shares.status() });
+  shares.changes.on('status', tell);
   try {
-    port = await listen(shares);
-    log.info('programs of this machine can use the models of the federation', { port });
+    const hub = createHubModels({ ...parts, send });
+    const options = {
+      ...{ port, key, node, shares, hub, send, log },
+      bodies: createBodyReader(),
+      isShut: () => isShut,
+    };
+    local = await startModelProxy(options);
+    log.info('programs of this machine can use the models of the federation', { port: local.port });
   } catch (error) {
     portProblem = error instanceof Error ? error.message : String(error);
     log.warn('no program of this machine can use the models of the federation', { problem: portProblem });
   }
   tell();
-  return { shares, done: Promise.all([shares.done, offering]).then(() => undefined) };
+  return {
+    serve: serving.serve,
+    endAll: serving.endAll,
+    lockDown: (on) => void (isShut = on),
+    async close() {
+      await local?.close();
+      await Promise.all([shares.done, offering]);
+      await sender.close();
+    },
+  };
 }

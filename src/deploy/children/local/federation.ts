@@ -159,6 +159,8 @@ function workerEnvironment(name: string, { record }: HubClient, openclaw: string
   const common = {
     OPENCLAW_FEDERATION_NAME: name,
     OPENCLAW_FEDERATION_WORKER_HUB: `${record.address}:${record.port}`,
+    // Many nodes on one machine, of which none may have the port that a machine’s one node has.
+    OPENCLAW_FEDERATION_MODELS_PORT: '0',
   };
   // An empty allow-list: nothing runs on the master unless its own settings say so.
   if (name === 'master') {

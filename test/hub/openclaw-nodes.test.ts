@@ -1,11 +1,12 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { connectGateway } from '#src/adapters/openclaw/gateway.ts';
 import type { Gateway } from '#src/adapters/openclaw/gateway.ts';
 import { openSqliteStore } from '#src/adapters/store/sqlite.ts';
 import type { Store } from '#src/adapters/store/store.ts';
+import { FederationError } from '#src/core/errors.ts';
 import type { Member } from '#src/core/member.ts';
 import type { Identity, TailnetMachine } from '#src/core/identity.ts';
 import type { OpenClawNode } from '#src/core/openclaw-node.ts';
@@ -113,6 +114,16 @@ async function audit(): Promise<[string, string, unknown][]> {
 
 async function recordOf(deviceId = DEVICE) {
   return (await store.openclawNodes()).find((node) => node.deviceId === deviceId);
+}
+
+/** The gateway goes away whenever it is asked that; returns what ends it. */
+function failing(method: string): () => void {
+  const answer = fake.answers.get(method)!;
+  fake.answers.set(method, (params) => {
+    for (const socket of fake.sockets) socket.terminate();
+    return answer(params);
+  });
+  return () => void fake.answers.set(method, answer);
 }
 
 function ruled(act: Ruling['act']): Ruling {
@@ -353,6 +364,43 @@ describe('a person’s approval', () => {
     expect([...openclaw.paired.keys()]).toEqual([DEVICE]);
   });
 
+  test('that was to replace another and that the gateway refuses leaves the other in, and the audit says so', async () => {
+    openclaw.asks(OTHER);
+    await approve(await waiting('device', OTHER));
+    openclaw.offers(OTHER, COMMANDS);
+    await untilState('connected', OTHER);
+    const requestId = openclaw.asks(DEVICE);
+    const asked = await waiting('device');
+    openclaw.expires(requestId);
+    const from = (await audit()).length;
+    await expect(approve(asked, true)).rejects.toMatchObject({ code: 'OPENCLAW_REFUSED' });
+    expect(stateOf(OTHER)).toBe('connected');
+    expect(await recordOf(OTHER)).toMatchObject({ revokedAt: null, removing: false });
+    const records = (await store.audit(0, 1000)).slice(from);
+    expect(records.map(({ action, by, detail }) => [action, by, (detail as { id: string }).id])).toEqual([
+      ['node.revoke', 'kim', OTHER],
+      ['node.approve', 'kim', DEVICE],
+      ['node.revoke', 'gateway', DEVICE],
+      ['node.restore', 'gateway', OTHER],
+    ]);
+  });
+
+  test('of more commands that the gateway refuses leaves the node as it was, and the audit says so', async () => {
+    openclaw.asks(DEVICE);
+    await approve(await waiting('device'));
+    openclaw.offers(DEVICE, ['system.which']);
+    await untilState('connected');
+    openclaw.offers(DEVICE, COMMANDS);
+    const asked = await waiting('surface');
+    const error = { code: 'FORBIDDEN', message: 'missing scope: operator.admin' };
+    fake.answers.set('node.pair.approve', () => ({ ok: false, error }));
+    await expect(approve(asked)).rejects.toMatchObject({ code: 'OPENCLAW_REFUSED' });
+    expect((await recordOf())?.commands).toEqual(['system.which']);
+    const last = (await store.audit(0, 1000)).at(-1);
+    expect(last).toMatchObject({ action: 'node.restore', by: 'gateway' });
+    expect(last?.detail).toMatchObject({ id: DEVICE, commands: ['system.which'] });
+  });
+
   test('of what waits no longer is none', async () => {
     await expect(nodes.approve('0'.repeat(32), PERSON)).rejects.toMatchObject({ code: 'REQUEST_NOT_FOUND' });
   });
@@ -362,15 +410,11 @@ describe('nothing is lost where', () => {
   test('the gateway goes away between the word and the deed', async () => {
     openclaw.asks(DEVICE);
     const asked = await waiting('device');
-    const list = fake.answers.get('device.pair.list')!;
-    fake.answers.set('device.pair.list', (params) => {
-      for (const socket of fake.sockets) socket.terminate();
-      return list(params);
-    });
+    const back = failing('device.pair.list');
     await expect(approve(asked)).resolves.toMatchObject({ id: DEVICE });
     expect(openclaw.paired.size).toBe(0);
     expect(nodes.requests()).toEqual([]);
-    fake.answers.set('device.pair.list', list);
+    back();
     await until('it is done', () => openclaw.paired.has(DEVICE));
     expect(await audit()).toHaveLength(1);
   });
@@ -560,6 +604,44 @@ describe('a revocation', () => {
     expect([...openclaw.paired.keys()]).toEqual([DEVICE]);
   });
 
+  test('that can not be kept is said, carried out all the same, and kept as soon as that can be', async () => {
+    const remove = fake.answers.get('device.pair.remove')!;
+    const denied = () => ({ ok: false, error: { code: 'UNAVAILABLE', message: 'not now' } });
+    fake.answers.set('node.pair.remove', denied).set('device.pair.remove', denied);
+    const full = vi.spyOn(store, 'commit').mockRejectedValue(new FederationError('STORE_FAILED', 'the disk is full'));
+    await expect(nodes.revoke(DEVICE, 'kim')).rejects.toMatchObject({ code: 'STORE_FAILED' });
+    await until('the gateway was asked', () => fake.frames.some((frame) => frame.includes('"device.pair.remove"')));
+    expect(openclaw.paired.size).toBe(1);
+    fake.answers.set('node.pair.remove', remove).set('device.pair.remove', remove);
+    await until('it is gone at the gateway', () => openclaw.paired.size === 0);
+    expect((await recordOf())?.revokedAt).toBeNull();
+    full.mockRestore();
+    await until('it is kept', () => nodes.list().length === 0);
+    expect(await recordOf()).toMatchObject({ removing: false, revokedAt: clock });
+    expect((await audit()).filter(([action]) => action === 'node.revoke')).toEqual([['node.revoke', 'kim', 'device']]);
+    openclaw.asks(DEVICE);
+    expect((await waiting('device')).held).toBe('it was revoked');
+  });
+
+  test('that can not be kept does not reach one that a person let in again meanwhile', async () => {
+    const denied = () => ({ ok: false, error: { code: 'UNAVAILABLE', message: 'not now' } });
+    const removals = ['node.pair.remove', 'device.pair.remove'].map((one) => [one, fake.answers.get(one)!] as const);
+    for (const [method] of removals) fake.answers.set(method, denied);
+    const full = vi.spyOn(store, 'commit').mockRejectedValue(new FederationError('STORE_FAILED', 'the disk is full'));
+    await expect(nodes.revoke(DEVICE, 'kim')).rejects.toMatchObject({ code: 'STORE_FAILED' });
+    full.mockRestore();
+    clock += 1;
+    openclaw.offers(DEVICE, [...COMMANDS, 'file.fetch']);
+    await approve(await waiting('surface'));
+    for (const [method, answer] of removals) fake.answers.set(method, answer);
+    const asked = fake.frames.length;
+    openclaw.asks(OTHER, { displayName: 'tablet' });
+    await approve(await waiting('device', OTHER));
+    await untilState('half-approved', OTHER);
+    expect(fake.frames.slice(asked).filter((frame) => frame.includes('pair.remove'))).toEqual([]);
+    expect(stateOf()).toBe('connected');
+  });
+
   test('of one that is not there is none', async () => {
     await expect(nodes.revoke(OTHER, 'kim')).rejects.toMatchObject({ code: 'NODE_NOT_FOUND' });
   });
@@ -616,6 +698,58 @@ describe('a member’s own node host', () => {
     expect(await approve(asked)).toMatchObject({ id: member.id, name: 'home-server', role: 'worker' });
     expect(openclaw.paired.get(DEVICE)?.surface).toContain('file.fetch');
     expect(await store.openclawNodes()).toEqual([]);
+  });
+
+  test('has the further commands that a person approved also where the gateway and the hub go away meanwhile', async () => {
+    const more = [...COMMANDS, 'file.fetch'];
+    openclaw.offers(DEVICE, more);
+    const asked = await waiting('surface');
+    const back = failing('node.pair.list');
+    await expect(approve(asked)).resolves.toMatchObject({ id: member.id });
+    expect(openclaw.paired.get(DEVICE)?.surface).toBeNull();
+    expect(nodes.requests()).toEqual([]);
+    await closeHub();
+    back();
+    await openHub();
+    await until('it has them', () => openclaw.paired.get(DEVICE)?.surface?.length === 3);
+    expect(membership.state().members.get(member.id)?.grantedCommands).toEqual(more);
+    expect(await audit()).toEqual([['node.approve', 'kim', 'surface']]);
+  });
+
+  test.each([
+    ['some', COMMANDS],
+    ['those that it had when nobody was asked', null],
+  ])(
+    'that was granted %s commands has no more where the gateway refuses what a person approved',
+    async (_what, had) => {
+      await membership.commit([{ type: 'changed', member: { ...member, grantedCommands: had } }], []);
+      openclaw.offers(DEVICE, [...COMMANDS, 'file.fetch']);
+      const asked = await waiting('surface');
+      const error = { code: 'FORBIDDEN', message: 'missing scope: operator.admin' };
+      fake.answers.set('node.pair.approve', () => ({ ok: false, error }));
+      await expect(approve(asked)).rejects.toMatchObject({ code: 'OPENCLAW_REFUSED' });
+      expect(membership.state().members.get(member.id)?.grantedCommands).toEqual(had);
+      expect(await audit()).toEqual([
+        ['node.approve', 'kim', 'surface'],
+        ['node.revoke', 'gateway', 'surface'],
+      ]);
+      await waiting('surface');
+    },
+  );
+
+  test('that asks as a device again is not let in by a word that the gateway does not hear', async () => {
+    fake.answers.get('device.pair.remove')!({ deviceId: DEVICE });
+    openclaw.asks(DEVICE);
+    const asked = await waiting('device');
+    const back = failing('device.pair.list');
+    await expect(approve(asked)).rejects.toMatchObject({ code: 'GATEWAY_UNREACHABLE' });
+    back();
+    await waiting('device');
+    expect(openclaw.paired.size).toBe(0);
+    expect(await audit()).toEqual([
+      ['node.approve', 'kim', 'device'],
+      ['node.revoke', 'gateway', 'device'],
+    ]);
   });
 });
 

@@ -1,6 +1,7 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import type { Log } from '#src/adapters/log.ts';
 import type { Gateway } from '#src/adapters/openclaw/gateway.ts';
+import type { Change } from '#src/adapters/store/store.ts';
 import type { OpenClawNode } from '#src/core/openclaw-node.ts';
 import type { MembershipKeeper } from '#src/hub/enrolment/membership.ts';
 import type { OpenClawRecords } from '#src/hub/openclaw/records.ts';
@@ -14,6 +15,11 @@ import { retryDelayMs } from '#src/link/back-off.ts';
 export interface Follower {
   /** Something was decided. */
   wake(): void;
+  /**
+   * Takes a device out whose revocation could not be kept, and keeps it: tried until both are done, it was let in anew,
+   * or the hub stops.
+   */
+  putOut(node: OpenClawNode, audit: Change): void;
   /** Resolves after `signal`. */
   readonly done: Promise<void>;
 }
@@ -40,6 +46,8 @@ export function followGateway(options: FollowerOptions): Follower {
   const { gateway, records, looks, standing, membership, inTurn, onNews, log, signal } = options;
   let wake = (): void => undefined;
   let wasAway = false;
+  /** By device id. */
+  const unkept = new Map<string, { readonly node: OpenClawNode; readonly audit: Change; isGone: boolean }>();
 
   async function follow(): Promise<void> {
     const forget = gateway.onChange(() => {
@@ -79,6 +87,7 @@ export function followGateway(options: FollowerOptions): Follower {
     for (const node of records.current()) {
       if (node.removing) left += await tried(node.deviceId, () => remove(node));
     }
+    for (const { node } of [...unkept.values()]) left += await tried(node.deviceId, () => putOut(node.deviceId));
     await forgetGone();
     for (const look of news) if (!standing.isDecided(look)) onNews(look);
     return left;
@@ -112,6 +121,19 @@ export function followGateway(options: FollowerOptions): Follower {
     log.info('the gateway removed a device', { device: node.deviceId });
   }
 
+  async function putOut(deviceId: string): Promise<void> {
+    const owed = unkept.get(deviceId);
+    if (owed === undefined) return;
+    const { node, audit } = owed;
+    const isInAnew = (records.get(deviceId)?.approvedAt ?? 0) > (node.revokedAt ?? 0);
+    if (!isInAnew) {
+      if (!owed.isGone) await gateway.removeDevice(deviceId);
+      owed.isGone = true;
+      await records.put([{ ...node, removing: false }], [audit]);
+    }
+    unkept.delete(deviceId);
+  }
+
   /** One that was taken out at the gateway itself has to be approved anew. */
   async function forgetGone(): Promise<void> {
     const known = new Set([...gateway.nodes().keys(), ...gateway.requests().map(({ deviceId }) => deviceId)]);
@@ -122,5 +144,12 @@ export function followGateway(options: FollowerOptions): Follower {
     }
   }
 
-  return { wake: () => wake(), done: follow() };
+  return {
+    wake: () => wake(),
+    putOut(node, audit) {
+      unkept.set(node.deviceId, { node, audit, isGone: false });
+      wake();
+    },
+    done: follow(),
+  };
 }

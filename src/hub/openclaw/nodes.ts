@@ -6,9 +6,11 @@ import type { Store } from '#src/adapters/store/store.ts';
 import { FederationError } from '#src/core/errors.ts';
 import type { OpenClawNode } from '#src/core/openclaw-node.ts';
 import { isSameName } from '#src/core/openclaw-node.ts';
-import type { Approval, WaitingRequest } from '#src/core/request.ts';
+import type { WaitingRequest } from '#src/core/request.ts';
 import type { Identify } from '#src/hub/enrolment/identity.ts';
 import type { AuditDetail, MembershipKeeper } from '#src/hub/enrolment/membership.ts';
+import type { Approving } from '#src/hub/openclaw/decisions.ts';
+import { createDecisions, namedOf } from '#src/hub/openclaw/decisions.ts';
 import { followGateway } from '#src/hub/openclaw/follow.ts';
 import { openOpenClawRecords } from '#src/hub/openclaw/records.ts';
 import { openRejections } from '#src/hub/openclaw/rejections.ts';
@@ -55,6 +57,7 @@ export async function openOpenClawNodes(options: OpenClawNodesOptions): Promise<
   const standing = createStanding({ membership, records, list, isLockedDown });
   const changes: RequestSource['changes'] = new EventEmitter();
   const rejections = await openRejections(store);
+  const decisions = createDecisions({ membership, records, rejections, standing, revoked: revokedOne });
   const looks = createLooks({
     requests: () => gateway?.requests() ?? [],
     identify,
@@ -75,7 +78,7 @@ export async function openOpenClawNodes(options: OpenClawNodesOptions): Promise<
   const onNews = (look: Look) => void changes.emit('request', standing.judged(look));
   const follower =
     gateway === null
-      ? { wake: () => undefined, done: Promise.resolve() }
+      ? { wake: () => undefined, putOut: () => undefined, done: Promise.resolve() }
       : followGateway({ gateway, records, looks, standing, membership, inTurn, onNews, log, signal });
 
   function lookAt(id: string): Look {
@@ -84,44 +87,25 @@ export async function openOpenClawNodes(options: OpenClawNodesOptions): Promise<
     return look;
   }
 
-  async function letIn(look: Look, approval: Approval, rule: string | null, more: AuditDetail): Promise<Approved> {
-    standing.checkOurs(look);
-    const { asked, waiting } = look;
-    const { kind, deviceId } = asked;
-    const member = standing.memberOf(deviceId);
-    const out = member === undefined ? standing.makeRoom(look, approval).map(revokedOne) : [];
-    const approved: OpenClawNode = {
-      ...{ deviceId, name: waiting.name, tailnet: waiting.tailnet },
-      ...{ platform: asked.platform, deviceFamily: asked.deviceFamily },
-      ...{ approvedAt: now(), approvedBy: approval.by, rule },
-      ...{ commands: asked.commands, removing: false, revokedAt: null },
-    };
-    const before = [deviceId, ...out.map((node) => node.deviceId)].map((id) => [id, records.get(id)] as const);
-    const pardon = rejections.change(asked, null);
-    await records.put(
-      [...out, ...(member === undefined ? [approved] : [])],
-      [
-        ...pardon.rows,
-        ...out.map((node) => record('node.revoke', approval.by, namedOf(node))),
-        record('node.approve', approval.by, { ...detailOf(look), ...more, replace: approval.replace }),
-      ],
-    );
-    pardon.kept();
+  async function letIn(asking: Approving): Promise<Approved> {
+    const { asked, waiting } = asking.look;
+    standing.checkOurs(asking.look);
+    const member = standing.memberOf(asked.deviceId);
+    const decision = decisions.approval(asking);
+    await decision.keep();
     try {
       await tellGateway(asked, 'approve');
     } catch (error) {
-      if (isAway(error)) log.warn('an approval waits for the gateway', { device: deviceId });
+      if (decision.lasts && isAway(error)) log.warn('an approval waits for the gateway', { device: asked.deviceId });
       else {
-        // It did not do it, and will not.
-        const problem = error instanceof Error ? error.message : String(error);
-        await records.restore(before, [record('node.revoke', 'gateway', { ...detailOf(look), problem })]);
+        await decision.takeBack(error instanceof Error ? error.message : String(error));
         throw error;
       }
     } finally {
       follower.wake();
     }
-    const who = member ?? { id: deviceId, name: waiting.name, role: 'node-host' as const };
-    return { kind, id: who.id, name: who.name, role: who.role, replaced: out.map((node) => node.deviceId) };
+    const { id, name, role } = member ?? { id: asked.deviceId, name: waiting.name, role: 'node-host' as const };
+    return { kind: asked.kind, id, name, role, replaced: decision.replaced };
   }
 
   function revokedOne(deviceId: string): OpenClawNode {
@@ -171,7 +155,7 @@ export async function openOpenClawNodes(options: OpenClawNodesOptions): Promise<
         .all()
         .filter((look) => !standing.isDecided(look))
         .map((look) => standing.judged(look)),
-    approve: (id, approval) => inTurn(() => letIn(lookAt(id), approval, null, {})),
+    approve: (id, approval) => inTurn(() => letIn({ look: lookAt(id), approval, rule: null, more: {} })),
     reject: (id, by) =>
       inTurn(async () => {
         const look = lookAt(id);
@@ -185,7 +169,8 @@ export async function openOpenClawNodes(options: OpenClawNodesOptions): Promise<
         const { act, labels, groups, detail } = rule(standing.judged(look));
         const more = detail ?? {};
         const named = typeof more['rule'] === 'string' ? more['rule'] : by;
-        if (act === 'approve') await letIn(look, { by, replace: false, labels, groups }, named, more);
+        if (act === 'approve')
+          await letIn({ look, approval: { by, replace: false, labels, groups }, rule: named, more });
         else if (act === 'reject') await turnAway(look, by, more);
         else if (detail !== null) await records.put([], [record('node.judge', by, { ...detailOf(look), ...more })]);
       }),
@@ -204,11 +189,12 @@ export async function openOpenClawNodes(options: OpenClawNodesOptions): Promise<
           });
         }
         const node = revokedOne(deviceId);
+        const audit = record('node.revoke', by, namedOf(node));
         try {
-          await records.put([node], [record('node.revoke', by, namedOf(node))]);
+          await records.put([node], [audit]);
         } catch (error) {
-          // It is out all the same, if the gateway is there; that it is not kept is still said.
-          await gateway?.removeDevice(deviceId).catch((problem: unknown) => log.warn(String(problem)));
+          // That it is not kept is said; it goes all the same.
+          follower.putOut(node, audit);
           throw error;
         }
         follower.wake();
@@ -219,8 +205,4 @@ export async function openOpenClawNodes(options: OpenClawNodesOptions): Promise<
 
 function isAway(error: unknown): boolean {
   return error instanceof FederationError && error.code === 'GATEWAY_UNREACHABLE';
-}
-
-function namedOf({ deviceId, name, commands }: OpenClawNode): AuditDetail {
-  return { kind: 'device', node: name, id: deviceId, commands };
 }

@@ -1,0 +1,83 @@
+import type { ClientHttp2Stream, IncomingHttpHeaders } from 'node:http2';
+import { constants } from 'node:http2';
+import { z } from 'zod';
+import type { ErrorCode } from '#src/core/errors.ts';
+import { FederationError } from '#src/core/errors.ts';
+import type { Member } from '#src/core/member.ts';
+import type { Fleet } from '#src/hub/fleet/fleet.ts';
+import type { Link } from '#src/link/accept.ts';
+
+/** What a node may say why it does not do it. Any other word of its would pass for one of the hub's own. */
+const REFUSALS = [
+  ...['USAGE', 'FORBIDDEN', 'LOCKED_DOWN', 'PENDING_FULL', 'PAYLOAD_TOO_LARGE', 'STEP_FAILED', 'DISK_FULL'],
+  ...['PATH_DENIED', 'PATH_NOT_FOUND', 'FILE_TOO_LARGE', 'FILE_CHANGED', 'TOOL_DENIED', 'TOOL_FAILED'],
+  ...['GATEWAY_UNREACHABLE', 'MACHINE_UNSUPPORTED', 'EPOCH_STALE'],
+] as const satisfies readonly ErrorCode[];
+
+/** The node chose them: never more than a few lines. */
+const words = z.string().transform((said) => said.slice(0, 5000));
+const refusalSchema = z.object({ code: z.enum(REFUSALS), message: words, hint: words.optional() });
+const MAX_REFUSAL_BYTES = 64 * 1024;
+
+/** The link of a member. Throws MACHINE_UNREACHABLE. */
+export function linkOf(fleet: Pick<Fleet, 'link'>, member: Member): Link {
+  const link = fleet.link(member.id);
+  if (link !== undefined) return link;
+  throw new FederationError('MACHINE_UNREACHABLE', `${member.name} is not connected`, {
+    hint: `manage-federation show ${member.name}`,
+  });
+}
+
+/**
+ * The head of what a node answers. Throws what the node says why it refuses, LINK_LOST where it says nothing within
+ * `withinMs` of this call or its link ends.
+ */
+export async function answerOf(stream: ClientHttp2Stream, withinMs: number | null): Promise<IncomingHttpHeaders> {
+  const { promise, resolve, reject } = Promise.withResolvers<IncomingHttpHeaders>();
+  const onClose = (): void => reject(new FederationError('LINK_LOST', 'the node went away before it answered'));
+  const late =
+    withinMs === null
+      ? undefined
+      : setTimeout(() => reject(new FederationError('LINK_LOST', 'the node did not answer in time')), withinMs);
+  stream.once('response', resolve).once('close', onClose);
+  try {
+    const headers = await promise;
+    if (Number(headers[':status']) === 200) return headers;
+    throw refusalOf(await bytesOf(stream, MAX_REFUSAL_BYTES));
+  } catch (error) {
+    stream.close(constants.NGHTTP2_CANCEL);
+    throw error;
+  } finally {
+    clearTimeout(late);
+    stream.off('close', onClose);
+  }
+}
+
+/** A whole body that is not to be long. Throws LINK_LOST where it is, or breaks off. */
+export async function bytesOf(stream: ClientHttp2Stream, maxBytes: number): Promise<Buffer> {
+  const chunks: Buffer[] = [];
+  let bytes = 0;
+  try {
+    for await (const chunk of stream as AsyncIterable<Buffer>) {
+      bytes += chunk.length;
+      if (bytes > maxBytes) throw new FederationError('LINK_LOST', 'the node answered more than it may');
+      chunks.push(chunk);
+    }
+  } catch (cause) {
+    if (cause instanceof FederationError) throw cause;
+    throw new FederationError('LINK_LOST', 'the node’s answer broke off', { cause });
+  }
+  return Buffer.concat(chunks);
+}
+
+function refusalOf(body: Buffer): FederationError {
+  try {
+    const { code, message, hint } = refusalSchema.parse(JSON.parse(body.toString('utf8')));
+    return new FederationError(code, message, hint === undefined ? {} : { hint });
+  } catch (cause) {
+    return new FederationError('STEP_FAILED', 'the node failed at it and does not say why', {
+      hint: 'its log says more: journalctl -u openclaw-worker',
+      cause,
+    });
+  }
+}

@@ -96,13 +96,17 @@ export function choose(needs: Needs, candidates: readonly Candidate[], now: numb
     if (why === null) fit.push(candidate);
     else rejected.push({ candidate, why });
   }
-  const reject = (why: Rejection, isKept: (candidate: Candidate) => boolean): void => {
-    const kept = fit.filter(isKept);
-    // Where nobody would be left it is only a preference.
-    if (kept.length === 0 || kept.length === fit.length) return;
+  const drop = (why: Rejection, isKept: (candidate: Candidate) => boolean): void => {
     for (const candidate of fit) if (!isKept(candidate)) rejected.push({ candidate, why });
-    fit = kept;
+    fit = fit.filter(isKept);
   };
+  // Where nobody would be left it is only a preference.
+  const reject: typeof drop = (why, isKept) => {
+    if (fit.some(isKept)) drop(why, isKept);
+  };
+  // A second try that may only wait in vain is none: the answer to the first is there already.
+  if (needs.excluded.size > 0)
+    drop('out', ({ health }) => health.outage?.needsProbe !== true || standing(health, now) !== 'out');
   if (fit.length > 1) reject('other-api', ({ offered }) => speaks(offered, needs.endpoint) === 'surely');
   reject('out', ({ health }) => standing(health, now) !== 'out');
   reject('on-trial', ({ health }) => standing(health, now) !== 'tried');

@@ -173,7 +173,7 @@ export async function relay(router: Router, asked: RelayAsk, response: ServerRes
 
     try {
       answer.head(status, undefined, headersToClient(headers, attempt, attempts, startedAt - asked.cameAt));
-      if (!isEnded) attempt.answered(performance.now() - startedAt);
+      if (!isEnded && !fails) attempt.answered(performance.now() - startedAt);
     } catch {
       // What its upstream calls a header is none.
       source.giveUp();

@@ -121,6 +121,19 @@ test('the only node that has a model is asked however it fails: its own answer s
   expect(await serve(site)).toBe('w1');
 });
 
+test('a second try is not one that would wait in vain', async () => {
+  const site = aSite({ isWell: () => false });
+  const [limited] = [site.join('limited', [anOffer()]), site.join('gone', [anOffer()])];
+  const outcome = (node: string) => (node === 'gone' ? ended({ ...FAILED, failure: 'connect' }) : ended());
+  await send({ site, requests: 10, everyMs: 10, outcome });
+  await expect(site.router.next(anAsk(), new Set([limited.id]), NEVER)).rejects.toMatchObject({
+    code: 'MODEL_UNAVAILABLE',
+  });
+  // Where it is the only one that there is, it is asked all the same.
+  site.leave('limited');
+  expect(await serve(site)).toBe('gone');
+});
+
 test('a node that comes back begins anew', async () => {
   const site = aSite();
   for (const name of ['w1', 'w2']) site.join(name, [anOffer()]);

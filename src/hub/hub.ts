@@ -150,7 +150,7 @@ export async function openHub({
     carrier: () => carrier,
     log: log.child('lockdown'),
   });
-  const models = await openModels({ store, membership, fleet, lockdown, signal });
+  const models = await openModels({ store, membership, fleet, lockdown, log: log.child('models'), signal });
   const openClawNodes = await openOpenClawNodes({
     ...{ gateway, store, membership, identify, signal },
     isLockedDown: () => lockdown.status() !== null,
@@ -334,8 +334,8 @@ export async function openHub({
     fetch: app.fetch,
     models: createModelProxy({
       router: models.router,
-      keys: { authenticate: () => null, admit: () => undefined },
-      usage: { record: () => undefined },
+      keys: models.keys,
+      usage: models.usage,
       bodies: createBodyReader(),
       findSession,
       findOperator: (bearer, address, socket) => operators.find(bearer, address, socket),
@@ -353,6 +353,7 @@ export async function openHub({
     stopping.abort();
     await Promise.all(listeners.map((listener) => listener.close()));
     await Promise.all([tailnet?.done, unresolved.done, desk.done, openClawNodes.done, approvals.done]);
+    await models.usage.close();
     await membership.settled();
   }
 

@@ -59,7 +59,9 @@ export function createDecide(options: DecideOptions): Decide {
     if (member === undefined) return null;
     const key = keyOf(offer);
     return {
-      ...{ key, member, offered },
+      key,
+      member,
+      offered,
       link: fleet.link(nodeId)?.state ?? null,
       health: vitals.of(nodeId, offered),
       inFlight: queue.inFlight(key),

@@ -83,6 +83,11 @@ export interface Router {
   explain(ask: ModelAsk): RouteExplanation;
 }
 
+export interface ObservedRouter extends Router {
+  /** Ids of nodes, one for each upstream or model of theirs that is out of use now. */
+  outages(): readonly string[];
+}
+
 export interface RouterOptions {
   readonly fleet: Fleet;
   readonly members: Members;
@@ -97,15 +102,17 @@ export interface RouterOptions {
   readonly queueMs?: number;
   /** Monotonic milliseconds. */
   readonly now?: () => number;
+  /** Whether who asks may write that as a model. */
+  readonly allows?: (consumer: Consumer, modelId: string) => boolean;
 }
 
 /** Longer than most answers take, and shorter than a client has patience for. */
 const QUEUE_MS = 120_000;
 
 /** Decides who serves which request: by what nodes offer, how they do, and who served the conversation before. */
-export function createRouter(options: RouterOptions): Router {
+export function createRouter(options: RouterOptions): ObservedRouter {
   const { fleet, members, offers, routes, denied, onDenied, signal: stopping } = options;
-  const { queueMs = QUEUE_MS, now = () => performance.now() } = options;
+  const { queueMs = QUEUE_MS, now = () => performance.now(), allows = () => true } = options;
   const catalog = liveCatalog(offers, routes, members);
   const queue = createQueue(now);
   const vitals = createVitals({ fleet, offers, signal: stopping, now });
@@ -194,7 +201,7 @@ export function createRouter(options: RouterOptions): Router {
       }
     },
 
-    models() {
+    models(consumer) {
       const usable = catalog.members().flatMap((member) => {
         if (fleet.link(member.id) === undefined) return [];
         const { id: nodeId, name: nodeName, drained } = member;
@@ -208,10 +215,11 @@ export function createRouter(options: RouterOptions): Router {
           return member !== undefined && isRoutedTo(route, member) && hasLabels(member, route.labels);
         },
         isMemberName: (name) => catalog.memberNamed(name) !== undefined,
-      });
+      }).filter(({ id }) => allows(consumer, id));
     },
 
     explain: (ask) => explanationOf(ask.model, decide(ask, new Set())),
+    outages: vitals.outages,
   };
 }
 

@@ -12,6 +12,8 @@ type Served = Pick<OfferedModel, 'upstream' | 'id'>;
 /** How the upstreams of the nodes do, each model by itself; what can't be reached at all is so for all its models. */
 export interface Vitals {
   of(nodeId: string, served: Served): Health;
+  /** Ids of nodes, one for each upstream or model of theirs that is out of use now. */
+  outages(): readonly string[];
   begun(link: Link, served: Served, startedAt: number): void;
   answered(link: Link, served: Served, startedAt: number, firstByteMs: number): void;
   failed(link: Link, served: Served, failure: Failure): void;
@@ -81,6 +83,10 @@ export function createVitals({ fleet, offers, signal, now }: VitalsOptions): Vit
       const outage = own.get(served.upstream)?.outage ?? null;
       return outage === null ? health : { ...health, outage };
     },
+    outages: () =>
+      [...nodes].flatMap(([nodeId, own]) =>
+        [...own.values()].flatMap(({ outage }) => (outage === null ? [] : [nodeId])),
+      ),
     begun(link, served, startedAt) {
       for (const key of [served.upstream, keyOf(served)]) change(link, key, (health) => begun(health, startedAt));
     },

@@ -1,0 +1,115 @@
+import { Counter, Gauge, Histogram, Registry } from 'prom-client';
+import type { Attempt, AttemptEnd, Router } from '#src/hub/models/router.ts';
+import type { UsageRecord } from '#src/hub/models/usage.ts';
+
+/** Figures of the model proxy, as Prometheus reads them. No key and no word of a client is a label. */
+export interface ModelMetrics {
+  /** What to send, and how it is called. */
+  readonly contentType: string;
+  text(): Promise<string>;
+  /** Takes note of a request that is over. */
+  recorded(record: UsageRecord): void;
+  /** The same router, whose decisions are counted. */
+  measured(router: Router): Router;
+}
+
+export interface ModelMetricsOptions {
+  readonly nameOf: (nodeId: string) => string;
+  /** Ids of the nodes of which an upstream or a model is out of use now, one for each. */
+  readonly outages: () => readonly string[];
+}
+
+/** Seconds, from a model that is in memory on this machine to one that is loaded first. */
+const BUCKETS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300];
+/** Pairs of node and model that are told apart; all others are one. */
+const MAX_PAIRS = 2000;
+const OTHER = { node: '(other)', model: '(other)' };
+
+export function createModelMetrics({ nameOf, outages }: ModelMetricsOptions): ModelMetrics {
+  const registry = new Registry();
+  const registers = [registry];
+  const name = (own: string): string => `openclaw_federation_models_${own}`;
+  const requests = new Counter({
+    ...{ name: name('requests_total'), help: 'Requests that are over', labelNames: ['consumer', 'outcome'], registers },
+  });
+  const tokens = new Counter({
+    ...{ name: name('tokens_total'), help: 'As upstreams say', labelNames: ['node', 'model', 'kind'], registers },
+  });
+  const attempts = new Counter({
+    ...{ name: name('attempts_total'), help: 'Tries at nodes', labelNames: ['node', 'model', 'outcome'], registers },
+  });
+  const firstByte = new Histogram({
+    ...{ name: name('first_byte_seconds'), help: 'Of a try, to the first byte', labelNames: ['node'], registers },
+    buckets: BUCKETS,
+  });
+  const duration = new Histogram({
+    ...{ name: name('attempt_seconds'), help: 'Of a try, to its end', labelNames: ['node'], registers },
+    buckets: BUCKETS,
+  });
+  const queue = new Histogram({
+    ...{ name: name('queue_seconds'), help: 'For a place at an upstream', registers },
+    buckets: BUCKETS,
+  });
+  const inFlight = new Gauge({ name: name('in_flight'), help: 'Tries under way', labelNames: ['node'], registers });
+  const queued = new Gauge({ name: name('queued'), help: 'Requests that a node is looked for', registers });
+  new Gauge({
+    ...{ name: name('out_of_use'), help: 'Upstreams and models that failed of late', labelNames: ['node'], registers },
+    collect() {
+      this.reset();
+      for (const nodeId of outages()) this.inc({ node: nameOf(nodeId) });
+    },
+  });
+  const pairs = new Set<string>();
+
+  function pairOf(node: string, model: string): { readonly node: string; readonly model: string } {
+    const key = JSON.stringify([node, model]);
+    if (!pairs.has(key) && pairs.size >= MAX_PAIRS) return OTHER;
+    pairs.add(key);
+    return { node, model };
+  }
+
+  function begun(attempt: Attempt): Attempt {
+    const { node, offered, waitedMs } = attempt;
+    const labels = pairOf(node.name, offered.id);
+    queue.observe(waitedMs / 1000);
+    inFlight.inc({ node: labels.node });
+    let isOver = false;
+    return {
+      ...attempt,
+      end(end: AttemptEnd) {
+        attempt.end(end);
+        if (isOver) return;
+        isOver = true;
+        inFlight.dec({ node: labels.node });
+        attempts.inc({ ...labels, outcome: end.failure ?? 'answered' });
+        if (end.firstByteMs !== null) firstByte.observe({ node: labels.node }, end.firstByteMs / 1000);
+        duration.observe({ node: labels.node }, end.totalMs / 1000);
+      },
+    };
+  }
+
+  return {
+    contentType: registry.contentType,
+    text: () => registry.metrics(),
+    recorded({ consumer, node, model, status, aborted, tokens: used }) {
+      const outcome = aborted ? 'aborted' : status !== null && status < 400 ? 'answered' : 'failed';
+      requests.inc({ consumer: consumer.kind, outcome });
+      if (used === null || node === null || model === null) return;
+      const labels = pairOf(nameOf(node), model);
+      for (const kind of ['input', 'output', 'cached'] as const) {
+        if (used[kind] > 0) tokens.inc({ ...labels, kind }, used[kind]);
+      }
+    },
+    measured: (router) => ({
+      ...router,
+      async next(...ask) {
+        queued.inc();
+        try {
+          return begun(await router.next(...ask));
+        } finally {
+          queued.dec();
+        }
+      },
+    }),
+  };
+}

@@ -140,12 +140,12 @@ describeLab('a federation of four machines: master, worker, hybrid and light wor
     ]);
     expect((await m1.run(['manage-federation', 'status'], { user: 'pat' })).code).not.toBe(0);
     expect(await modeOf(m1, '/run/openclaw-federation/operator.sock')).toBe('600 claw');
+    expect(await modeOf(m1, '/run/openclaw-federation/plugin.sock')).toBe('600 claw');
 
     const settings: unknown = parse(await m1.read(SETTINGS));
     expect(await m1.read(SETTINGS)).toContain('// Written by hand.\n  "logging": { "level": "info" }, // and kept');
     expect(settings).toMatchObject({
       logging: { level: 'info' },
-    expect(await modeOf(m1, '/run/openclaw-federation/plugin.sock')).toBe('600 claw');
       gateway: { mode: 'local', auth: { mode: 'token' }, nodes: { pairing: { autoApproveLocal: false } } },
     });
     const { token } = (settings as { gateway: { auth: { token: string } } }).gateway.auth;

@@ -49,7 +49,8 @@ interface Kept {
   readonly approval: CommandApproval;
   /** Milliseconds since the epoch, to be shown. */
   readonly expiresAt: number;
-  readonly timer: NodeJS.Timeout;
+  /** Tells that it is over; null where nothing can come of it any more. */
+  readonly timer: NodeJS.Timeout | null;
 }
 
 export function createCommandApprovals({ store, createId, lifeMs }: CommandApprovalsOptions): CommandApprovals {
@@ -61,16 +62,20 @@ export function createCommandApprovals({ store, createId, lifeMs }: CommandAppro
 
   function keep(approval: CommandApproval): Kept {
     const before = kept.get(approval.id);
-    clearTimeout(before?.timer);
+    clearTimeout(before?.timer ?? undefined);
     const isNewLife = before === undefined || before.approval.endsAt !== approval.endsAt;
     const entry = {
       approval,
-      expiresAt: isNewLife ? Date.now() + lifeMs : before.expiresAt,
-      timer: setTimeout(() => tell(approval.id), approval.endsAt - now()).unref(),
+      expiresAt: isNewLife ? Date.now() + approval.endsAt - now() : before.expiresAt,
+      timer: isOpen(approval, now()) ? afterEndOf(approval) : null,
     };
-    if (!isOpen(approval, now())) clearTimeout(entry.timer);
     kept.set(approval.id, entry);
     return entry;
+  }
+
+  function afterEndOf({ id, endsAt }: CommandApproval): NodeJS.Timeout {
+    // A timer may come a moment early.
+    return setTimeout(() => tell(id), Math.ceil(endsAt - now()) + 1).unref();
   }
 
   function tell(id: string): void {
@@ -148,7 +153,7 @@ export function createCommandApprovals({ store, createId, lifeMs }: CommandAppro
       try {
         await store.commit([record('approval.ask', askerText(asker), detail)]);
       } catch (error) {
-        clearTimeout(kept.get(approval.id)?.timer);
+        clearTimeout(kept.get(approval.id)?.timer ?? undefined);
         kept.delete(approval.id);
         throw error;
       }

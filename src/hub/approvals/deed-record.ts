@@ -1,17 +1,16 @@
 import type { Store } from '#src/adapters/store/store.ts';
 import type { Action } from '#src/core/action.ts';
 import { FederationError } from '#src/core/errors.ts';
-import type { Member } from '#src/core/member.ts';
 import type { Asker } from '#src/core/policy.ts';
 import { askerText } from '#src/core/policy.ts';
 import { actionDetail, askerDetail } from '#src/hub/approvals/action-detail.ts';
-import type { Permit } from '#src/hub/approvals/permits.ts';
+import type { Permit, PermitTarget } from '#src/hub/approvals/permits.ts';
 
 export interface Deed {
   readonly id: string;
   readonly asker: Asker;
   readonly action: Action;
-  readonly member: Member;
+  readonly member: PermitTarget;
   readonly permit: Permit;
   /** What else is asked for and is part of no approval, such as a part of a file. */
   readonly more?: Readonly<Record<string, unknown>>;

@@ -15,13 +15,16 @@ export interface Permit {
   /** Who allowed it, where somebody had to. */
   readonly approval: { readonly id: string; readonly by: string } | null;
   /** What the node is to be shown; undefined where it needs no approval. */
-  approvalFor(member: Member): UsedApproval | undefined;
+  approvalFor(member: Pick<Member, 'id'>): UsedApproval | undefined;
 }
+
+/** What it takes to know of a node who may do what there. */
+export type PermitTarget = Pick<Member, 'id' | 'name' | 'role'>;
 
 export interface Wanted {
   readonly asker: Asker;
   readonly action: Action;
-  readonly members: readonly Member[];
+  readonly members: readonly PermitTarget[];
   /** Id of the approval that it is to be done by. */
   readonly approval?: string | undefined;
 }
@@ -111,7 +114,7 @@ function questionOf(action: Action, members: readonly Member[]): string {
   );
 }
 
-function needed(members: readonly Member[], verdicts: ReadonlyMap<string, Verdict>): FederationError {
+function needed(members: readonly PermitTarget[], verdicts: ReadonlyMap<string, Verdict>): FederationError {
   const names = members.filter(({ id }) => verdicts.get(id)?.kind === 'approval').map(({ name }) => name);
   const some = names.length > 8 ? `${names.slice(0, 8).join(', ')} and ${names.length - 8} more` : names.join(', ');
   return new FederationError('APPROVAL_NEEDED', `the owner has to allow this on ${some}`, {

@@ -12,6 +12,7 @@ import { hurryBody } from '#src/hub/api/body.ts';
 import type { Listener } from '#src/hub/api/principal.ts';
 import { limitConnections } from '#src/hub/listening/connection-limit.ts';
 import type { ModelProxy } from '#src/hub/models/proxy.ts';
+import { ASKER_HEADER } from '#src/protocol/asker.ts';
 import { refuse } from '#src/link/models/answer.ts';
 
 /** What answers the requests of a listener. */
@@ -122,7 +123,9 @@ function serve(
   });
   const server = createServer({ noDelay: true }, (request, response) => {
     const error = refused(request);
-    if (error === null && isModelUrl(request.url ?? '')) return models(request, response, listener);
+    if (error === null && isModelUrl(request.url ?? '') && !isOfChat(request, listener)) {
+      return models(request, response, listener);
+    }
     if (error === null) return void handle(request, response);
     if (isModelUrl(request.url ?? '')) return refuse(request, response, refusalOf(apiOf(request.url ?? ''), error));
     response.writeHead(403, { 'content-type': 'application/json', connection: 'close' });
@@ -130,6 +133,11 @@ function serve(
   });
   server.on('clientError', (_, socket) => socket.destroy());
   return server;
+}
+
+/** Whoever asks in a chat has to do with the API alone, which also refuses those who only say that they do. */
+function isOfChat({ headers }: IncomingMessage, listener: Listener): boolean {
+  return listener.kind === 'plugin' || headers[ASKER_HEADER] !== undefined;
 }
 
 async function listening(server: Server, listen: () => void, where: string): Promise<void> {

@@ -28,7 +28,8 @@ export interface DialOptions {
    * link.
    */
   onWelcome(welcome: Welcome, hubId: string, address: string): Promise<void>;
-  onStream(stream: ServerHttp2Stream, headers: IncomingHttpHeaders): void;
+  /** `raw`: names and values by turns, as they came. */
+  onStream(stream: ServerHttp2Stream, headers: IncomingHttpHeaders, raw: readonly string[]): void;
   onEvent(event: DialEvent): void;
   /** The hub has proved itself, and knows this node by another key now. Where that one is `key` then, it is tried at once. */
   onKeyRotated?(): Promise<void>;

@@ -105,10 +105,10 @@ async function serveStreams(
   const { signal } = options;
   const carrier = serverSession(socket);
   const stop = () => carrier.end(new FederationError('LINK_LOST', 'the worker daemon stops'));
-  carrier.session.on('stream', (stream, headers) => {
+  carrier.session.on('stream', (stream, headers, _flags, raw) => {
     // who reads the stream hears of its error too; one that nobody reads any more must not end the daemon
     stream.on('error', () => undefined);
-    options.onStream(stream, headers);
+    options.onStream(stream, headers, raw);
   });
   watchSilence(carrier, welcome.heartbeatSeconds * 1000, () => {
     carrier.end(new FederationError('LINK_LOST', 'the hub no longer answers'));

@@ -1,5 +1,6 @@
 import type { IncomingHttpHeaders, ServerHttp2Stream } from 'node:http2';
 import { errorBody, FederationError } from '#src/core/errors.ts';
+import { fromHttp2 } from '#src/link/models/http2-headers.ts';
 import { MODELS_PATH } from '#src/protocol/models.ts';
 import { EPOCH_HEADER } from '#src/protocol/worker-api.ts';
 import { answerError, answerJson } from '#src/worker/answer.ts';
@@ -18,7 +19,7 @@ export interface WorkerApiOptions {
 }
 
 /** Answers one request of the hub; for the `stream` event of the link's HTTP/2 session. Never throws. */
-export type WorkerApi = (stream: ServerHttp2Stream, headers: IncomingHttpHeaders) => void;
+export type WorkerApi = (stream: ServerHttp2Stream, headers: IncomingHttpHeaders, raw?: readonly string[]) => void;
 
 /**
  *     POST   /exec               the executor's
@@ -35,13 +36,18 @@ export function createWorkerApi({ executor, files, models, knownEpoch }: WorkerA
   /** Epoch of the hub that locked this node down. */
   let lockedIn: number | null = null;
 
-  function route(stream: ServerHttp2Stream, headers: IncomingHttpHeaders, epoch: number): void | Promise<void> {
+  function route(
+    stream: ServerHttp2Stream,
+    headers: IncomingHttpHeaders,
+    epoch: number,
+    raw: readonly string[],
+  ): void | Promise<void> {
     const { ':method': method = '', ':path': path = '' } = headers;
     if (lockedIn !== null && epoch > lockedIn) lockDown(null);
     const id = /^\/invocations\/([0-9A-Z]{26})$/.exec(path)?.[1];
     if (method === 'POST' && path === '/exec') return executor.run(stream);
     if (path.startsWith(MODELS_PATH)) {
-      return models === null || lockedIn !== null ? answerGone(stream) : models.serve(stream, headers);
+      return models === null || lockedIn !== null ? answerGone(stream) : models.serve(stream, headers, raw);
     }
     if (method === 'POST' && path === '/files/read') return files.serve('read', stream, headers);
     if (method === 'POST' && path === '/files/write') return files.serve('write', stream, headers);
@@ -74,11 +80,11 @@ export function createWorkerApi({ executor, files, models, knownEpoch }: WorkerA
     models?.lockDown(epoch !== null);
   }
 
-  return (stream, headers) => {
+  return (stream, headers, raw = fromHttp2(headers)) => {
     stream.on('error', () => undefined);
     void answer(stream, headers[':path'] ?? '', () => {
       const epoch = checkedEpoch(headers[EPOCH_HEADER], knownEpoch());
-      return route(stream, headers, epoch);
+      return route(stream, headers, epoch, raw);
     });
   };
 }

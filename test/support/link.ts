@@ -127,9 +127,9 @@ export function startNode(
     ...options,
     key: () => key,
     signal: stopping.signal,
-    onStream(stream, headers) {
+    onStream(stream, headers, raw) {
       streams.push(stream);
-      if (options.onStream !== undefined) return options.onStream(stream, headers);
+      if (options.onStream !== undefined) return options.onStream(stream, headers, raw);
       stream.on('error', () => undefined);
       if (stream.destroyed) return;
       stream.respond({ ':status': 200 });

@@ -173,13 +173,13 @@ function askOf({ headers }: IncomingMessage, { endpoint, consumer, body }: Came)
 }
 
 /**
- * Throws USAGE for a body of which it can’t be told what model it means: where that matters, or where the key that it
- * came with is good for some models alone.
+ * Throws USAGE for a body of which it can’t be told what model it means, unless a node is pinned: the upstream says what
+ * it makes of it then. A key that is good for some models alone is not let in with it.
  */
-function checkModel(method: string, { model, node, endpoint, consumer }: ModelAsk, { facts, length }: ModelBody): void {
+function checkModel(method: string, { model, node, endpoint }: ModelAsk, { facts, length }: ModelBody): void {
   if (facts.isAmbiguous) throw new FederationError('USAGE', 'the request names two models');
   if (model !== null || method === 'GET' || method === 'HEAD') return;
-  if (node !== null && (consumer.kind !== 'key' || length === 0)) return;
+  if (node !== null) return;
   if (length === 0 && !needsModel(endpoint)) return;
   throw new FederationError(
     'USAGE',

@@ -15,6 +15,8 @@ export interface Answer {
   cut(): void;
 }
 
+const NOTHING = Buffer.alloc(0);
+
 /** Time for what was given to leave, before the connection of a cut answer is gone. */
 const LAST_WORDS_MS = 5000;
 
@@ -34,7 +36,8 @@ export function answerTo(response: ServerResponse, onDrain: () => void, onGone: 
   });
 
   function flush(): void {
-    if (!isFlushed && !response.destroyed) response.flushHeaders();
+    // `flushHeaders` would write bytes beyond ASCII as UTF-8, which they may not be.
+    if (!isFlushed && !response.destroyed) response.write(NOTHING);
   }
 
   return {

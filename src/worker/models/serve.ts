@@ -3,9 +3,10 @@ import type { Log } from '#src/adapters/log.ts';
 import type { Receiver, Send, SendFailure, Sent } from '#src/adapters/models/upstream.ts';
 import { FederationError } from '#src/core/errors.ts';
 import { endpointOf, isModelUrl, isPlainEndpoint } from '#src/core/models/endpoint.ts';
+import type { RawHeaders } from '#src/core/models/headers.ts';
 import { headerOf, requestHeaders, responseHeaders } from '#src/core/models/headers.ts';
 import { wayOf } from '#src/core/models/way.ts';
-import { fromHttp2, toHttp2 } from '#src/link/models/http2-headers.ts';
+import { toHttp2 } from '#src/link/models/http2-headers.ts';
 import { FAILURE_HEADER, MODEL_HEADERS, MODELS_PATH, WHOLE_HEADER } from '#src/protocol/models.ts';
 import type { ModelFailure } from '#src/protocol/models.ts';
 import { sendingTo } from '#src/worker/models/own-upstream.ts';
@@ -21,7 +22,7 @@ export interface ModelServingOptions {
 /** This node's models, for those who ask by the link. */
 export interface ModelServing {
   /** Answers a request below `/models/`. */
-  serve(stream: ServerHttp2Stream, headers: IncomingHttpHeaders): void;
+  serve(stream: ServerHttp2Stream, headers: IncomingHttpHeaders, raw: RawHeaders): void;
   /** Ends what is under way. */
   endAll(): void;
 }
@@ -36,7 +37,7 @@ const AWAITED_BYTES = 1 << 20;
 export function createModelServing({ shares, send, nodeId, log }: ModelServingOptions): ModelServing {
   const open = new Set<ServerHttp2Stream>();
 
-  function serve(stream: ServerHttp2Stream, headers: IncomingHttpHeaders): void {
+  function serve(stream: ServerHttp2Stream, headers: IncomingHttpHeaders, raw: RawHeaders): void {
     stream.on('error', () => undefined);
     const path = headers[':path'] ?? '';
     if (path === MODELS_PATH) return stream.respond({ ':status': 204 }, { endStream: true });
@@ -45,7 +46,6 @@ export function createModelServing({ shares, send, nodeId, log }: ModelServingOp
     if (upstream === undefined || url === undefined || !isModelUrl(url) || !isPlainEndpoint(endpointOf(url))) {
       return answerGone(stream);
     }
-    const raw = fromHttp2(headers);
     if (stream.endAfterHeaders) return relay(stream, upstream, headers[':method'] ?? 'GET', url, raw, null, null);
     const length = lengthOf(headers);
     if (length === null || length > AWAITED_BYTES) {

@@ -100,7 +100,7 @@ function byRoute(catalog: Catalog, route: ModelRoute): Meant {
       'MODEL_UNAVAILABLE',
       `no node that ${route.alias} may be served by offers ${route.model} now`,
       {
-        hint: `manage-federation models route --explain ${route.alias}`,
+        hint: 'manage-federation models list',
       },
     );
   }
@@ -152,9 +152,13 @@ function missing(catalog: Catalog, model: string | null, node: Member | null): F
   return notFound(catalog, message, model ?? '');
 }
 
+/** Models among which one is looked for that may have been meant: nobody is to keep the hub busy by mistakes. */
+const LOOKED_THROUGH = 1000;
+
 function notFound(catalog: Catalog, message: string, word = ''): FederationError {
+  const known = Iterator.from(catalog.modelIds()).take(LOOKED_THROUGH).toArray();
   const near = nearName(
-    [...catalog.modelIds()].map((id) => ({ id, name: id })),
+    known.map((id) => ({ id, name: id })),
     word,
   );
   return new FederationError('MODEL_NOT_FOUND', message, {

@@ -156,7 +156,7 @@ function missing(catalog: Catalog, model: string | null, node: Member | null): F
 const LOOKED_THROUGH = 1000;
 
 function notFound(catalog: Catalog, message: string, word = ''): FederationError {
-  const known = Iterator.from(catalog.modelIds()).take(LOOKED_THROUGH).toArray();
+  const known = [...catalog.modelIds()].slice(0, LOOKED_THROUGH);
   const near = nearName(
     known.map((id) => ({ id, name: id })),
     word,

@@ -1,19 +1,12 @@
 import { z } from 'zod';
 import { approvalIdSchema } from '#src/protocol/approval.ts';
+import { filePathSchema } from '#src/protocol/files.ts';
 import { commandSchema } from '#src/protocol/worker-api.ts';
 
 /** What somebody wants done on nodes, before it is done: who may, and who has to be asked first. */
 
-/** Longest path of Linux (PATH_MAX), without the NUL at its end. */
-const MAX_PATH = 4095;
 const MAX_ARGS_BYTES = 256 * 1024;
 const MAX_ARGS_DEPTH = 64;
-
-const pathSchema = z
-  .string()
-  .min(1)
-  .max(MAX_PATH)
-  .refine((path) => !path.includes('\0'), 'must not hold a NUL');
 
 /** Name of an OpenClaw tool, or `node:COMMAND`. */
 export const toolNameSchema = z.string().regex(/^[A-Za-z0-9_][A-Za-z0-9_.:/-]{0,199}$/, 'is not a tool’s name');
@@ -26,10 +19,10 @@ export const toolArgsSchema = z
 export const actionSchema = z
   .discriminatedUnion('kind', [
     z.strictObject({ kind: z.literal('exec'), command: commandSchema }),
-    z.strictObject({ kind: z.literal('read'), path: pathSchema }),
+    z.strictObject({ kind: z.literal('read'), path: filePathSchema }),
     z.strictObject({
       kind: z.literal('write'),
-      path: pathSchema,
+      path: filePathSchema,
       sha256: z.string().regex(/^[0-9a-f]{64}$/, 'is not a SHA-256 in hex'),
       size: z.int().min(0),
       mode: z.int().min(0).max(0o777).optional(),

@@ -11,6 +11,7 @@ import type { JobCreate } from '#src/protocol/hub-api.ts';
 import { jobEndedSchema, jobOpenedSchema, resultSchema } from '#src/protocol/hub-api.ts';
 import { startedSchema } from '#src/protocol/worker-api.ts';
 import { bareNode } from '../support/bare-node.ts';
+import { chatAt } from '../support/chat.ts';
 import { eventually } from '../support/eventually.ts';
 import { fakeGateway } from '../support/fake-gateway.ts';
 import { fakePairing } from '../support/fake-pairing.ts';
@@ -65,6 +66,8 @@ test('the routes are these', async () => {
       "PUT /api/v1/jobs/{job}/stdin",
       "POST /api/v1/jobs/{job}/cancel",
       "GET /api/v1/jobs/{job}",
+      "POST /api/v1/verdicts",
+      "POST /api/v1/command-approvals/{id}",
       "POST /api/v1/lockdown",
       "POST /api/v1/lockdown/lift",
       "GET /api/v1/audit",
@@ -223,6 +226,20 @@ test('every answer of every route is what the document says', async () => {
   await api.post('/api/v1/nodes/{word}/revoke', '/api/v1/nodes/w2/revoke', 200);
   await api.post('/api/v1/nodes/{word}/revoke', '/api/v1/nodes/w2/revoke', 404);
   await api.get('/api/v1/nodes', '/api/v1/nodes', 200);
+  const wish = { targets: ['w1'], action: { kind: 'exec', command: { argv: ['true'] } } } as const;
+  await api.post('/api/v1/verdicts', '/api/v1/verdicts', 200, wish);
+  await api.post('/api/v1/verdicts', '/api/v1/verdicts', 404, { ...wish, targets: ['nobody'] });
+  await api.post('/api/v1/verdicts', '/api/v1/verdicts', 400, { ...wish, action: { kind: 'reboot' } });
+  const decide = '/api/v1/command-approvals/{id}';
+  await federation.start('laptop', { settings: { role: 'hybrid' }, token: await federation.token({ role: 'hybrid' }) });
+  await federation.untilOnline('laptop');
+  const { approval } = await chatAt(hub).verdicts({ targets: ['laptop'], action: { kind: 'read', path: '/a' } });
+  const decision = { decision: 'deny' };
+  await api.post(decide, `/api/v1/command-approvals/${approval!.id}`, 200, decision);
+  await api.post(decide, `/api/v1/command-approvals/${approval!.id}`, 409, decision);
+  await api.post(decide, `/api/v1/command-approvals/${'0'.repeat(26)}`, 404, decision);
+  await api.post(decide, '/api/v1/command-approvals/none', 400, decision);
+
   await api.get('/api/v1/audit', '/api/v1/audit?limit=1000', 200);
   await api.get('/api/v1/audit', '/api/v1/audit?limit=0', 400);
   await api.get('/api/v1/audit/verdict', '/api/v1/audit/verdict', 200);

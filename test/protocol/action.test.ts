@@ -20,6 +20,7 @@ test.each<[string, unknown]>([
   ['a path with a NUL', { kind: 'read', path: '/a\0b' }],
   ['no path', { kind: 'read', path: '' }],
   ['a path that no system takes', { kind: 'read', path: '/'.repeat(4096) }],
+  ['a path of two lines', { kind: 'read', path: '/a\nb' }],
   ['a content without its hash', { kind: 'write', path: '/a', size: 1 }],
   ['a hash that is none', { kind: 'write', path: '/a', size: 1, sha256: 'A'.repeat(64) }],
   ['a size that is none', { kind: 'write', path: '/a', size: -1, sha256 }],

@@ -78,6 +78,16 @@ test('the routes are these', async () => {
       "POST /api/v1/operators/{word}/revoke",
       "POST /api/v1/node/key",
       "PUT /api/v1/node/models",
+      "GET /api/v1/models",
+      "GET /api/v1/models/routes",
+      "PUT /api/v1/models/routes",
+      "POST /api/v1/models/routes/remove",
+      "GET /api/v1/models/explanation",
+      "POST /api/v1/models/keys",
+      "GET /api/v1/models/keys",
+      "POST /api/v1/models/keys/{word}/revoke",
+      "GET /api/v1/models/usage",
+      "GET /metrics",
     ]
   `);
 });
@@ -184,6 +194,30 @@ test('every answer of every route is what the document says', async () => {
   await api.tcp('PUT', '/api/v1/node/models', 200, bearer, { models: [offered] });
   await api.tcp('PUT', '/api/v1/node/models', 400, bearer, { models: [{ ...offered, upstream: '..' }] });
   await api.tcp('PUT', '/api/v1/node/models', 401, {}, { models: [] });
+  await api.get('/api/v1/models', '/api/v1/models', 200);
+  await api.tcp('GET', '/api/v1/models', 403, bearer);
+  const route = { alias: 'fast', model: offered.id, nodes: ['host'], labels: {} };
+  await api.put('/api/v1/models/routes', '/api/v1/models/routes', 200, route);
+  await api.put('/api/v1/models/routes', '/api/v1/models/routes', 404, { ...route, nodes: ['none'] });
+  await api.put('/api/v1/models/routes', '/api/v1/models/routes', 400, { ...route, alias: 'two words' });
+  await api.get('/api/v1/models/routes', '/api/v1/models/routes', 200);
+  await api.get('/api/v1/models/explanation', '/api/v1/models/explanation?model=fast', 200);
+  await api.get('/api/v1/models/explanation', '/api/v1/models/explanation?model=none', 404);
+  await api.get('/api/v1/models/explanation', '/api/v1/models/explanation', 400);
+  await api.post('/api/v1/models/routes/remove', '/api/v1/models/routes/remove', 200, { alias: 'fast' });
+  await api.post('/api/v1/models/routes/remove', '/api/v1/models/routes/remove', 404, { alias: 'fast' });
+  const budgets = [{ amount: 10, unit: 'tokens', per: 'day' }];
+  await api.post('/api/v1/models/keys', '/api/v1/models/keys', 200, { name: 'ci', budgets, rpm: 60, ttlSeconds: 60 });
+  await api.post('/api/v1/models/keys', '/api/v1/models/keys', 409, { name: 'ci' });
+  await api.post('/api/v1/models/keys', '/api/v1/models/keys', 400, { name: 'ci', budgets: [{ amount: 0 }] });
+  await api.tcp('POST', '/api/v1/models/keys', 403, bearer, { name: 'mine' });
+  await api.get('/api/v1/models/keys', '/api/v1/models/keys', 200);
+  await api.post('/api/v1/models/keys/{word}/revoke', '/api/v1/models/keys/ci/revoke', 200);
+  await api.post('/api/v1/models/keys/{word}/revoke', '/api/v1/models/keys/ci/revoke', 404);
+  await api.get('/api/v1/models/usage', '/api/v1/models/usage?by=model&days=7', 200);
+  await api.get('/api/v1/models/usage', '/api/v1/models/usage?by=price', 400);
+  await api.tcp('GET', '/metrics', 403, bearer);
+  api.visited.add('GET /metrics');
 
   const cat: JobCreate = { kind: 'exec', targets: ['w1'], command: { argv: ['cat'] }, stdin: true };
   const running = await federation.startJob(cat);

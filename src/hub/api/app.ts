@@ -12,9 +12,10 @@ import type { LockdownRoutes } from '#src/hub/api/lockdown.ts';
 import { lockdownRoutes } from '#src/hub/api/lockdown.ts';
 import type { MemberRoutes } from '#src/hub/api/members.ts';
 import { memberRoutes } from '#src/hub/api/members.ts';
+import type { ModelRoutesOptions } from '#src/hub/api/models.ts';
+import { metricsRoute, modelRoutes } from '#src/hub/api/models.ts';
 import { nodeHostRoutes } from '#src/hub/api/node-host.ts';
 import { nodeKeyRoutes } from '#src/hub/api/node-key.ts';
-import type { NodeModelRoutes } from '#src/hub/api/node-models.ts';
 import { nodeModelRoutes } from '#src/hub/api/node-models.ts';
 import type { NodeRoutes } from '#src/hub/api/nodes.ts';
 import { nodeRoutes } from '#src/hub/api/nodes.ts';
@@ -26,6 +27,7 @@ import { authorize } from '#src/hub/api/principal.ts';
 import type { ReadinessRoutes } from '#src/hub/api/readiness.ts';
 import { readinessRoutes } from '#src/hub/api/readiness.ts';
 import { tokenRoutes } from '#src/hub/api/tokens.ts';
+import { toolRoutes } from '#src/hub/api/tools.ts';
 import type { VerdictRoutes } from '#src/hub/api/verdicts.ts';
 import { verdictRoutes } from '#src/hub/api/verdicts.ts';
 import type { AuditLog } from '#src/hub/audit.ts';
@@ -33,6 +35,7 @@ import type { NodeFiles } from '#src/hub/files/files.ts';
 import type { GatewayDesk } from '#src/hub/openclaw/gateway.ts';
 import type { Jobs } from '#src/hub/jobs/jobs.ts';
 import type { Operators } from '#src/hub/operators/operators.ts';
+import type { NodeTools } from '#src/hub/tools/tools.ts';
 import type { Tokens } from '#src/hub/enrolment/tokens.ts';
 import type { Status } from '#src/protocol/hub-api.ts';
 import { healthSchema, statusSchema } from '#src/protocol/hub-api.ts';
@@ -65,12 +68,13 @@ export interface AppOptions
     ReadinessRoutes,
     Omit<EventSources, 'commandApprovals'>,
     VerdictRoutes,
-    NodeModelRoutes,
+    ModelRoutesOptions,
     Finders {
   readonly operators: Operators;
   readonly tokens: Tokens;
   readonly jobs: Jobs;
   readonly files: NodeFiles;
+  readonly tools: NodeTools;
   readonly audit: AuditLog;
   readonly desk: GatewayDesk;
   readonly hubId: string;
@@ -105,6 +109,7 @@ export function createApp(options: AppOptions): OpenAPIHono<ApiEnvironment> {
   app.route('/api/v1', eventRoutes(options));
   app.route('/api/v1', jobRoutes(jobs));
   app.route('/api/v1', fileRoutes(options.files));
+  app.route('/api/v1', toolRoutes(options.tools));
   app.route('/api/v1', verdictRoutes(options));
   app.route('/api/v1', lockdownRoutes(options));
   app.route('/api/v1', auditRoutes(audit));
@@ -112,6 +117,8 @@ export function createApp(options: AppOptions): OpenAPIHono<ApiEnvironment> {
   app.route('/api/v1', operatorRoutes(options.operators));
   app.route('/api/v1', nodeKeyRoutes(options));
   app.route('/api/v1', nodeModelRoutes(options));
+  app.route('/api/v1', modelRoutes(options));
+  app.route('/', metricsRoute(options));
   app.doc31('/api/v1/openapi.json', {
     openapi: '3.1.0',
     info: { title: 'OpenClaw Federation hub', version: 'v1', description: 'Times are ISO 8601 in UTC.' },

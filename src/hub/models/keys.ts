@@ -29,7 +29,7 @@ export interface ModelKeyDesk extends ModelKeys {
   /** Those that are good for something, by name. */
   list(): readonly { readonly key: ModelKey; readonly spending: Spending }[];
   /** By name or a unique beginning of its id; no request by it is let in from here on. Throws NOT_FOUND, NODE_AMBIGUOUS. */
-  revoke(word: string, by: string): Promise<ModelKey>;
+  revoke(word: string, by: string): Promise<{ readonly key: ModelKey; readonly spending: Spending }>;
   /** Whether who asks may write that. */
   allows(consumer: Consumer, model: string): boolean;
   /** A request that was let in is over. */
@@ -162,7 +162,7 @@ export async function openModelKeys({ store, membership, writer }: ModelKeysOpti
         // Out at once, also where that can't be kept: then it is said.
         accounts.set(key.id, { ...account, key });
         await commit([], [{ type: 'model_key', id: key.id, value: key }, record('model.key.revoke', by, named(key))]);
-        return key;
+        return { key, spending: account.spending };
       }),
   };
 }

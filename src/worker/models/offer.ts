@@ -35,8 +35,9 @@ export async function offerModels({ shares, desk, session, links, log, signal }:
   links.on('linked', wake);
   const stopped = once(signal, 'abort').catch(() => undefined);
   try {
-    // What the hub took, and by which link.
+    // What the hub took, and in which session: the numbers of links begin anew with the hub.
     let told = '';
+    let toldIn: HubSession | null = null;
     while (!signal.aborted) {
       await Promise.race([due.promise, stopped]);
       await pause(SETTLE_MS, undefined, { signal, ref: false }).catch(() => undefined);
@@ -44,15 +45,15 @@ export async function offerModels({ shares, desk, session, links, log, signal }:
       const now = session();
       if (now === null || signal.aborted) continue;
       const offer = offerNow(shares);
-      const telling = `${now.link} ${JSON.stringify(offer)}`;
-      if (told === telling) continue;
+      const telling = JSON.stringify(offer);
+      if (toldIn === now && told === telling) continue;
       try {
         await desk.offerModels(offer);
-        told = telling;
+        [told, toldIn] = [telling, now];
         log.info('the hub knows what this node shares', { models: offer.models.length });
       } catch (error) {
         if (signal.aborted) return;
-        told = '';
+        toldIn = null;
         if (isFinal(error)) log.warn('the hub does not take what this node shares', { problem: messageOf(error) });
         else void pause(RETRY_MS, undefined, { signal, ref: false }).then(wake, () => undefined);
       }
@@ -70,7 +71,8 @@ function offerNow({ offered }: Pick<SharedModels, 'offered'>): ModelOffer {
 /** Whether asking again would bring the same: the hub is an older one, or finds a fault in the offer. */
 function isFinal(error: unknown): boolean {
   return (
-    error instanceof FederationError && !['HUB_UNREACHABLE', 'HUB_STOPPING', 'UNAUTHENTICATED'].includes(error.code)
+    error instanceof FederationError &&
+    !['HUB_UNREACHABLE', 'HUB_STOPPING', 'UNAUTHENTICATED', 'MODELS_BUSY'].includes(error.code)
   );
 }
 

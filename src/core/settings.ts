@@ -117,6 +117,12 @@ export const settingsSchema = z.strictObject({
             'OpenClaw tools of this node’s own gateway, and `node:COMMAND`s of its node host, that others may call; `*` any part',
           ),
           deny: toolPatterns.describe('Those that nobody may call; deny wins'),
+          gatewaySettings: z
+            .string()
+            .optional()
+            .describe(
+              'openclaw.json of this node’s own gateway, for its port and token; ~/.openclaw/openclaw.json otherwise',
+            ),
           maxOutputBytes: z.int().min(1024).max(16_777_216).default(1_048_576).describe('Bytes of one tool’s answer'),
         })
         .prefault({}),

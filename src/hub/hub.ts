@@ -46,6 +46,8 @@ import { hubStatus } from '#src/hub/status.ts';
 import type { TailnetListeners } from '#src/hub/listening/tailnet.ts';
 import { followTailnet } from '#src/hub/listening/tailnet.ts';
 import { createTokens } from '#src/hub/enrolment/tokens.ts';
+import { createNodeTools } from '#src/hub/tools/tools.ts';
+import { toolNode } from '#src/hub/tools/tool-node.ts';
 import { createUnresolved } from '#src/hub/jobs/unresolved.ts';
 import { createAcceptor } from '#src/link/accept.ts';
 import { createBodyReader } from '#src/link/models/body.ts';
@@ -295,6 +297,11 @@ export async function openHub({
     jobs,
     permits,
     commandApprovals,
+    tools: createNodeTools({
+      ...{ fleet, permits, store, createId, gateway },
+      find: (word) => toolNode([...members()], openClawNodes.list(), () => requests.list(), word),
+      log: log.child('tools'),
+    }),
     files: createNodeFiles({
       ...{ fleet, permits, store, createId },
       find: (word) => findMember([...members()], () => requests.list(), word),

@@ -14,6 +14,10 @@ import { askerSchema } from '#src/protocol/asker.ts';
  */
 export const NODE_COMMAND = 'node:';
 
+/** Of a call and of an answer on the link, as JSON. The arguments have a limit of their own, and so has each node. */
+export const MAX_TOOL_CALL_BYTES = 1 << 20;
+export const MAX_TOOL_ANSWER_BYTES = 32 << 20;
+
 const tool = toolNameSchema.describe('An OpenClaw tool of the node’s own gateway, or `node:COMMAND`');
 const args = toolArgsSchema.default({}).describe('As the tool takes them');
 

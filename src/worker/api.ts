@@ -8,10 +8,12 @@ import type { Executor } from '#src/worker/exec.ts';
 import type { Files } from '#src/worker/files/files.ts';
 import type { NodeModels } from '#src/worker/models/models.ts';
 import { answerGone } from '#src/worker/models/serve.ts';
+import type { Tools } from '#src/worker/tools.ts';
 
 export interface WorkerApiOptions {
   readonly executor: Executor;
   readonly files: Files;
+  readonly tools: Tools;
   /** Null where this node shares none. */
   readonly models: Pick<NodeModels, 'serve' | 'endAll' | 'lockDown'> | null;
   /** The newest epoch of a hub that this worker has heard of. */
@@ -27,12 +29,13 @@ export type WorkerApi = (stream: ServerHttp2Stream, headers: IncomingHttpHeaders
  *     DELETE /invocations/{id}   ends it, also where `cancel` waits behind stdin that nobody reads; 202, or 404
  *     POST   /files/read         the bytes of a file; see protocol/files.ts
  *     POST   /files/write        takes them
+ *     POST   /tools              calls a tool, or agrees to a command of the node host; see protocol/tools.ts
  *     ANY    /models/…           a model server of this node; see worker/models/serve.ts
  *     POST   /revoke             200 when nothing runs any more
  *     POST   /lockdown           the same, and nothing is run until it is lifted
  *     DELETE /lockdown           lifts it; 200. A hub of a newer epoch that says nothing of it has lifted it, too
  */
-export function createWorkerApi({ executor, files, models, knownEpoch }: WorkerApiOptions): WorkerApi {
+export function createWorkerApi({ executor, files, tools, models, knownEpoch }: WorkerApiOptions): WorkerApi {
   /** Epoch of the hub that locked this node down. */
   let lockedIn: number | null = null;
 
@@ -49,6 +52,7 @@ export function createWorkerApi({ executor, files, models, knownEpoch }: WorkerA
     if (path.startsWith(MODELS_PATH)) {
       return models === null || lockedIn !== null ? answerGone(stream) : models.serve(stream, headers, raw);
     }
+    if (method === 'POST' && path === '/tools') return tools.call(stream);
     if (method === 'POST' && path === '/files/read') return files.serve('read', stream, headers);
     if (method === 'POST' && path === '/files/write') return files.serve('write', stream, headers);
     stream.resume();
@@ -77,6 +81,7 @@ export function createWorkerApi({ executor, files, models, knownEpoch }: WorkerA
     lockedIn = epoch;
     executor.lockDown(epoch !== null);
     files.lockDown(epoch !== null);
+    tools.lockDown(epoch !== null);
     models?.lockDown(epoch !== null);
   }
 

@@ -14,6 +14,7 @@ import { askForModels } from '#src/adapters/models/ask-models.ts';
 import { createSender } from '#src/adapters/models/upstream.ts';
 import { keyHeaders, readUpstreamKey } from '#src/adapters/models/upstream-key.ts';
 import { nodeHostProgram } from '#src/adapters/openclaw/node-host.ts';
+import { ownGateway } from '#src/adapters/openclaw/own-gateway.ts';
 import { openclawVersion } from '#src/adapters/openclaw/version.ts';
 import { createProcesses } from '#src/adapters/process/processes.ts';
 import { loadSettings } from '#src/adapters/settings-file.ts';
@@ -49,6 +50,7 @@ import { reachUpstreams } from '#src/worker/models/reach.ts';
 import { openNodeKeys } from '#src/worker/node-keys.ts';
 import { openReport } from '#src/worker/report.ts';
 import { superviseNodeHost } from '#src/worker/supervised-node-host.ts';
+import { createTools } from '#src/worker/tools.ts';
 
 /** A worker daemon that runs in this process. */
 export interface Worker {
@@ -90,6 +92,11 @@ export async function startWorker(home: Home, settings: Settings, log: Log): Pro
       consent: consents,
       policy: () => ({ files: worker.files, exec: worker.exec, home: homedir(), own: [home.path] }),
       log: log.child('files'),
+    });
+    const tools = createTools({
+      consent: consents,
+      settings: () => worker.tools,
+      gateway: ownGateway({ settingsFile: worker.tools.gatewaySettings, signal }),
     });
     const report = await openReport(
       home,
@@ -151,7 +158,7 @@ export async function startWorker(home: Home, settings: Settings, log: Log): Pro
         session = { address, credential: welcome.credential, link: welcome.link, lost: losing.signal };
         links.emit('linked');
       },
-      onStream: createWorkerApi({ executor, files, models, knownEpoch: () => memory.epoch() }),
+      onStream: createWorkerApi({ executor, files, tools, models, knownEpoch: () => memory.epoch() }),
       onEvent(event) {
         report.event(event);
         rotation.event(event);

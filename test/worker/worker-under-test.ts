@@ -9,8 +9,10 @@ import { ulid } from 'ulid';
 import { createLog } from '#src/adapters/log.ts';
 import { createProcesses, type Processes } from '#src/adapters/process/processes.ts';
 import { type Journal, openJournal } from '#src/adapters/store/journal.ts';
+import type { OwnGateway } from '#src/adapters/openclaw/own-gateway.ts';
 import type { FileSettings } from '#src/core/file-policy.ts';
 import type { Asker, ExecSettings } from '#src/core/policy.ts';
+import type { ToolSettings } from '#src/core/tool-policy.ts';
 import type { UsedApproval } from '#src/protocol/approval.ts';
 import { FRAME, encodeFrame, encodeJsonFrame, frameJson, frameReader } from '#src/protocol/frames.ts';
 import {
@@ -24,9 +26,11 @@ import { createWorkerApi } from '#src/worker/api.ts';
 import { createConsent } from '#src/worker/consent.ts';
 import { createExecutor, type Executor } from '#src/worker/exec.ts';
 import { createFiles } from '#src/worker/files/files.ts';
+import { createTools } from '#src/worker/tools.ts';
 
 export const FULL: ExecSettings = { mode: 'full', allow: [], deny: [] };
 const NOTHING_OPEN: FileSettings = { read: { roots: [], deny: [] }, write: { roots: [], deny: [] }, maxBytes: 1 };
+const NO_GATEWAY: OwnGateway = { invokeTool: () => Promise.reject(new Error('no gateway here')) };
 export const log = createLog({ level: 'error', module: 'test' });
 
 export interface WorkerUnderTest {
@@ -49,6 +53,8 @@ export interface WorkerSetup {
   readonly files?: FileSettings;
   /** What `~` is; the worker’s own folder is another. */
   readonly home?: string;
+  readonly tools?: ToolSettings;
+  readonly gateway?: OwnGateway;
 }
 
 /** The worker's part of a link over a real socket, with real processes and a real journal. */
@@ -73,7 +79,9 @@ export async function startWorker(setup: WorkerSetup = {}): Promise<WorkerUnderT
     policy: () => ({ files: open, exec, home, own: [folder] }),
     log,
   });
-  const api = createWorkerApi({ executor, files, models: null, knownEpoch: () => 5 });
+  const { tools: callable = { allow: [], deny: [], maxOutputBytes: 1024 }, gateway = NO_GATEWAY } = setup;
+  const tools = createTools({ consent: createConsent(node), settings: () => callable, gateway });
+  const api = createWorkerApi({ executor, files, tools, models: null, knownEpoch: () => 5 });
   const sockets = new Set<Socket>();
   const server = createServer((socket) => {
     sockets.add(socket);

@@ -11,7 +11,7 @@ import type { Link } from '#src/link/accept.ts';
 const REFUSALS = [
   ...['USAGE', 'FORBIDDEN', 'LOCKED_DOWN', 'PENDING_FULL', 'PAYLOAD_TOO_LARGE', 'STEP_FAILED', 'DISK_FULL'],
   ...['PATH_DENIED', 'PATH_NOT_FOUND', 'FILE_TOO_LARGE', 'FILE_CHANGED', 'TOOL_DENIED', 'TOOL_FAILED'],
-  ...['GATEWAY_UNREACHABLE', 'MACHINE_UNSUPPORTED', 'EPOCH_STALE'],
+  ...['GATEWAY_UNREACHABLE', 'OPENCLAW_REFUSED', 'MACHINE_UNSUPPORTED', 'EPOCH_STALE'],
 ] as const satisfies readonly ErrorCode[];
 
 /** The node chose them: never more than a few lines. */

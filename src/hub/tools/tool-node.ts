@@ -1,0 +1,30 @@
+import type { Member } from '#src/core/member.ts';
+import type { Named } from '#src/core/selector.ts';
+import { findNode } from '#src/core/selector.ts';
+import type { JudgedRequest } from '#src/hub/enrolment/requests.ts';
+import { findMember, isMeant } from '#src/hub/fleet/targets.ts';
+import type { OpenClawNodeView } from '#src/protocol/hub-api.ts';
+
+/** A node whose tools are called. `member` is null for one without a worker daemon. */
+export interface ToolNode {
+  readonly id: string;
+  readonly name: string;
+  readonly member: Member | null;
+}
+
+/** The one node that a word means, a member or one of OpenClaw’s own. Throws NODE_AMBIGUOUS, NODE_NOT_FOUND. */
+export function toolNode(
+  members: readonly Member[],
+  own: readonly OpenClawNodeView[],
+  waiting: () => readonly JudgedRequest[],
+  word: string,
+): ToolNode {
+  const standing = members.filter(({ revokedAt }) => revokedAt === null);
+  if (own.some((node) => isMeant(node, word))) {
+    const { id } = findNode<Named>([...standing, ...own], word);
+    const found = own.find((node) => node.id === id);
+    if (found !== undefined) return { id, name: found.name, member: null };
+  }
+  const member = findMember(members, waiting, word);
+  return { id: member.id, name: member.name, member };
+}

@@ -1,0 +1,155 @@
+import { once } from 'node:events';
+import { connect, createServer } from 'node:http2';
+import type { AddressInfo } from 'node:net';
+import { describe, expect, onTestFinished, test } from 'vitest';
+import type { GatewayNode } from '#src/adapters/openclaw/gateway-node.ts';
+import { FederationError } from '#src/core/errors.ts';
+import type { Asker } from '#src/core/policy.ts';
+import { NO_PERMIT } from '#src/hub/approvals/permits.ts';
+import type { ToolNode } from '#src/hub/tools/tool-node.ts';
+import { createNodeTools } from '#src/hub/tools/tools.ts';
+import type { Link } from '#src/link/accept.ts';
+import { startFederation } from '../support/federation.ts';
+import { aMember, SILENT_LOG } from '../support/member.ts';
+
+const ANN: Asker = { kind: 'operator', name: 'ann' };
+const DEVICE = 'd'.repeat(64);
+const MEMBER: ToolNode['member'] = aMember({ name: 'w1', openclaw: { deviceId: DEVICE, removing: false } });
+const LIGHT: ToolNode = { id: DEVICE, name: 'macbook', member: null };
+
+interface World {
+  readonly node?: ToolNode;
+  /** What the worker answers to POST /tools. */
+  readonly worker?: { status: number; body: unknown };
+  readonly commands?: readonly string[];
+  readonly connected?: boolean;
+  readonly payload?: unknown;
+}
+
+const OWN: ToolNode = { id: MEMBER.id, name: 'w1', member: MEMBER };
+const AGREED = { status: 200, body: { kind: 'agreed', maxOutputBytes: 1024 } };
+
+async function world({ node = OWN, worker = AGREED, commands = ['camera.snap'], connected = true, payload }: World) {
+  const server = createServer();
+  const calls: unknown[] = [];
+  server.on('stream', (stream) => {
+    const chunks: Buffer[] = [];
+    stream.on('data', (chunk: Buffer) => chunks.push(chunk));
+    stream.on('end', () => {
+      calls.push(JSON.parse(Buffer.concat(chunks).toString()));
+      stream.respond({ ':status': worker.status });
+      stream.end(JSON.stringify(worker.body));
+    });
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const session = connect(`http://127.0.0.1:${(server.address() as AddressInfo).port}`);
+  onTestFinished(() => {
+    session.destroy();
+    server.close();
+  });
+  const invoked: unknown[] = [];
+  const audited: { entry: { action: string; detail: Record<string, unknown> } }[] = [];
+  const keep = async (changes: readonly unknown[]) => void audited.push(...(changes as typeof audited));
+  const tools = createNodeTools({
+    find: () => node,
+    fleet: { link: () => ({ request: (headers, options) => session.request(headers, options) }) as Link },
+    permits: { permit: () => NO_PERMIT },
+    store: { commit: keep, commitSoon: keep },
+    gateway: {
+      nodes: () => new Map([[DEVICE, { connected, commands } as GatewayNode]]),
+      async invoke(...asked) {
+        invoked.push(asked);
+        if (payload instanceof Error) throw payload;
+        return payload;
+      },
+    },
+    createId: () => 'id',
+    log: SILENT_LOG,
+  });
+  const call = (tool: string, args: Record<string, unknown> = {}) =>
+    tools.call(node.name, { tool, args, timeoutMs: 1000 }, ANN);
+  return { call, calls, invoked, audited };
+}
+
+describe('a command of a node host', () => {
+  test('is run by the gateway when the node’s daemon has agreed', async () => {
+    const { call, calls, invoked, audited } = await world({ payload: { format: 'jpg' } });
+    expect(await call('node:camera.snap', { facing: 'front' })).toEqual({
+      ...{ node: 'w1', id: MEMBER.id, tool: 'node:camera.snap', truncated: false, bytes: 40 },
+      content: [{ type: 'json', value: { format: 'jpg' } }],
+    });
+    expect(calls).toMatchObject([{ asker: ANN, tool: 'node:camera.snap', args: { facing: 'front' } }]);
+    expect(invoked).toEqual([[DEVICE, 'camera.snap', { facing: 'front' }, 1000]]);
+    expect(audited.map(({ entry }) => entry.action)).toEqual(['tool.call', 'tool.call.end']);
+  });
+
+  test('is not run where the daemon denies it', async () => {
+    const body = { code: 'TOOL_DENIED', message: 'node:camera.snap: not on this node’s list of tools' };
+    const { call, invoked, audited } = await world({ worker: { status: 500, body } });
+    await expect(call('node:camera.snap')).rejects.toMatchObject(body);
+    expect(invoked).toEqual([]);
+    expect(audited.at(-1)?.entry.detail).toMatchObject({ outcome: 'failed', code: 'TOOL_DENIED' });
+  });
+
+  test.each([
+    [{ commands: ['canvas.show'] }, 'TOOL_DENIED'],
+    [{ connected: false }, 'MACHINE_UNREACHABLE'],
+    [{ node: { ...OWN, member: { ...MEMBER, openclaw: null } } }, 'MACHINE_UNREACHABLE'],
+    [
+      { node: { ...OWN, member: { ...MEMBER, openclaw: { deviceId: DEVICE, removing: true } } } },
+      'MACHINE_UNREACHABLE',
+    ],
+    [{ payload: new FederationError('OPENCLAW_REFUSED', 'the camera is off') }, 'TOOL_FAILED'],
+    [{ worker: { status: 200, body: { kind: 'result', content: [], bytes: 0, truncated: false } } }, 'LINK_LOST'],
+    [{ worker: { status: 200, body: { kind: 'agreed' } } }, 'LINK_LOST'],
+    [{ worker: { status: 500, body: 'x' } }, 'STEP_FAILED'],
+  ] as [World, string][])('fails in words: %j is %s', async (more, code) => {
+    const { call } = await world(more);
+    await expect(call('node:camera.snap')).rejects.toMatchObject({ code });
+  });
+
+  test('is cut to what the node lets out', async () => {
+    const { call } = await world({ payload: 'x'.repeat(5000) });
+    expect(await call('node:camera.snap')).toMatchObject({ truncated: true, content: [{ type: 'text' }] });
+  });
+});
+
+describe('a node without a worker daemon', () => {
+  test('runs what the gateway approved as its surface', async () => {
+    const { call, calls, invoked } = await world({ node: LIGHT, payload: 'ok' });
+    expect(await call('node:camera.snap')).toMatchObject({ node: 'macbook', content: [{ value: 'ok' }] });
+    expect([calls, invoked.length]).toEqual([[], 1]);
+  });
+
+  test.each(['image', 'node:canvas.show', 'node:system.run', 'node:system.execApprovals.set'])(
+    '%s is denied there',
+    async (tool) => {
+      const { call, invoked } = await world({
+        node: LIGHT,
+        commands: ['camera.snap', 'system.run', 'system.execApprovals.set'],
+      });
+      await expect(call(tool)).rejects.toMatchObject({ code: 'TOOL_DENIED' });
+      expect(invoked).toEqual([]);
+    },
+  );
+});
+
+test('a tool is called where the whole federation agrees, and nowhere else', async () => {
+  await using federation = await startFederation({
+    workers: 1,
+    worker: { worker: { tools: { allow: ['image'], gatewaySettings: '/nonexistent' } } },
+  });
+  const codeOf = async (tool: string, node = 'w1') => {
+    const { json } = await federation.ask('POST', `/nodes/${node}/tool`, { tool, args: {} });
+    return (json as { code?: string }).code;
+  };
+  expect(await codeOf('canvas')).toBe('TOOL_DENIED');
+  expect(await codeOf('node:camera.snap')).toBe('TOOL_DENIED');
+  // Allowed, but this node has no gateway of its own.
+  expect(await codeOf('image')).toBe('GATEWAY_UNREACHABLE');
+  expect(await codeOf('image', 'nobody')).toBe('NODE_NOT_FOUND');
+  expect(await codeOf('no tool')).toBe('USAGE');
+  await federation.post('/lockdown', {});
+  expect(await codeOf('image')).toBe('LOCKED_DOWN');
+});

@@ -16,8 +16,9 @@ export async function installPackage(folder: string, signal: AbortSignal): Promi
   await tsc('-p', join(ROOT, 'tsconfig.build.json'), '--outDir', join(path, 'dist'));
   const plain = ['--ignoreConfig', '--noCheck', '--module', 'nodenext', '--target', 'es2024'];
   await tsc(...plain, '--outDir', join(path, 'bare'), ...BARE);
-  await cp(join(ROOT, 'bin'), join(path, 'bin'), { recursive: true });
-  await cp(join(ROOT, 'package.json'), join(path, 'package.json'));
+  for (const name of ['bin', 'skills', 'package.json', 'openclaw.plugin.json']) {
+    await cp(join(ROOT, name), join(path, name), { recursive: true });
+  }
   await symlink(join(ROOT, 'node_modules'), join(path, 'node_modules'));
   return path;
 }

@@ -1,3 +1,4 @@
+import { chatCommand, chatTool } from './figures/chat.ts';
 import { command } from './figures/command.ts';
 import { exec } from './figures/exec.ts';
 import { flood } from './figures/flood.ts';
@@ -11,7 +12,7 @@ import { runBench } from './program.ts';
 await runBench({
   name: 'bench',
   description: 'Measures the figures that are promised, each against its floor on this machine, now.',
-  figures: [exec, flood, request, stream, path, workerMemory, workerAlone, hubMemory, command],
+  figures: [exec, flood, request, stream, path, workerMemory, workerAlone, hubMemory, command, chatTool, chatCommand],
   patientMs: 120_000,
   longestMs: 235_000,
   install: installPackage,

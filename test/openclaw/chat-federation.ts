@@ -32,7 +32,7 @@ export interface ChatFederation {
   /** The answer of a command that is expected to succeed, read as JSON. */
   ask<T>(...args: readonly string[]): Promise<T>;
   node(name: string): Promise<NodeView>;
-  /** A worker daemon as a process with a link of its own; resolves when it is online. */
+  /** A worker daemon as a process with a link of its own, again where it ran before; resolves when it is online. */
   startWorker(name: string, role?: 'worker' | 'hybrid'): Promise<Running>;
   close(): Promise<void>;
 }
@@ -41,11 +41,11 @@ export interface ChatFederationOptions {
   readonly script: Script;
   readonly toolSearch?: boolean;
   readonly nodeCommands?: readonly string[];
-  /** False: the gateway is to get the plugin later. */
-  readonly loadsPlugin?: boolean;
+  /** Has the folder of the plugin before the gateway loads it. */
+  readonly prepare?: (plugin: string) => Promise<void>;
 }
 
-export async function chatFederation({ script, loadsPlugin = true, ...options }: ChatFederationOptions) {
+export async function chatFederation({ script, prepare, ...options }: ChatFederationOptions): Promise<ChatFederation> {
   const place = await makePlace();
   const home = place.file('hub');
   const [port, token] = [await freePort(), randomBytes(32).toString('base64url')];
@@ -53,6 +53,7 @@ export async function chatFederation({ script, loadsPlugin = true, ...options }:
   await writeFile(tokenFile, token, { mode: 0o600 });
   const [model, telegram, plugin] = await Promise.all([modelServer(), telegramApi(), pluginPackage()]);
   model.otherwise = agentModel(script);
+  await prepare?.(plugin.path);
   const daemons: Running[] = [];
   const start = (...said: Parameters<Place['start']>): Running => {
     const daemon = place.start(...said);
@@ -75,14 +76,15 @@ export async function chatFederation({ script, loadsPlugin = true, ...options }:
     return JSON.parse(stdout) as T;
   }
   const node = async (name: string): Promise<NodeView> => {
-    const nodes = await ask<NodeView[]>('list');
-    return nodes.find((one) => one.name === name) ?? expect.fail(`no ${name} in ${nodes.map((one) => one.name)}`);
+    const found = (await ask<NodeView[]>('list')).find((one) => one.name === name);
+    if (found === undefined) throw new Error(`no member is named ${name}`);
+    return found;
   };
 
   const gateway = await chatGateway({
     ...options,
-    plugin: loadsPlugin ? plugin.path : null,
-    socket: hub.plugin ?? expect.fail('the hub has no socket for the plugin'),
+    plugin: plugin.path,
+    socket: hub.plugin ?? '',
     model: model.baseUrl,
     telegram: telegram.url,
     port,
@@ -101,9 +103,10 @@ export async function chatFederation({ script, loadsPlugin = true, ...options }:
     ask,
     node,
     async startWorker(name, role = 'worker') {
-      await mkdir(place.file(name), { recursive: true, mode: 0o700 });
-      const made = await ask<{ token: string }>('token', 'create', '--name', name, '--role', role);
-      await writeFile(join(place.file(name), 'join-token'), made.token, { mode: 0o600 });
+      if ((await mkdir(place.file(name), { recursive: true, mode: 0o700 })) !== undefined) {
+        const made = await ask<{ token: string }>('token', 'create', '--name', name, '--role', role);
+        await writeFile(join(place.file(name), 'join-token'), made.token, { mode: 0o600 });
+      }
       const worker = start('federation-worker', ['--home', place.file(name)], {
         env: {
           OPENCLAW_FEDERATION_NAME: name,

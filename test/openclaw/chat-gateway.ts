@@ -7,7 +7,7 @@ import { openConnection } from '#src/adapters/openclaw/gateway-connection.ts';
 import type { GatewayConnection } from '#src/adapters/openclaw/gateway-connection.ts';
 import { runOpenClaw } from '#src/adapters/openclaw/program.ts';
 import type { RunningOpenClaw } from '#src/adapters/openclaw/program.ts';
-import { OWNER } from '../support/telegram-api.ts';
+import { OWNER, STRANGER } from '../support/telegram-api.ts';
 import { OPENCLAW } from './small-federation.ts';
 
 /** The real gateway with our plugin, a model that is scripted, and Telegram where it is named. */
@@ -26,14 +26,16 @@ export interface ChatGateway {
 }
 
 export interface ChatGatewayOptions {
-  /** Folder of the plugin, to be loaded from where it is; null: none yet. */
-  readonly plugin: string | null;
+  /** Folder of the plugin, to be loaded from where it is. */
+  readonly plugin: string;
   /** The hub's socket for the plugin. */
   readonly socket: string;
   /** Base URL of the model server. */
   readonly model: string;
   /** Of a Telegram Bot API. */
   readonly telegram?: string;
+  /** Who may command there. */
+  readonly owners?: readonly number[];
   readonly toolSearch?: boolean;
   /** Commands of nodes that need a word of the gateway's owner. */
   readonly nodeCommands?: readonly string[];
@@ -113,7 +115,7 @@ async function answering(port: number, said: () => readonly string[]): Promise<v
 }
 
 function settings(options: ChatGatewayOptions, directory: string): object {
-  const { port, plugin, socket, model, telegram, toolSearch, nodeCommands = [] } = options;
+  const { port, plugin, socket, model, telegram, toolSearch, owners = [OWNER], nodeCommands = [] } = options;
   const provider = {
     baseUrl: model,
     apiKey: 'sk-of-the-test',
@@ -146,20 +148,16 @@ function settings(options: ChatGatewayOptions, directory: string): object {
       defaults: { workspace: join(directory, 'workspace'), model: { primary: 'test/scripted' }, skipBootstrap: true },
     },
     tools: { exec: { notifyOnExit: false }, ...(toolSearch === undefined ? {} : { toolSearch }) },
-    ...(plugin === null
-      ? {}
-      : {
-          plugins: {
-            load: { paths: [plugin] },
-            entries: { 'openclaw-federation': { enabled: true, config: { socket } } },
-          },
-        }),
-    ...(telegram === undefined ? {} : chat(telegram)),
+    plugins: {
+      load: { paths: [plugin] },
+      entries: { 'openclaw-federation': { enabled: true, config: { socket } } },
+    },
+    ...(telegram === undefined ? {} : chat(telegram, owners)),
   };
 }
 
 /** What a person has who talks to the agent by Telegram alone. */
-function chat(apiRoot: string): object {
+function chat(apiRoot: string, owners: readonly number[]): object {
   return {
     channels: {
       telegram: {
@@ -167,12 +165,12 @@ function chat(apiRoot: string): object {
         botToken: '123456:TEST',
         apiRoot,
         dmPolicy: 'allowlist',
-        allowFrom: [String(OWNER), '2002'],
+        allowFrom: [...owners, STRANGER].map(String),
         streaming: { mode: 'progress', progress: { toolProgress: true } },
-        execApprovals: { enabled: true, approvers: [String(OWNER)] },
+        execApprovals: { enabled: true, approvers: owners.map(String) },
       },
     },
-    commands: { ownerAllowFrom: [`telegram:${OWNER}`] },
+    commands: { ownerAllowFrom: owners.map((id) => `telegram:${id}`) },
     approvals: { plugin: { enabled: true, mode: 'session' } },
   };
 }

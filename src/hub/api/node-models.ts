@@ -10,7 +10,6 @@ const offer = createRoute({
   method: 'put',
   path: '/node/models',
   summary: 'What the asking node shares of its models, in the place of what it shared before; it ends with its link',
-  middleware: [limitBody(MAX_OFFER_BYTES)] as const,
   request: { body: jsonBody(offerSchema) },
   responses: { 200: json(offerTakenSchema, 'It is offered to the federation'), default: failure },
 });
@@ -22,6 +21,11 @@ export interface NodeModelRoutes {
 /** What a member says of its models. */
 export function nodeModelRoutes({ models }: NodeModelRoutes): OpenAPIHono<ApiEnvironment> {
   const app = new OpenAPIHono<ApiEnvironment>({ defaultHook: refuseInvalid });
+  // Before any of it is read: that costs more than to send it.
+  app.use('/node/models', limitBody(MAX_OFFER_BYTES), async (context, next) => {
+    models.offers.knock(askingNode(context.get('principal')).member.id);
+    await next();
+  });
   app.openapi(offer, (context) => {
     const { member, link } = askingNode(context.get('principal'));
     const offered = context.req.valid('json').models;

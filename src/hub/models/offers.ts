@@ -2,12 +2,16 @@ import { EventEmitter } from 'node:events';
 import { FederationError } from '#src/core/errors.ts';
 import type { Offer, OfferedModel } from '#src/core/models/catalog.ts';
 import type { Fleet } from '#src/hub/fleet/fleet.ts';
+import type { Pace } from '#src/hub/models/pace.ts';
+import { createPace } from '#src/hub/models/pace.ts';
 
 /** What the nodes offer now. An offer belongs to the link by whose credential it came, and ends with it. */
 export interface Offers {
+  /** Counts that a node wants to say what it offers. Throws MODELS_BUSY for one that does so too often. */
+  knock(nodeId: string): void;
   /**
    * Takes all that a node offers, in the place of what it offered before. Throws FORBIDDEN where its link is another by
-   * now, or there is none, and MODELS_BUSY for a node that says too often what it offers.
+   * now, or there is none.
    */
   put(nodeId: string, link: number, models: readonly OfferedModel[]): void;
   offering(modelId: string): readonly Offer[];
@@ -19,9 +23,7 @@ export interface Offers {
   readonly changes: EventEmitter<{ offer: [nodeId: string] }>;
 }
 
-/** What a node may say at once, and then each second. */
-const BURST = 10;
-const EACH_SECOND = 1;
+const OFFERS_PER_MINUTE = 20;
 /** Nodes of which what they offered is remembered when they go. */
 const LOST_AT_MOST = 1000;
 
@@ -67,17 +69,18 @@ export function createOffers(fleet: Fleet, now: () => number = () => performance
   });
 
   return {
+    knock(nodeId) {
+      const pace = paces.get(nodeId) ?? createPace(OFFERS_PER_MINUTE);
+      paces.set(nodeId, pace);
+      const retryAfterMs = pace.take(now());
+      if (retryAfterMs === 0) return;
+      throw new FederationError('MODELS_BUSY', 'this node says too often what it offers', { retryAfterMs });
+    },
     put(nodeId, link, offered) {
       if (fleet.link(nodeId)?.generation !== link) {
         throw new FederationError('FORBIDDEN', 'this credential is of a link that is not up', {
           hint: 'say what is offered with the credential of the link that is',
         });
-      }
-      const pace = paces.get(nodeId) ?? newPace(now());
-      paces.set(nodeId, pace);
-      if (!mayGo(pace, now())) {
-        const retryAfterMs = 1000 / EACH_SECOND;
-        throw new FederationError('MODELS_BUSY', 'this node says too often what it offers', { retryAfterMs });
       }
       gone.delete(nodeId);
       replace(
@@ -95,22 +98,4 @@ export function createOffers(fleet: Fleet, now: () => number = () => performance
 
 function idsOf(offers: readonly Offer[]): ReadonlySet<string> {
   return new Set(offers.map(({ offered }) => offered.id));
-}
-
-/** A bucket of tokens. */
-interface Pace {
-  left: number;
-  at: number;
-}
-
-function newPace(now: number): Pace {
-  return { left: BURST, at: now };
-}
-
-function mayGo(pace: Pace, now: number): boolean {
-  pace.left = Math.min(BURST, pace.left + ((now - pace.at) / 1000) * EACH_SECOND);
-  pace.at = now;
-  if (pace.left < 1) return false;
-  pace.left -= 1;
-  return true;
 }

@@ -108,6 +108,7 @@ export interface RouterOptions {
 
 /** Longer than most answers take, and shorter than a client has patience for. */
 const QUEUE_MS = 120_000;
+const STIR_MS = 100;
 
 /** Decides who serves which request: by what nodes offer, how they do, and who served the conversation before. */
 export function createRouter(options: RouterOptions): ObservedRouter {
@@ -121,10 +122,19 @@ export function createRouter(options: RouterOptions): ObservedRouter {
   let choices = 0;
   const decide = createDecide({ ...{ fleet, members, denied, catalog, queue, vitals, homes, chosen, now }, stopping });
 
+  let stirring: NodeJS.Timeout | null = null;
+  /** Offers come in numbers when a hub starts: all that wait look anew once for many of them. */
+  function stirSoon(): void {
+    stirring ??= setTimeout(() => {
+      stirring = null;
+      queue.stir();
+    }, STIR_MS).unref();
+  }
+
   offers.changes.on('offer', (nodeId) => {
     const kept = new Set(offers.of(nodeId).map(keyOf));
     for (const key of chosen.keys()) if (key.startsWith(`${nodeId}/`) && !kept.has(key)) chosen.delete(key);
-    queue.stir();
+    stirSoon();
   });
   routes.onChange(() => queue.stir());
   onDenied(() => queue.stir());

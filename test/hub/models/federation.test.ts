@@ -160,9 +160,11 @@ test('a node can neither flood the hub with offers nor fill it', async () => {
   expect(await listed()).toEqual([]);
 
   const answers = [];
-  for (let at = 0; at < 20; at++) answers.push((await w1.offer([anOffer()])).status);
+  for (let at = 0; at < 30; at++) answers.push((await w1.offer([anOffer()])).status);
   expect(answers.slice(0, 10)).toEqual(Array.from({ length: 10 }, () => 200));
   expect(answers).toContain(429);
+  // Nor by offers that are no offers: none of it is read any more.
+  expect(await put('{"models":[', w1.credential)).toMatchObject({ status: 429 });
 });
 
 test('the operator offers no models: they are a node’s', async () => {

@@ -30,7 +30,6 @@ export const actionSchema = z
     z.strictObject({ kind: z.literal('tool'), tool: toolNameSchema, args: toolArgsSchema }),
   ])
   .describe('A time limit of a command is no part of what is approved');
-export type ActionCreate = z.input<typeof actionSchema>;
 
 /** Words of a selector: names, ids, `@group`, `tags:x`, `key=value`; `all`: every online worker and hybrid. */
 export const targetsSchema = z.union([z.array(z.string().min(1).max(384)).min(1).max(65_535), z.literal('all')]);
@@ -43,7 +42,6 @@ export const commandApprovalSchema = z.object({
   question: z.string().describe('What is to be approved: all of it, in one line'),
   expiresAt: z.iso.datetime(),
 });
-export type CommandApprovalView = z.infer<typeof commandApprovalSchema>;
 
 export const verdictsSchema = z.object({
   targets: z

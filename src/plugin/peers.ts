@@ -55,7 +55,8 @@ export function peersText(peers: readonly Peer[]): string {
   return peers.map(peerLine).join('\n');
 }
 
-function peerLine(peer: Peer): string {
+/** One machine in one line. */
+export function peerLine(peer: Peer): string {
   const { name, id, role, state, labels, groups, commands, lastSeenAt } = peer;
   const labelled = Object.entries(labels).map(([key, value]) => (value === '' ? key : `${key}=${value}`));
   // Of a member the worker daemon runs commands itself.

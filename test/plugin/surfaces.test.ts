@@ -293,6 +293,16 @@ describe('the machines', () => {
     );
   });
 
+  it('are those that match, and never more than a model can read', async () => {
+    const many = Array.from({ length: 1000 }, (_, at) => node(`n${at}`, { labels: at === 7 ? { gpu: '' } : {} }));
+    plugin.hub.answers.set('GET /nodes', many);
+    plugin.hub.answers.set('GET /openclaw-nodes', []);
+    expect(await plugin.text('cluster_peers', { match: 'GPU' })).toMatch(/^n7 [^\n]*$/);
+    const lines = (await plugin.text('cluster_peers', {})).split('\n');
+    expect(lines).toHaveLength(201);
+    expect(lines.at(-1)).toBe('[… and 800 more: narrow it with match …]');
+  });
+
   it('may be none', async () => {
     plugin.hub.answers.set('GET /nodes', []);
     plugin.hub.answers.set('GET /openclaw-nodes', []);

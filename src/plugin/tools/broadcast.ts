@@ -8,7 +8,6 @@ import { runJob } from '#src/plugin/job.ts';
 import type { KeptOutput } from '#src/plugin/kept-output.ts';
 import { keptOutput } from '#src/plugin/kept-output.ts';
 import { BROADCAST_SECONDS, commandOf, commandParameters, jobOf } from '#src/plugin/tools/command.ts';
-import { resultDetails } from '#src/plugin/tools/result-details.ts';
 
 /** Bytes over all machines, and the least for each. */
 const KEPT_BYTES = 64 * 1024;
@@ -49,7 +48,7 @@ export const clusterBroadcast = clusterTool({
     if (finished.results.length === 0) throw new FederationError('NOTHING_MATCHED', 'no machine is online for it');
     return {
       text: answerText(finished, (target) => kept.get(target)?.text() ?? ''),
-      details: { job: finished.opened.job, results: finished.results.map(resultDetails), leftOut: leftOut(finished) },
+      details: { job: finished.opened.job, summary: summarize(finished.results) },
     };
   },
 });
@@ -62,7 +61,7 @@ function answerText(finished: FinishedJob, outputOf: (target: number) => string)
       '\n',
     ),
   );
-  const missing = leftOut(finished).map(
+  const missing = finished.opened.leftOut.map(
     ({ node, state, drained }) => `${node} (${state}${drained ? ', drained' : ''})`,
   );
   return [
@@ -70,10 +69,6 @@ function answerText(finished: FinishedJob, outputOf: (target: number) => string)
     ...parts,
     ...(missing.length === 0 ? [] : [`left out, so nothing ran there: ${missing.join(', ')}`]),
   ].join('\n');
-}
-
-function leftOut({ opened }: FinishedJob) {
-  return opened.leftOut;
 }
 
 function clipped(text: string, room: number): string {

@@ -7,7 +7,6 @@ import { runJob } from '#src/plugin/job.ts';
 import { keptOutput } from '#src/plugin/kept-output.ts';
 import { commandOf, commandParameters, EXEC_SECONDS, jobOf } from '#src/plugin/tools/command.ts';
 import { nodeParameter } from '#src/plugin/tools/node-parameter.ts';
-import { resultDetails } from '#src/plugin/tools/result-details.ts';
 import type { Result } from '#src/protocol/hub-api.ts';
 
 /** Bytes of each stream that the agent is given: more would fill its context with what it has to skip. */
@@ -56,5 +55,6 @@ function answer(job: string, result: Result, stdout: string, stderr: string): An
   if (NO_ANSWER.has(result.outcome)) {
     throw new FederationError('TOOL_FAILED', [ending, ...(stdout === '' ? [] : [`so far:\n${stdout}`])].join('\n'));
   }
-  return { text: parts.join('\n'), details: { job, result: resultDetails(result) } };
+  const { node, id, outcome, exitCode, signal, replayed } = result;
+  return { text: parts.join('\n'), details: { job, result: { node, id, outcome, exitCode, signal, replayed } } };
 }

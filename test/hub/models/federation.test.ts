@@ -1,7 +1,7 @@
 import type { ServerHttp2Stream } from 'node:http2';
 import { afterEach, beforeEach, expect, onTestFinished, test } from 'vitest';
 import type { OfferedModel } from '#src/core/models/catalog.ts';
-import { MAX_OFFER_BYTES } from '#src/protocol/models.ts';
+import { FAILURE_HEADER, MAX_OFFER_BYTES } from '#src/protocol/models.ts';
 import type { BareNode } from '../../support/bare-node.ts';
 import { bareNode } from '../../support/bare-node.ts';
 import { eventually } from '../../support/eventually.ts';
@@ -24,6 +24,8 @@ interface ModelNode {
   readonly node: BareNode;
   /** Paths of the requests that it got. */
   readonly paths: string[];
+  /** What its worker says where it can't reach the upstream; null where it can. */
+  failure: 'connect' | null;
   /** Of its first link. */
   readonly credential: string;
   offer(models: readonly OfferedModel[], credential?: string): Promise<Answer>;
@@ -37,12 +39,17 @@ async function modelNode(name: string, key?: KeyPair): Promise<ModelNode> {
     ...(key === undefined ? { token: await federation.token({}) } : { key }),
     onStream: (stream, headers) => {
       paths.push(String(headers[':path']));
-      answer(stream, name);
+      if (own.failure === null) answer(stream, name);
+      else stream.respond({ ':status': 502, [FAILURE_HEADER]: own.failure }, { endStream: true });
     },
   });
   onTestFinished(() => node.stop());
   const { credential } = await node.welcome();
-  return { node, paths, credential, offer: (models, by = credential) => put(JSON.stringify({ models }), by) };
+  const own: ModelNode = {
+    ...{ node, paths, credential, failure: null },
+    offer: (models, by = credential) => put(JSON.stringify({ models }), by),
+  };
+  return own;
 }
 
 function answer(stream: ServerHttp2Stream, by: string): void {
@@ -103,6 +110,20 @@ test('a conversation stays with its node', async () => {
     await complete('llama');
   }
   expect(by.size).toBe(1);
+});
+
+test('a node whose upstream is gone costs no client an error, and is asked again when it answers the hub', async () => {
+  const [w1, w2] = [await modelNode('w1'), await modelNode('w2')];
+  await w1.offer([anOffer()]);
+  await w2.offer([anOffer()]);
+  w1.failure = 'connect';
+  for (let at = 0; at < 30; at++) expect((await complete('llama')).json).toEqual({ by: 'w2' });
+  const asked = w1.paths.filter((path) => path.endsWith('/chat/completions'));
+  expect(asked).toHaveLength(2);
+
+  w1.failure = null;
+  await eventually('it was probed', () => w1.paths.includes('/models/ollama/v1/models'));
+  await eventually('it serves again', async () => (await complete('llama')).text === '{"by":"w1"}');
 });
 
 test('an offer ends with its link, and the credential of that link offers nothing any more', async () => {

@@ -30,7 +30,14 @@ export const MATRIX: readonly Kept[] = [
     proof: { open: 'chat', decision: 'exec is there; files and the agent’s tools are to come' },
   },
   { row: 'M-07', promise: 'discovery by gossip', proof: { decision: `${ONE_MASTER}; nodes need not know each other` } },
-  { row: 'M-08', promise: 'a backup takes over when a node dies', proof: { open: 'models' } },
+  {
+    row: 'M-08',
+    promise: 'a backup takes over when a node dies',
+    proof: {
+      test: 'test/hub/models/federation.test.ts',
+      name: 'a node whose upstream is gone costs no client an error, and is asked again when it answers the hub',
+    },
+  },
   {
     row: 'M-09',
     promise: 'a document by which an agent asks five questions and writes the config',
@@ -172,9 +179,24 @@ export const MATRIX: readonly Kept[] = [
     proof: { open: 'chat', decision: 'by name, by id and by @group; by label, and in the agent’s tools, is to come' },
   },
   { row: 'M-40', promise: 'an unknown agent is tried as a node', proof: { open: 'handoff' } },
-  { row: 'M-41', promise: 'direct routes first, then the fastest', proof: { open: 'models' } },
+  {
+    row: 'M-41',
+    promise: 'direct routes first, then the fastest',
+    proof: {
+      test: 'test/hub/models/traffic.test.ts',
+      name: 'a faster node gets more, and the slower is not left idle when that is busy',
+      decision: 'a node’s own models are asked without the hub; of the others, whoever will probably begin first',
+    },
+  },
   { row: 'M-42', promise: 'a local proxy that OpenAI’s clients can use', proof: { open: 'models' } },
-  { row: 'M-43', promise: 'models as node/model', proof: { open: 'models' } },
+  {
+    row: 'M-43',
+    promise: 'models as node/model',
+    proof: {
+      test: 'test/hub/models/federation.test.ts',
+      name: 'what the nodes offer is served by who has it, and pinned where it is asked so',
+    },
+  },
   { row: 'M-44', promise: 'an agent’s default model elsewhere', proof: { open: 'models' } },
   { row: 'M-45', promise: 'a key for the provider that is none', proof: { open: 'models' } },
   { row: 'M-46', promise: 'fields of a provider', proof: { open: 'models' } },

@@ -75,99 +75,6 @@ describeLab('a deployment where something goes wrong', 'tailnet', () => {
         await m2.takeBack();
       },
     );
-
-    it('a daemon that can’t start ends it with its last words', IN_ORDER, async () => {
-      await m2.prepare();
-      let program = '';
-      let original = '';
-      const broken = await m2.stopWhen(`done    ${titleOf(m2, 'program')}`, m2.deploy, () => {
-        const release = readlinkSync(join(m2.machine.root, PREFIX, 'current'));
-        program = join(m2.machine.root, release, 'node_modules/openclaw-federation/bin/federation-worker');
-        original = readFileSync(program, 'utf8');
-        writeFileSync(program, '#!/bin/sh\necho no such luck >&2\nexec false\n');
-      });
-      expectError(
-        broken,
-        /^error: openclaw-worker\.service does not start: no such luck\n  try: .*journalctl -u openclaw-worker/m,
-      );
-      // While systemd tries again and again: it may join by itself, and its token be spent before the resume.
-      writeFileSync(program, original);
-      await m2.succeed(...m2.resume);
-      await m2.expectDeployed();
-      await m2.takeBack();
-    });
-
-    it(
-      'a disk that is full, or becomes so, ends it with that; it is taken up, and taken back from a full one',
-      IN_ORDER,
-      async () => {
-        const { machine } = m2;
-        const filler = `${PREFIX}/filler`;
-        const fill = () => machine.run(['dd', 'if=/dev/zero', `of=${filler}`, 'bs=1M']);
-        await m2.prepare();
-        await machine.succeed(['mkdir', PREFIX]);
-        await machine.succeed(['mount', '-t', 'tmpfs', '-o', 'size=8m,mode=755', 'tmpfs', PREFIX]);
-        expectError(
-          await m2.run(...m2.deploy),
-          /^error: \/opt\/openclaw-federation needs \d+ MiB, \d+ MiB are free\n  try: make room$/m,
-        );
-        expect(await machine.succeed(['ls', '-A', PREFIX])).toBe('');
-        await machine.succeed(['mount', '-o', 'remount,size=600m', PREFIX]);
-        const stopped = await m2.stopWhen('        sent 15 of', m2.deploy, fill);
-        expectError(
-          stopped,
-          /^error: can’t put our programs into .*: no space is left on this machine\n  try: make room there/m,
-        );
-        await machine.succeed(['rm', filler]);
-        await m2.succeed(...m2.resume);
-        await m2.expectMember();
-        await fill();
-        await m2.succeed('uninstall', '--yes');
-        expect(await machine.succeed(['ls', '-A', PREFIX])).toBe('filler\n');
-        await machine.succeed(['umount', PREFIX]);
-        await machine.succeed(['rmdir', PREFIX]);
-        await m2.expectBare();
-      },
-    );
-
-    it('a port of the hub that is taken is told before anything is changed', IN_ORDER, async () => {
-      await listen(m2.machine, 19_000);
-      const finished = await m2.run('master', '--light', '--no-tailscale', '--yes');
-      expectError(finished, /^error: another program listens on port 19000\n  try: stop it, or choose another port/m);
-      await m2.machine.succeed(['systemctl', 'stop', 'listener-19000']);
-      await m2.expectBare();
-    });
-
-    it(
-      'a registry that goes away, and a port of the worker that is taken, are overcome one after the other',
-      IN_ORDER,
-      async () => {
-        const { machine } = m2;
-        const registry = new URL(lab.registryUrl).hostname;
-        const npmrc = await machine.read('/root/.npmrc');
-        await machine.write('/root/.npmrc', `${npmrc}fetch-retries=0\n`);
-        await m2.prepare();
-        const words = m2.deploy.filter((word) => word !== '--light');
-        const gone = await m2.stopWhen(`done    ${titleOf(m2, 'program')}`, words, () =>
-          machine.succeed(['ip', 'route', 'add', 'prohibit', registry]),
-        );
-        expectError(gone, /^error: can’t install OpenClaw \S+: .*\n  try: check that npm’s registry can be reached/m);
-        await machine.succeed(['ip', 'route', 'del', 'prohibit', registry]);
-        await listen(machine, 19_002);
-        const refused = await m2.run(...m2.resume);
-        // All that it says: of what it would do nothing was begun.
-        expectError(
-          refused,
-          /^error: another program listens on port 19002, which the node host needs\n  try: stop it, or set nodeHost\.carrierPort in \/home\/claw\/\.openclaw-worker\/settings\.yaml to a free one; or go without: --light\n$/,
-        );
-        await machine.succeed(['systemctl', 'stop', 'listener-19002']);
-        const taken = await m2.stopWhen('...     OpenClaw ', m2.resume, () => listen(machine, 19_002));
-        expectError(taken, /^error: openclaw-worker\.service does not start: .*19002.*\n  try: /m);
-        await machine.succeed(['systemctl', 'stop', 'listener-19002']);
-        await machine.write('/root/.npmrc', npmrc);
-        await m2.takeBack();
-      },
-    );
   });
 
   describe('on the network', { concurrent: true }, () => {
@@ -227,11 +134,43 @@ describeLab('a deployment where something goes wrong', 'tailnet', () => {
         // It may have been let in and not have heard of it: then its token is spent.
         await m4.succeed(...m4.resume);
         await m4.expectDeployed();
+        await m4.takeBack();
+      },
+    );
+
+    it(
+      'a registry that goes away, and a port of the worker that is taken, are overcome one after the other',
+      IN_ORDER,
+      async () => {
+        const { machine } = m4;
+        const registry = new URL(lab.registryUrl).hostname;
+        const npmrc = await machine.read('/root/.npmrc');
+        await machine.write('/root/.npmrc', `${npmrc}fetch-retries=0\n`);
+        await m4.prepare();
+        const words = m4.deploy.filter((word) => word !== '--light');
+        const gone = await m4.stopWhen(`done    ${titleOf(m4, 'program')}`, words, () =>
+          machine.succeed(['ip', 'route', 'add', 'prohibit', registry]),
+        );
+        expectError(gone, /^error: can’t install OpenClaw \S+: .*\n  try: check that npm’s registry can be reached/m);
+        await machine.succeed(['ip', 'route', 'del', 'prohibit', registry]);
+        await listen(machine, 19_002);
+        const refused = await m4.run(...m4.resume);
+        // All that it says: of what it would do nothing was begun.
+        expectError(
+          refused,
+          /^(?:looking at this machine\n)?error: another program listens on port 19002, which the node host needs\n  try: stop it, or set nodeHost\.carrierPort in \/home\/claw\/\.openclaw-worker\/settings\.yaml to a free one; or go without: --light\n$/,
+        );
+        await machine.succeed(['systemctl', 'stop', 'listener-19002']);
+        const taken = await m4.stopWhen('...     OpenClaw ', m4.resume, () => listen(machine, 19_002));
+        expectError(taken, /^error: openclaw-worker\.service does not start: .*19002.*\n  try: /m);
+        await machine.succeed(['systemctl', 'stop', 'listener-19002']);
+        await machine.write('/root/.npmrc', npmrc);
+        await m4.takeBack();
       },
     );
   });
 
-  describe('in the files', { concurrent: true }, () => {
+  describe('on the machine', { concurrent: true }, () => {
     it('a deployment that is killed at any step is taken back byte for byte', IN_ORDER, async () => {
       for (const step of m3.steps) {
         await m3.prepare();
@@ -316,6 +255,68 @@ describeLab('a deployment where something goes wrong', 'tailnet', () => {
         await m3.expectBare();
       },
     );
+
+    it('a daemon that can’t start ends it with its last words', IN_ORDER, async () => {
+      await m3.prepare();
+      let program = '';
+      let original = '';
+      const broken = await m3.stopWhen(`done    ${titleOf(m3, 'program')}`, m3.deploy, () => {
+        const release = readlinkSync(join(m3.machine.root, PREFIX, 'current'));
+        program = join(m3.machine.root, release, 'node_modules/openclaw-federation/bin/federation-worker');
+        original = readFileSync(program, 'utf8');
+        writeFileSync(program, '#!/bin/sh\necho no such luck >&2\nexec false\n');
+      });
+      expectError(
+        broken,
+        /^error: openclaw-worker\.service does not start: no such luck\n  try: .*journalctl -u openclaw-worker/m,
+      );
+      // While systemd tries again and again: it may join by itself, and its token be spent before the resume.
+      writeFileSync(program, original);
+      await m3.succeed(...m3.resume);
+      await m3.expectDeployed();
+      await m3.takeBack();
+    });
+
+    it(
+      'a disk that is full, or becomes so, ends it with that; it is taken up, and taken back from a full one',
+      IN_ORDER,
+      async () => {
+        const { machine } = m3;
+        const filler = `${PREFIX}/filler`;
+        const fill = () => machine.run(['dd', 'if=/dev/zero', `of=${filler}`, 'bs=1M']);
+        await m3.prepare();
+        await machine.succeed(['mkdir', PREFIX]);
+        await machine.succeed(['mount', '-t', 'tmpfs', '-o', 'size=8m,mode=755', 'tmpfs', PREFIX]);
+        expectError(
+          await m3.run(...m3.deploy),
+          /^error: \/opt\/openclaw-federation needs \d+ MiB, \d+ MiB are free\n  try: make room$/m,
+        );
+        expect(await machine.succeed(['ls', '-A', PREFIX])).toBe('');
+        await machine.succeed(['mount', '-o', 'remount,size=600m', PREFIX]);
+        const stopped = await m3.stopWhen('        sent 15 of', m3.deploy, fill);
+        expectError(
+          stopped,
+          /^error: can’t put our programs into .*: no space is left on this machine\n  try: make room there/m,
+        );
+        await machine.succeed(['rm', filler]);
+        await m3.succeed(...m3.resume);
+        await m3.expectMember();
+        await fill();
+        await m3.succeed('uninstall', '--yes');
+        expect(await machine.succeed(['ls', '-A', PREFIX])).toBe('filler\n');
+        await machine.succeed(['umount', PREFIX]);
+        await machine.succeed(['rmdir', PREFIX]);
+        await m3.expectBare();
+      },
+    );
+
+    it('a port of the hub that is taken is told before anything is changed', IN_ORDER, async () => {
+      await listen(m3.machine, 19_000);
+      const finished = await m3.run('master', '--light', '--no-tailscale', '--yes');
+      expectError(finished, /^error: another program listens on port 19000\n  try: stop it, or choose another port/m);
+      await m3.machine.succeed(['systemctl', 'stop', 'listener-19000']);
+      await m3.expectBare();
+    });
   });
 
   describe('by ssh, from the master', () => {

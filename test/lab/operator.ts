@@ -38,7 +38,7 @@ export interface Operator {
   which(name: string): Promise<unknown>;
 }
 
-const USABLE_MS = 120_000;
+const USABLE_MS = 180_000;
 const LOST_MS = 60_000;
 const ASK = { user: 'claw' } as const;
 const BOOT_ID = '/proc/sys/kernel/random/boot_id';

@@ -9,12 +9,20 @@ export type Method = 'GET' | 'POST' | 'PUT';
 export interface HubApi {
   /** One question, one JSON answer. The hub's word is believed: it is the same package. */
   ask<T>(method: Method, path: string, body?: object, signal?: AbortSignal, withinMs?: number): Promise<T>;
-  /** Puts bytes, and takes the JSON answer. */
-  put<T>(path: string, bytes: Uint8Array, signal: AbortSignal): Promise<T>;
+  /** Puts bytes, however long they take to come, and takes the JSON answer. */
+  put<T>(path: string, bytes: Uint8Array | SizedStream, signal: AbortSignal): Promise<T>;
   /** The response as it streams in; its status has been looked at. */
   open(method: Method, path: string, body: object | undefined, signal: AbortSignal): Promise<IncomingMessage>;
   /** Sends `input` as a body, however long it takes to come. */
   send(path: string, input: NodeJS.ReadableStream, signal: AbortSignal): Promise<void>;
+  /** What the model proxy answers below `/v1`, whatever its status: it speaks the language of model servers. */
+  model(path: string, body: object, signal: AbortSignal): Promise<IncomingMessage>;
+}
+
+/** Bytes of which it is known how many they are. */
+export interface SizedStream {
+  readonly size: number;
+  readonly stream: NodeJS.ReadableStream;
 }
 
 /** How a request reaches the hub. */
@@ -33,13 +41,13 @@ const ANSWER_MS = 60_000;
 
 /** A hub by a way that is found anew for each request. */
 export function hubThrough(findWay: () => Promise<Way>, explain: Explain): HubApi {
-  async function start(method: Method, path: string, type: string | null, signal?: AbortSignal) {
+  async function start(method: Method, path: string, type: string | null, signal?: AbortSignal, below = '/api/v1') {
     const { to, headers, lost } = await findWay();
     const signals = [signal, lost].filter((one) => one !== undefined);
     return request({
       ...to,
       method,
-      path: `/api/v1${path}`,
+      path: `${below}${path}`,
       headers: { ...headers, ...(type === null ? {} : { 'content-type': type }) },
       ...(signals.length === 0 ? {} : { signal: AbortSignal.any(signals) }),
     });
@@ -70,14 +78,25 @@ export function hubThrough(findWay: () => Promise<Way>, explain: Explain): HubAp
       const text = await textOf(await open(method, path, body, over, withinMs));
       return (text === '' ? undefined : JSON.parse(text)) as T;
     },
-    async put<T>(path: string, bytes: Uint8Array, signal: AbortSignal) {
+    async put<T>(path: string, bytes: Uint8Array | SizedStream, signal: AbortSignal) {
       const sending = await start('PUT', path, 'application/octet-stream', signal);
       const answered = answerOf(sending, explain);
-      sending.end(bytes);
+      if (bytes instanceof Uint8Array) {
+        sending.end(bytes);
+      } else {
+        sending.setHeader('content-length', bytes.size);
+        bytes.stream.pipe(sending);
+      }
       const response = await answered;
       const text = await textOf(response);
       if ((response.statusCode ?? 500) >= 400) throw refusal(text);
       return JSON.parse(text) as T;
+    },
+    async model(path, body, signal) {
+      const asking = await start('POST', path, 'application/json', signal, '/v1');
+      const answered = answerOf(asking, explain);
+      asking.end(JSON.stringify(body));
+      return answered;
     },
     async send(path, input, signal) {
       const sending = await start('PUT', path, 'application/octet-stream', signal);

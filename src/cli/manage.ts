@@ -8,7 +8,10 @@ import { fitHelp, helpText } from '#src/cli/deploy/help-text.ts';
 import type { ApproveFlags } from '#src/cli/manage/approve.ts';
 import type { GlobalFlags } from '#src/cli/manage/context.ts';
 import type { ExecFlags } from '#src/cli/manage/exec.ts';
+import type { ReadFlags, WriteFlags } from '#src/cli/manage/files.ts';
+import type { ToolFlags } from '#src/cli/manage/tool.ts';
 import type { LoginFlags } from '#src/cli/manage/login.ts';
+import { addModelCommands } from '#src/cli/manage/models/commands.ts';
 import { splitAtDashes, withDashesHint } from '#src/cli/manage/dashes.ts';
 import { TIMES } from '#src/cli/manage/duration.ts';
 import type { TokenFlags } from '#src/cli/manage/token.ts';
@@ -182,7 +185,9 @@ function commands(dashed: readonly string[] | null, ends: Ends): Command {
       .option('--timeout <time>', `end it on the node after this time (${TIMES})`)
       .addArgument(new Argument('[words...]', 'the command'));
   runs('exec', 'run a command on one node; the exit code is the command’s')
-    .usage('[options] <node> -- <program> [arguments...]  |  <node> "<line for the shell>"  |  @<group>|tags:<name>|<key>=<value> …')
+    .usage(
+      '[options] <node> -- <program> [arguments...]  |  <node> "<line for the shell>"  |  @<group>|tags:<name>|<key>=<value> …',
+    )
     .option('--all', 'on every online worker and hybrid instead of one node')
     .option('--raw', 'bytes as they are, also on a terminal')
     .option('-i, --stdin', 'pass standard input, also from a terminal')
@@ -192,12 +197,49 @@ function commands(dashed: readonly string[] | null, ends: Ends): Command {
       ends((await import('#src/cli/manage/exec.ts')).exec(words, dashed, all(own))),
     );
   runs('broadcast', 'run a command on every online worker and hybrid at once')
-    .usage('[options] -- <program> [arguments...]  |  "<line for the shell>"  |  <node|@group|tags:name|key=value...> -- …')
+    .usage(
+      '[options] -- <program> [arguments...]  |  "<line for the shell>"  |  <node|@group|tags:name|key=value...> -- …',
+    )
     .addHelpText('after', helpText(BROADCAST_EXAMPLES))
     .action(async (words: string[], own: ExecFlags) =>
       ends((await import('#src/cli/manage/exec.ts')).broadcast(words, dashed, all(own))),
     );
 
+  command(
+    'read <node> <path>',
+    'a file of a node, on standard output',
+    'read home-server /var/log/syslog --offset=-10000',
+    'read nas photos/a.jpg > a.jpg',
+  )
+    .option('--offset <bytes>', 'from this byte on; below zero from the end')
+    .option('--length <bytes>', 'this many bytes at most')
+    .option('--raw', 'bytes as they are, also on a terminal')
+    .action(async (node: string, path: string, own: ReadFlags) =>
+      ends((await import('#src/cli/manage/files.ts')).readFile(node, path, all(own))),
+    );
+  command(
+    'write <node> <path>',
+    'write a file of a node, whole or not at all, from standard input',
+    'write pi notes.txt --from notes.txt',
+    'write pi /tmp/hello --if-absent < hello',
+  )
+    .option('--from <file>', 'a file of this machine; - is standard input', '-')
+    .option('--mode <octal>', 'its permissions (default: as before, or 644)')
+    .option('--if-absent', 'only where there is none yet')
+    .action(async (node: string, path: string, own: WriteFlags) =>
+      ends((await import('#src/cli/manage/files.ts')).writeFile(node, path, all(own))),
+    );
+  command(
+    'tool <node> <tool> [json]',
+    'call a tool of a node: one of its own OpenClaw, or node:COMMAND of its node host',
+    `tool vps sessions_list '{"limit": 5}'`,
+    `tool macbook node:camera.snap --json`,
+  )
+    .option('--timeout <time>', `give it up after this time (${TIMES})`)
+    .action(async (node: string, tool: string, json: string | undefined, own: ToolFlags) =>
+      ends((await import('#src/cli/manage/tool.ts')).callTool(node, tool, json, all(own))),
+    );
+  addModelCommands(program, { ends, all, examples: examplesText });
   command('jobs', 'what ran, the latest first', 'jobs --limit 5')
     .option('--limit <n>', 'how many', upTo1000, 20)
     .action(async (own: { limit: number }) => ends((await import('#src/cli/manage/history.ts')).listJobs(all(own))));

@@ -145,17 +145,21 @@ export function encodeHeader(value: object): string {
   return Buffer.from(JSON.stringify(value)).toString('base64url');
 }
 
+const HINT = 'see /api/v1/openapi.json';
+
 /** Throws USAGE where the header is not there or holds something else. */
 export function decodeHeader<T extends z.ZodType>(header: string | string[] | undefined, schema: T): z.output<T> {
   let value: unknown;
   try {
     value = JSON.parse(Buffer.from(String(header ?? ''), 'base64url').toString('utf8'));
   } catch (cause) {
-    throw new FederationError('USAGE', 'a header of the request holds no JSON', { cause });
+    throw new FederationError('USAGE', 'a header of the request holds no JSON', { hint: HINT, cause });
   }
   const { success, data, error } = schema.safeParse(value);
   if (success) return data;
   const [issue] = error.issues;
   const path = issue?.path.join('.') ?? '';
-  throw new FederationError('USAGE', `${path === '' ? 'request' : path}: ${issue?.message ?? 'does not fit'}`);
+  throw new FederationError('USAGE', `${path === '' ? 'request' : path}: ${issue?.message ?? 'does not fit'}`, {
+    hint: HINT,
+  });
 }

@@ -28,10 +28,14 @@ export function createTools({ consent, settings, gateway }: ToolsOptions): Tools
   let lockedDown = false;
 
   function demand({ asker, approval, tool, args }: ToolCall): void {
-    if (lockedDown) throw new FederationError('LOCKED_DOWN', 'the federation is locked down');
+    if (lockedDown)
+      throw new FederationError('LOCKED_DOWN', 'the federation is locked down', {
+        hint: 'manage-federation lockdown --lift',
+      });
     const wanted = { asker, approval, action: { kind: 'tool', tool, args } } as const;
     const consented = consent.judge(wanted);
-    if (consented.kind !== 'allow') throw new FederationError('FORBIDDEN', consented.rule);
+    if (consented.kind !== 'allow')
+      throw new FederationError('FORBIDDEN', consented.rule, { hint: 'ask the owner of this federation' });
     const { kind, rule } = judgeTool(settings(), tool);
     if (kind !== 'allow') {
       throw new FederationError('TOOL_DENIED', `${tool}: ${rule}`, {
@@ -63,13 +67,14 @@ async function readCall(stream: ServerHttp2Stream): Promise<ToolCall> {
   let bytes = 0;
   for await (const chunk of stream.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>) {
     bytes += chunk.length;
-    if (bytes > MAX_TOOL_CALL_BYTES) throw new FederationError('PAYLOAD_TOO_LARGE', 'the call is too long');
+    if (bytes > MAX_TOOL_CALL_BYTES)
+      throw new FederationError('PAYLOAD_TOO_LARGE', 'the call is too long', { hint: 'make its arguments shorter' });
     chunks.push(chunk);
   }
   try {
     return toolCallSchema.parse(JSON.parse(Buffer.concat(chunks).toString('utf8')));
   } catch (cause) {
-    throw new FederationError('USAGE', 'the call of a tool does not fit', { cause });
+    throw new FederationError('USAGE', 'the call of a tool does not fit', { hint: 'see /api/v1/openapi.json', cause });
   }
 }
 

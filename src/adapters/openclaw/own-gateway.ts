@@ -51,7 +51,9 @@ export function ownGateway({ settingsFile, signal }: OwnGatewayOptions): OwnGate
       const connection = await openConnection({ url, token, trusts, onEvent: () => undefined, signal });
       try {
         const asked = connection.request('tools.invoke', { name: tool, args }, invokedSchema, timeoutMs);
-        const { ok, output, error } = await asked.catch((cause: unknown) => Promise.reject(failed(tool, cause)));
+        const { ok, output, error } = await asked.catch((cause: unknown) => {
+          throw failed(tool, cause);
+        });
         if (ok) return output;
         throw refused(tool, error?.code ?? '', error?.message ?? 'it says not why');
       } finally {
@@ -82,7 +84,7 @@ function trusts(uid: number | null): boolean {
 /** What the gateway refuses as a request is the tool's failure here, in its own words. */
 function failed(tool: string, cause: unknown): unknown {
   if (!(cause instanceof FederationError) || cause.code !== 'OPENCLAW_REFUSED') return cause;
-  return new FederationError('TOOL_FAILED', `${tool}: ${cause.message}`, { cause });
+  return new FederationError('TOOL_FAILED', `${tool}: ${cause.message}`, { hint: 'look at its arguments', cause });
 }
 
 function refused(tool: string, code: string, message: string): FederationError {

@@ -17,7 +17,8 @@ export function plainOutput(raw: boolean): OutputView {
   };
 }
 
-function writerTo(stream: NodeJS.WriteStream, raw: boolean): (bytes: Buffer) => boolean {
+/** Writes bytes as they are, or made harmless where a terminal would obey them; false where it is full. */
+export function writerTo(stream: NodeJS.WriteStream, raw: boolean): (bytes: Buffer) => boolean {
   if (raw || !stream.isTTY) return (bytes) => stream.write(bytes);
   const decoder = new StringDecoder('utf8');
   return (bytes) => stream.write(harmless(decoder.write(bytes)));

@@ -66,7 +66,7 @@ export function fileRoutes(files: NodeFiles): OpenAPIHono<ApiEnvironment> {
     const { word: meant } = parsed(word, context.req.param());
     const announced = context.req.header('content-length');
     if (announced !== undefined && Number(announced) !== wish.size) {
-      throw new FederationError('USAGE', 'size: is not the Content-Length');
+      throw new FederationError('USAGE', 'size: is not the Content-Length', { hint: 'see /api/v1/openapi.json' });
     }
     const asker = askerOf(context.get('principal'));
     return context.json(await files.write(meant, wish, incoming, asker), 200);

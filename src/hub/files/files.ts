@@ -10,7 +10,7 @@ import type { Member } from '#src/core/member.ts';
 import type { Asker } from '#src/core/policy.ts';
 import type { Permits } from '#src/hub/approvals/permits.ts';
 import { type DeedRecord, deedRecord } from '#src/hub/approvals/deed-record.ts';
-import { answerOf, bytesOf, linkOf } from '#src/hub/fleet/ask-worker.ts';
+import { answerOf, bytesOf, linkOf, lost } from '#src/hub/fleet/ask-worker.ts';
 import type { Fleet } from '#src/hub/fleet/fleet.ts';
 import type { UsedApproval } from '#src/protocol/approval.ts';
 import type {
@@ -146,20 +146,20 @@ async function relay(
         // While the client takes its time, the node is not waited for.
         clearTimeout(idle);
         left -= chunk.length;
-        if (left < 0) throw new FederationError('LINK_LOST', 'the node sent more than it announced');
+        if (left < 0) throw lost('the node sent more than it announced');
         hash.update(chunk);
         yield chunk;
         idle = setTimeout(giveUp, idleMs);
       }
     } catch (cause) {
       if (cause instanceof FederationError) throw cause;
-      throw new FederationError('LINK_LOST', 'the file broke off on its way', { cause });
+      throw lost('the file broke off on its way', cause);
     } finally {
       clearTimeout(idle);
     }
     sum = hash.digest('hex');
     if (left === 0 && trailers[HASH_TRAILER] === sum) return;
-    throw new FederationError('LINK_LOST', 'the file did not come whole');
+    throw lost('the file did not come whole');
   }
 
   function giveUp(): void {
@@ -171,7 +171,7 @@ function headerOf(headers: IncomingHttpHeaders): FileHeader {
   try {
     return decodeHeader(headers[FILE_HEADER], fileHeaderSchema);
   } catch (cause) {
-    throw new FederationError('LINK_LOST', 'the node does not say what it sends', { cause });
+    throw lost('the node does not say what it sends', cause);
   }
 }
 
@@ -187,14 +187,15 @@ async function deliver(stream: ClientHttp2Stream, body: IncomingMessage, idleMs:
     const message = body.readableEnded
       ? 'the node did not confirm the write; it may have happened'
       : 'the content stood still on its way';
-    give(new FederationError('LINK_LOST', message));
+    give(lost(message));
   }, idleMs);
   body.on('data', () => idle.refresh());
   body.once('end', () => idle.refresh());
   body.on('error', () => undefined);
   body.once('close', () => {
     // Half of it must not look like all of it.
-    if (!body.complete) give(new FederationError('USAGE', 'the content broke off on its way to the hub'));
+    if (!body.complete)
+      give(new FederationError('USAGE', 'the content broke off on its way to the hub', { hint: 'send it once more' }));
   });
   const answered = answerOf(stream, null);
   body.pipe(stream);
@@ -213,6 +214,6 @@ function writtenOf(answer: Buffer): FileWritten {
   try {
     return fileWrittenSchema.parse(JSON.parse(answer.toString('utf8')));
   } catch (cause) {
-    throw new FederationError('LINK_LOST', 'the node gave a strange answer to a write', { cause });
+    throw lost('the node gave a strange answer to a write', cause);
   }
 }

@@ -34,11 +34,9 @@ export function linkOf(fleet: Pick<Fleet, 'link'>, member: Member): Link {
  */
 export async function answerOf(stream: ClientHttp2Stream, withinMs: number | null): Promise<IncomingHttpHeaders> {
   const { promise, resolve, reject } = Promise.withResolvers<IncomingHttpHeaders>();
-  const onClose = (): void => reject(new FederationError('LINK_LOST', 'the node went away before it answered'));
+  const onClose = (): void => reject(lost('the node went away before it answered'));
   const late =
-    withinMs === null
-      ? undefined
-      : setTimeout(() => reject(new FederationError('LINK_LOST', 'the node did not answer in time')), withinMs);
+    withinMs === null ? undefined : setTimeout(() => reject(lost('the node did not answer in time')), withinMs);
   stream.once('response', resolve).once('close', onClose);
   try {
     const headers = await promise;
@@ -60,14 +58,22 @@ export async function bytesOf(stream: ClientHttp2Stream, maxBytes: number): Prom
   try {
     for await (const chunk of stream as AsyncIterable<Buffer>) {
       bytes += chunk.length;
-      if (bytes > maxBytes) throw new FederationError('LINK_LOST', 'the node answered more than it may');
+      if (bytes > maxBytes) throw lost('the node answered more than it may');
       chunks.push(chunk);
     }
   } catch (cause) {
     if (cause instanceof FederationError) throw cause;
-    throw new FederationError('LINK_LOST', 'the node’s answer broke off', { cause });
+    throw lost('the node’s answer broke off', cause);
   }
   return Buffer.concat(chunks);
+}
+
+/** What became of something on its way, with a node that is to be looked at. */
+export function lost(message: string, cause?: unknown): FederationError {
+  return new FederationError('LINK_LOST', message, {
+    hint: 'look at the node, and try again: manage-federation list',
+    ...(cause === undefined ? {} : { cause }),
+  });
 }
 
 function refusalOf(body: Buffer): FederationError {

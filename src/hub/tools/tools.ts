@@ -6,7 +6,7 @@ import type { Member } from '#src/core/member.ts';
 import type { Asker } from '#src/core/policy.ts';
 import type { PermitTarget, Permits } from '#src/hub/approvals/permits.ts';
 import { deedRecord } from '#src/hub/approvals/deed-record.ts';
-import { answerOf, bytesOf, linkOf } from '#src/hub/fleet/ask-worker.ts';
+import { answerOf, bytesOf, linkOf, lost } from '#src/hub/fleet/ask-worker.ts';
 import type { Fleet } from '#src/hub/fleet/fleet.ts';
 import type { ToolNode } from '#src/hub/tools/tool-node.ts';
 import type { UsedApproval } from '#src/protocol/approval.ts';
@@ -58,7 +58,7 @@ export function createNodeTools(options: NodeToolsOptions): NodeTools {
     try {
       return toolAnswerSchema.parse(JSON.parse(answer.toString('utf8')));
     } catch (cause) {
-      throw new FederationError('LINK_LOST', 'the node gave a strange answer to a tool’s call', { cause });
+      throw lost('the node gave a strange answer to a tool’s call', cause);
     }
   }
 
@@ -70,7 +70,10 @@ export function createNodeTools(options: NodeToolsOptions): NodeTools {
     maxBytes: number,
   ): Promise<Pick<ToolResult, 'content' | 'bytes' | 'truncated'>> {
     const command = tool.slice(NODE_COMMAND.length);
-    if (gateway === null) throw new FederationError('GATEWAY_UNREACHABLE', 'this hub has no OpenClaw gateway');
+    if (gateway === null)
+      throw new FederationError('GATEWAY_UNREACHABLE', 'this hub has no OpenClaw gateway', {
+        hint: 'set gateway.url on the master',
+      });
     const node = deviceId === null ? undefined : gateway.nodes().get(deviceId);
     if (deviceId === null || node === undefined || !node.connected) {
       throw new FederationError('MACHINE_UNREACHABLE', `no node host of ${name} is connected to the gateway`, {
@@ -104,7 +107,7 @@ export function createNodeTools(options: NodeToolsOptions): NodeTools {
       return runCommand(node.name, deviceId, request, answer.maxOutputBytes);
     }
     if (answer.kind === 'result' && !request.tool.startsWith(NODE_COMMAND)) return answer;
-    throw new FederationError('LINK_LOST', 'the node answered another call than this');
+    throw lost('the node answered another call than this');
   }
 
   return {
@@ -152,5 +155,5 @@ function runsPrograms(command: string): boolean {
 
 function toolFailure(tool: string, cause: unknown): unknown {
   if (!(cause instanceof FederationError) || cause.code !== 'OPENCLAW_REFUSED') return cause;
-  return new FederationError('TOOL_FAILED', `${tool}: ${cause.message}`, { cause });
+  return new FederationError('TOOL_FAILED', `${tool}: ${cause.message}`, { hint: 'look at its arguments', cause });
 }

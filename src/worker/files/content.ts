@@ -13,7 +13,8 @@ export async function* contentOf(handle: FileHandle, offset: number, length: num
   for (let at = offset; at < end;) {
     const buffer = Buffer.allocUnsafe(Math.min(CHUNK_BYTES, end - at));
     const { bytesRead } = await handle.read(buffer, 0, buffer.length, at);
-    if (bytesRead === 0) throw new FederationError('FILE_CHANGED', 'the file became shorter while it was read');
+    if (bytesRead === 0)
+      throw new FederationError('FILE_CHANGED', 'the file became shorter while it was read', { hint: 'read it again' });
     at += bytesRead;
     yield buffer.subarray(0, bytesRead);
   }
@@ -43,6 +44,10 @@ export async function fill(
     hash.update(chunk);
     await handle.writeFile(chunk);
   }
-  if (bytes !== size) throw new FederationError('USAGE', `the content is not the ${size} bytes that were announced`);
-  if (hash.digest('hex') !== sha256) throw new FederationError('USAGE', 'the content has another SHA-256');
+  if (bytes !== size)
+    throw new FederationError('USAGE', `the content is not the ${size} bytes that were announced`, {
+      hint: 'send it once more',
+    });
+  if (hash.digest('hex') !== sha256)
+    throw new FederationError('USAGE', 'the content is not the one that was announced', { hint: 'send it once more' });
 }

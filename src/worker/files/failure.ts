@@ -6,10 +6,16 @@ export function fileFailure(error: unknown, path: string): unknown {
   switch (error.code) {
     case 'ENOENT':
     case 'ENOTDIR':
-      return new FederationError('PATH_NOT_FOUND', `${path} does not exist on this node`, { cause: error });
+      return new FederationError('PATH_NOT_FOUND', `${path} does not exist on this node`, {
+        hint: 'name it from the root, or from ~/',
+        cause: error,
+      });
     case 'ENAMETOOLONG':
     case 'EINVAL':
-      return new FederationError('PATH_NOT_FOUND', `${path} can be no file’s name on this node`, { cause: error });
+      return new FederationError('PATH_NOT_FOUND', `${path} can be no file’s name on this node`, {
+        hint: 'name a file',
+        cause: error,
+      });
     case 'EISDIR':
       return notAFile(path, 'a folder');
     case 'EACCES':
@@ -31,6 +37,7 @@ export function fileFailure(error: unknown, path: string): unknown {
       });
     case 'EFBIG':
       return new FederationError('FILE_TOO_LARGE', `${path} would be larger than this node’s file system takes`, {
+        hint: 'write it to another file system',
         cause: error,
       });
     case 'EIO':
@@ -39,7 +46,10 @@ export function fileFailure(error: unknown, path: string): unknown {
     case 'ETIMEDOUT':
     case 'EMFILE':
     case 'ENFILE':
-      return new FederationError('STEP_FAILED', `${path} can’t be used on this node (${error.code})`, { cause: error });
+      return new FederationError('STEP_FAILED', `${path} can’t be used on this node (${error.code})`, {
+        hint: 'look at its disk: dmesg, df',
+        cause: error,
+      });
     default:
       return error;
   }

@@ -29,6 +29,7 @@ export interface FilesOptions {
 
 /** Files on their way at once: each holds a descriptor and some memory. */
 const MAX_UNDER_WAY = 32;
+const UNLOCK = 'manage-federation lockdown --lift';
 
 export function createFiles({ consent, policy, log }: FilesOptions): Files {
   const underWay = new Set<AbortController>();
@@ -36,9 +37,9 @@ export function createFiles({ consent, policy, log }: FilesOptions): Files {
 
   /** An approval is used up by it, whatever the path turns out to be. */
   function demand(wanted: Wanted): void {
-    if (lockedDown) throw new FederationError('LOCKED_DOWN', 'the federation is locked down');
+    if (lockedDown) throw new FederationError('LOCKED_DOWN', 'the federation is locked down', { hint: UNLOCK });
     const { kind, rule } = consent.judge(wanted);
-    if (kind !== 'allow') throw new FederationError('FORBIDDEN', rule);
+    if (kind !== 'allow') throw new FederationError('FORBIDDEN', rule, { hint: 'ask the owner of this federation' });
     consent.take(wanted);
   }
 

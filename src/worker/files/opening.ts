@@ -42,7 +42,7 @@ async function checked(handle: FileHandle, path: string, rules: Rules): Promise<
   // One look, so that no name comes and goes between two: the file has this name and no other, which may be denied.
   const named = await lstat(where);
   if (named.ino !== stat.ino || named.dev !== stat.dev) {
-    throw new FederationError('FILE_CHANGED', `${path} was replaced just now`, { hint: 'ask again' });
+    throw new FederationError('FILE_CHANGED', `${path} was replaced just now`, { hint: 'read it again' });
   }
   if (named.nlink === 1) return { handle, path: where, stat };
   throw denied(path, 'it has more than one name (hard links), and only one of them was judged');

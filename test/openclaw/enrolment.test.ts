@@ -20,6 +20,9 @@ rules:
     then: approve
 `;
 
+/** A node host of OpenClaw takes ten seconds to start, and several times that on a machine that has much to do. */
+const STARTED_MS = 120_000;
+
 let system: System;
 let watch: Running | null = null;
 
@@ -46,6 +49,10 @@ async function pending(): Promise<PairingRequestView[]> {
   return JSON.parse(stdout) as PairingRequestView[];
 }
 
+function askedBy(node: string): Promise<PairingRequestView> {
+  return until(`${node} asks`, async () => (await pending()).find(({ name }) => name === node), STARTED_MS);
+}
+
 async function rowOf(name: string) {
   return (await system.nodeList()).find(({ displayName }) => displayName === name);
 }
@@ -63,7 +70,7 @@ describe('a machine that only runs OpenClaw’s own node host', () => {
 
   it('is in the list of all that wait', async () => {
     await node.start();
-    const asked = await until('it asks', async () => (await pending()).find(({ name }) => name === 'attic'));
+    const asked = await askedBy('attic');
     expect(asked).toMatchObject({
       kind: 'device',
       role: 'node-host',
@@ -86,11 +93,15 @@ describe('a machine that only runs OpenClaw’s own node host', () => {
     await node.stop();
     await node.start();
     expect(await approving.ended).toMatchObject({ exitCode: 0 });
-    const row = await until('it is approved', async () => {
-      const found = await rowOf('attic');
-      // Its commands can be called a moment after their approval shows.
-      return found?.approvalState === 'approved' && found.commands.length > 0 ? found : null;
-    });
+    const row = await until(
+      'it is approved',
+      async () => {
+        const found = await rowOf('attic');
+        // Its commands can be called a moment after their approval shows.
+        return found?.approvalState === 'approved' && found.commands.length > 0 ? found : null;
+      },
+      STARTED_MS,
+    );
     expect(row.commands).toEqual(['system.run', 'system.which']);
     expect(await system.which(row.nodeId)).toHaveProperty('bins.sh');
     expect(await pending()).toEqual([]);
@@ -102,7 +113,7 @@ describe('a machine that only runs OpenClaw’s own node host', () => {
     await until('it is gone', async () => (await rowOf('attic')) === undefined);
     await node.stop();
     await node.start();
-    const asked = await until('it asks again', async () => (await pending()).find(({ name }) => name === 'attic'));
+    const asked = await askedBy('attic');
     expect(asked.held).toBe('it was revoked');
     expect(await system.manage('reject', 'attic')).toMatchObject({ exitCode: 0 });
   });
@@ -148,7 +159,7 @@ describe('twenty light nodes that appear at once', () => {
           20
         );
       },
-      150_000,
+      200_000,
     );
     const answers = await Promise.all(nodes.map(({ deviceId }) => system.which(deviceId)));
     expect(answers).toHaveLength(20);

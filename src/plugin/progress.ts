@@ -8,10 +8,9 @@ export interface Progress {
 /** Between two updates: a chat edits one message, and most of them allow one edit a second. */
 const PACE_MS = 1000;
 
-/** The first word at once, then the newest one at most every second. */
+/** The first word at once, then the newest one at most every second, also where it is the same: a chat may miss one. */
 export function paced(show: (text: string) => void, paceMs = PACE_MS): Progress {
   let waiting: string | null = null;
-  let last = '';
   let timer: NodeJS.Timeout | null = null;
 
   function next(): void {
@@ -21,8 +20,6 @@ export function paced(show: (text: string) => void, paceMs = PACE_MS): Progress 
 
   function shown(text: string): void {
     waiting = null;
-    if (text === last) return;
-    last = text;
     timer = setTimeout(next, paceMs);
     show(text);
   }

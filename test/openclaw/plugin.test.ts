@@ -134,10 +134,13 @@ describe('a sentence at Telegram', () => {
 
 it('/stop ends the process there', async () => {
   const file = `${chat.place.path}/pid`;
-  chat.telegram.say(`run on home-server: echo $$ > ${file}; while :; do echo tick; sleep 0.2; done`);
+  chat.telegram.say(`run on home-server: echo $$ > ${file}; while :; do echo tick $((i += 1)); sleep 0.2; done`);
   const pid = Number(await until('it runs', () => readFile(file, 'utf8').catch(() => null), 60_000));
-  await chat.telegram.until('progress', ({ fields }) => (fields['text'] ?? '').includes('tick'));
-  chat.telegram.say('/stop');
+  try {
+    await chat.telegram.until('progress', ({ fields }) => (fields['text'] ?? '').includes('tick'));
+  } finally {
+    chat.telegram.say('/stop');
+  }
   await until('it has ended', () => !isAlive(pid));
   await until('the hub knows', async () => (await newestJob()).results[0]?.outcome === 'cancelled');
 });

@@ -47,6 +47,15 @@ describe('what an operator does with members', () => {
     expect(await manage('exec', '@gpu', '--', 'true')).toMatchObject({ exitCode: 3 });
   });
 
+  it('runs on all that have a label, and takes a line with a variable for what it is', async () => {
+    await manage('label', 'w1', 'env=home', 'arm=');
+    await manage('label', 'w3', 'env=home');
+    expect(await manage('exec', 'env=home', '--', 'true')).toMatchObject({ exitCode: 0, stderr: '2 ok\n' });
+    expect(await manage('broadcast', 'tags:arm', 'echo hi')).toMatchObject({ stdout: 'w1: hi\n', stderr: '1 ok\n' });
+    expect(await manage('broadcast', 'tags:arm', 'w2', '--', 'true')).toMatchObject({ stderr: '2 ok\n' });
+    expect(await manage('broadcast', 'env=home true')).toMatchObject({ exitCode: 0, stderr: '3 ok\n' });
+  });
+
   it('changes none where one of several is no member', async () => {
     expect(await manage('drain', 'w1', 'none')).toMatchObject({ exitCode: 3 });
     expect((await federation.ask<NodeDetail>('show', 'w1')).drained).toBe(false);
@@ -64,6 +73,8 @@ describe('what an operator does with members', () => {
     [['lockdown', '--lift', '--reason', 'x'], 2, /--lift takes no --reason/],
     [['lockdown', '--reason', ''], 2, /--reason: nothing is given/],
     [['exec', '@none', '--', 'true'], 3, /no node is in a group "none"/],
+    [['exec', 'tags:none', '--', 'true'], 3, /no node has the label "none"/],
+    [['exec', 'self/os=linux', '--', 'true'], 2, /says of itself, and selects nobody/],
   ])('says of %j what is wrong and what to do', async (args, exitCode, message) => {
     const ended = await manage(...args);
     expect(ended).toMatchObject({ exitCode, stdout: '' });

@@ -10,7 +10,9 @@ const HUB: HubApi = {
     return { token: 'ocf1…' } as T;
   },
   open: () => Promise.reject(new Error('not asked')),
+  put: () => Promise.reject(new Error('not asked')),
   send: () => Promise.reject(new Error('not asked')),
+  model: () => Promise.reject(new Error('not asked')),
 };
 
 const STATUS = {

@@ -1,0 +1,32 @@
+import { say } from '#src/adapters/terminal.ts';
+import type { GlobalFlags } from '#src/cli/manage/context.ts';
+import { hubOf } from '#src/cli/manage/context.ts';
+import { apiOf, complete, findModel } from '#src/cli/manage/models/completion.ts';
+import { printFacts, printJson } from '#src/cli/print.ts';
+
+/** Longer than it takes to load a large model from a disk. */
+const PATIENCE_MS = 300_000;
+
+/** `manage-federation models test NODE/MODEL`: one short question, and how it went. */
+export async function testModel(model: string, flags: GlobalFlags): Promise<number> {
+  const hub = await hubOf(flags);
+  const listed = await findModel(hub, model);
+  if (flags.json !== true) say(`asking ${model} for one word; a model that is loaded first takes a while`);
+  const messages = [{ role: 'user', content: 'Reply with the one word: ok' }] as const;
+  const ask = { model, api: apiOf(listed), messages, maxTokens: 64 };
+  const answer = await complete(hub, ask, () => undefined, AbortSignal.timeout(PATIENCE_MS));
+  if (flags.json === true) {
+    printJson(answer);
+    return 0;
+  }
+  const { node, attempts, firstByteMs, totalMs, tokens, text } = answer;
+  printFacts([
+    ['answered by', node ?? 'a node that does not say its name'],
+    ['nodes tried', String(attempts)],
+    ['first byte', `${Math.round(firstByteMs)} ms`],
+    ['whole answer', `${Math.round(totalMs)} ms`],
+    ['tokens', tokens === null ? 'not told' : `${tokens.input} in, ${tokens.output} out`],
+    ['said', text.trim() === '' ? '(no text within 64 tokens)' : text.trim().replace(/\s+/g, ' ').slice(0, 200)],
+  ]);
+  return 0;
+}

@@ -23,7 +23,10 @@ export interface Consent {
   take(wanted: Wanted): void;
 }
 
-/** Ids that are remembered. Of what is older than all of them nothing is known, so it counts as taken. */
+/**
+ * Ids that are remembered, as long as the daemon runs. Of what is older than all of them nothing is known, so it counts
+ * as taken.
+ */
 const MAX_TAKEN = 10_000;
 
 export function createConsent(node: { id(): string; readonly role: Role }, maxTaken = MAX_TAKEN): Consent {

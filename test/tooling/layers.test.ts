@@ -47,7 +47,7 @@ const FORBIDDEN: readonly Case[] = [
   ['src/hub/a.ts', reexport('#src/adapters/log.ts')],
   ['src/hub/a.ts', value('#src/hub/main.ts')],
   ['src/worker/a.ts', value('#src/adapters/log.ts')],
-  ['src/plugin/a.ts', value('#src/adapters/log.ts')],
+  ['src/plugin/a.ts', value('#src/link/dial.ts')],
   ...['hub', 'worker', 'plugin', 'deploy', 'cli'].flatMap((from) =>
     ['hub', 'worker', 'plugin', 'deploy', 'cli']
       .filter((to) => to !== from && !(from === 'cli' && to === 'deploy'))
@@ -80,6 +80,7 @@ const ALLOWED: readonly Case[] = [
   ['src/hub/api/a.ts', value('#src/hub/fleet/fleet.ts')],
   ['src/hub/main.ts', value('#src/adapters/log.ts')],
   ['src/worker/main.ts', value('#src/link/dial.ts')],
+  ['src/plugin/a.ts', value('#src/adapters/log.ts')],
   ['src/deploy/a.ts', value('#src/adapters/log.ts')],
   ['src/cli/a.ts', value('#src/deploy/plan.ts')],
   ['src/cli/a.ts', value('#src/adapters/log.ts')],

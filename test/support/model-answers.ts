@@ -88,6 +88,8 @@ async function stream(
   response.writeHead(200, { 'content-type': 'text/event-stream', 'cache-control': 'no-cache' });
   for (const [at, piece] of pieces.entries()) {
     if (breakAfter !== null && at >= Number(breakAfter)) {
+      // Time for what was sent to be seen: what breaks off at once is no answer to anybody on the way.
+      await pause(50);
       response.destroy();
       return;
     }

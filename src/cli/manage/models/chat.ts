@@ -25,7 +25,7 @@ export async function chat(model: string, words: readonly string[], flags: ChatF
   const asking = { model, api: apiOf(listed) };
   const system: ChatMessage[] = flags.system === undefined ? [] : [{ role: 'system', content: flags.system }];
   const question = words.length > 0 ? words.join(' ') : process.stdin.isTTY ? null : (await text(process.stdin)).trim();
-  if (question === '')
+  if (question?.trim() === '')
     throw new FederationError('USAGE', 'there is nothing to ask', { hint: `models chat ${model} "hello"` });
   if (question === null && flags.json === true) {
     throw new FederationError('USAGE', '--json answers one question', { hint: `models chat ${model} "hello" --json` });

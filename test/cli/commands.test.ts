@@ -44,6 +44,9 @@ test.each<[readonly string[], RegExp]>([
   [['jobs', '--limit', '1001'], /not a whole number from 1 to 1000/],
   [['audit', 'verfy'], /unknown command 'verfy'/],
   [['token', 'create', '--role', 'boss'], /Allowed choices/],
+  [['models', 'shrae'], /unknown command 'shrae'/],
+  [['models', 'share', 'a', '--api', 'gemini'], /Allowed choices/],
+  [['models', 'key', 'create', 'a', '--rpm', 'many'], /not a whole number from 1 to 1000000/],
   [['token', 'create', '--ttl', '99y'], /--ttl: 99y is over 30 days/],
   [['exec', 'w1', '--timeout', '25d', '--', 'x'], /--timeout: 25d is over 24 days/],
 ])('manage-federation %j is a wrong use, said in two lines', async (argv, message) => {

@@ -14,9 +14,21 @@ afterEach(() => vi.restoreAllMocks());
 const PROGRAMS = { manage, deploy, autoRegister };
 
 const ALL: readonly [keyof typeof PROGRAMS, readonly string[]][] = [
-  ...[[], ['token', 'create'], ['login'], ['group'], ['exec'], ['broadcast'], ['approve'], ['operators']].map(
-    (words) => ['manage', words] as [keyof typeof PROGRAMS, readonly string[]],
-  ),
+  ...[
+    [],
+    ['token', 'create'],
+    ['login'],
+    ['group'],
+    ['exec'],
+    ['broadcast'],
+    ['approve'],
+    ['operators'],
+    ['models'],
+    ['models', 'share'],
+    ['models', 'route'],
+    ['models', 'key', 'create'],
+    ['models', 'usage'],
+  ].map((words) => ['manage', words] as [keyof typeof PROGRAMS, readonly string[]]),
   ['autoRegister', []],
   ['deploy', []],
   ['deploy', ['worker']],

@@ -3,6 +3,7 @@ import { ulid } from 'ulid';
 import { FederationError } from '#src/core/errors.ts';
 import type { ChatAsker } from '#src/core/policy.ts';
 import { actionHash } from '#src/hub/approvals/action-detail.ts';
+import type { Wish } from '#src/hub/approvals/command-approvals.ts';
 import { createCommandApprovals } from '#src/hub/approvals/command-approvals.ts';
 import type { CommandApprovalState, Verdicts, VerdictsCreate } from '#src/protocol/action.ts';
 import { ASKER_HEADER, encodeAsker } from '#src/protocol/asker.ts';
@@ -281,15 +282,17 @@ test('more questions than a person answers are refused, and those that wait can 
 describe('ten thousand questions', () => {
   const keeper = (commit: () => Promise<void>) =>
     createCommandApprovals({ store: { commit }, createId: () => ulid(), lifeMs: 60_000 });
-  const question = {
-    ...{ asker: OWNER, action: { kind: 'read', path: '/a' }, question: 'on laptop (hybrid): read the file /a' },
+  const asking: Wish = {
+    asker: OWNER,
+    action: { kind: 'read', path: '/a' },
+    question: 'on laptop (hybrid): read the file /a',
     nodes: [{ node: 'laptop', id: 'a'.repeat(64), rule: 'approval' }],
-  } as const;
+  };
 
   test('are a hundred', async () => {
     let records = 0;
     const approvals = keeper(async () => void (records += 1));
-    const all = await Promise.allSettled(Array.from({ length: 10_000 }, () => approvals.ask(question)));
+    const all = await Promise.allSettled(Array.from({ length: 10_000 }, () => approvals.ask(asking)));
     expect(all.filter(({ status }) => status === 'fulfilled')).toHaveLength(100);
     expect(records).toBe(100);
     approvals.endAll();
@@ -299,7 +302,7 @@ describe('ten thousand questions', () => {
     const approvals = keeper(async () => undefined);
     const ids: string[] = [];
     for (let times = 0; times < 10_000; times += 1) {
-      const { id } = await approvals.ask(question);
+      const { id } = await approvals.ask(asking);
       await approvals.answer(id, 'deny', 'ann');
       ids.push(id);
     }
@@ -315,13 +318,13 @@ describe('ten thousand questions', () => {
     const approvals = keeper(async () => {
       if (isFull) throw new FederationError('STORE_FAILED', 'the disk is full');
     });
-    const refused = await Promise.allSettled(Array.from({ length: 10_000 }, () => approvals.ask(question)));
+    const refused = await Promise.allSettled(Array.from({ length: 10_000 }, () => approvals.ask(asking)));
     expect(refused.every(({ status }) => status === 'rejected')).toBe(true);
     isFull = false;
-    const { id } = await approvals.ask(question);
+    const { id } = await approvals.ask(asking);
     isFull = true;
     await expect(approvals.answer(id, 'allow-once', 'ann')).rejects.toMatchObject({ code: 'STORE_FAILED' });
-    const use = { asker: OWNER, action: actionHash(question.action), nodes: [question.nodes[0].id] };
+    const use = { asker: OWNER, action: actionHash(asking.action), nodes: ['a'.repeat(64)] };
     expect(() => approvals.use(id, use)).toThrow('nobody has allowed');
     isFull = false;
     expect(await approvals.answer(id, 'allow-once', 'ann')).toMatchObject({ state: 'allowed' });

@@ -9,6 +9,7 @@ import type { Given } from '#src/deploy/plan/given.ts';
 import { hubSteps } from '#src/deploy/plan/hub.ts';
 import { changes, needed } from '#src/deploy/plan/already.ts';
 import { checkMachine } from '#src/deploy/plan/machine.ts';
+import { modelsPlan } from '#src/deploy/plan/models.ts';
 import { openclawStep } from '#src/deploy/plan/openclaw.ts';
 import { programStep } from '#src/deploy/plan/program.ts';
 import { tailnetSteps } from '#src/deploy/plan/tailnet.ts';
@@ -16,6 +17,9 @@ import { hubOf, isElsewhere, isMember, memberOf, workerSteps } from '#src/deploy
 import type { DeploymentRecord } from '#src/deploy/record/record.ts';
 import type { Wanted } from '#src/deploy/wanted.ts';
 import { execMode } from '#src/deploy/wanted.ts';
+
+/** Of OpenClaw’s settings, which may hold secrets. */
+const PRIVATE = 0o600;
 
 /**
  * What has to be done so that the machine becomes what is wanted; a step without actions is already so. Throws what
@@ -34,6 +38,7 @@ export function planDeployment(facts: Facts, wanted: Wanted, given: Given): Plan
 function masterPlan(facts: Facts, wanted: Wanted, given: Given): Plan {
   if (!wanted.light) checkState(facts);
   const gateway = wanted.light ? null : gatewayPlan(facts, given);
+  const models = modelsPlan(facts, wanted, gateway?.mode ?? PRIVATE);
   return {
     steps: [
       ...tailnetSteps(facts, wanted),
@@ -41,12 +46,14 @@ function masterPlan(facts: Facts, wanted: Wanted, given: Given): Plan {
       ...(gateway === null ? [] : [openclawStep(facts, wanted, given), ...gateway.steps]),
       ...hubSteps(facts, wanted, given, gateway?.token ?? null),
       ...workerSteps(facts, wanted, given),
+      ...models.steps,
     ],
-    notes: gateway?.notes ?? [],
+    notes: [...(gateway?.notes ?? []), ...models.notes],
   };
 }
 
 function workerPlan(facts: Facts, wanted: Wanted, given: Given): Plan {
+  const models = modelsPlan(facts, wanted, facts.gateway.settings?.mode ?? PRIVATE);
   return {
     steps: [
       ...tailnetSteps(facts, wanted),
@@ -55,8 +62,9 @@ function workerPlan(facts: Facts, wanted: Wanted, given: Given): Plan {
       ...(wanted.light ? [] : [openclawStep(facts, wanted, given)]),
       ...gatewayOffSteps(facts, wanted),
       ...workerSteps(facts, wanted, given),
+      ...models.steps,
     ],
-    notes: [],
+    notes: models.notes,
   };
 }
 

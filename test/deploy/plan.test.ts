@@ -73,7 +73,9 @@ describe('a plan', () => {
         write /etc/systemd/system/openclaw-worker.service
         reload
         unit openclaw-worker.service
-        worker-ready"
+        worker-ready
+      models: OpenClaw can use the models of the federation
+        merge /home/sam/.openclaw/openclaw.json"
     `);
   });
 
@@ -466,7 +468,7 @@ function carriedOut(facts: Facts, { steps }: Plan): Facts {
         });
         break;
       case 'merge': {
-        const settings: Record<string, unknown> = {};
+        const settings = JSON.parse(after.gateway.settings?.text ?? '{}') as Record<string, unknown>;
         for (const [path, value] of Object.entries(action.values)) {
           const keys = path.split('.');
           const last = keys.pop()!;

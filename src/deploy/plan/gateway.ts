@@ -31,6 +31,8 @@ const PRIVATE = 0o600;
 export interface GatewayPlan {
   readonly steps: readonly Step[];
   readonly token: string;
+  /** Permission bits of its settings. */
+  readonly mode: number;
   readonly notes: readonly string[];
 }
 
@@ -44,6 +46,7 @@ export function gatewayPlan(facts: Facts, given: Given): GatewayPlan {
   const settings = read(path, gateway.settings?.text ?? '{}');
   const token = tokenOf(settings, given);
   const values = missing(settings, { [TOKEN]: token });
+  const mode = mergedMode(gateway.settings?.mode ?? PRIVATE, values);
   const actions: Action[] = needed(facts, [
     {
       do: 'folder',
@@ -54,7 +57,7 @@ export function gatewayPlan(facts: Facts, given: Given): GatewayPlan {
     {
       do: 'merge',
       path,
-      mode: mergedMode(gateway.settings?.mode ?? PRIVATE, values),
+      mode,
       owner: 'person',
       values,
       secrets: [TOKEN],
@@ -63,6 +66,7 @@ export function gatewayPlan(facts: Facts, given: Given): GatewayPlan {
   const isChanged = actions.some((action) => action.do === 'merge');
   return {
     token,
+    mode,
     notes: notesOn(settings),
     steps: [
       { id: 'gateway-settings', title: 'OpenClaw’s gateway is set up for nodes', actions },

@@ -1,0 +1,56 @@
+import { join } from 'node:path/posix';
+import { parse } from 'jsonc-parser';
+import type { ParseError } from 'jsonc-parser';
+import { PROVIDER_DEFAULTS, providerSettings } from '#src/core/models/openclaw-provider.ts';
+import { MODELS_KEY_FILE } from '#src/core/models/share.ts';
+import type { Plan } from '#src/deploy/action.ts';
+import { readSettings } from '#src/deploy/doctor/settings.ts';
+import type { Facts } from '#src/deploy/facts.ts';
+import { fileIn } from '#src/deploy/facts.ts';
+import { needed } from '#src/deploy/plan/already.ts';
+import { valueAt } from '#src/deploy/settings-value.ts';
+import type { Wanted } from '#src/deploy/wanted.ts';
+
+const NONE: Plan = { steps: [], notes: [] };
+
+/**
+ * The OpenClaw of a machine with a gateway of its own can use the models of the federation. It comes behind the worker:
+ * OpenClaw reads the key when it is told of it, and the worker daemon makes that. `mode`: of OpenClaw’s settings. What
+ * can’t be edited is left alone, with a note: nothing else depends on it.
+ */
+export function modelsPlan(facts: Facts, wanted: Wanted, mode: number): Plan {
+  const { place, gateway } = facts;
+  const port = modelsPort(facts);
+  if (port === null || !hasOwnOpenClaw(facts, wanted)) return NONE;
+  const path = place.openclawSettings;
+  const errors: ParseError[] = [];
+  const settings: unknown = parse(gateway.settings?.text ?? '{}', errors, { allowTrailingComma: true });
+  if (errors.length > 0) {
+    return {
+      steps: [],
+      notes: [`${path} is no JSON; without models.providers.federation in it, chats have no models of other nodes`],
+    };
+  }
+  const keyFile = join(place.workerHome, MODELS_KEY_FILE);
+  const absent = Object.entries(PROVIDER_DEFAULTS).filter(([key]) => valueAt(settings, key) === undefined);
+  const values = { ...providerSettings({ port, keyFile }), ...Object.fromEntries(absent) };
+  const step = {
+    id: 'models',
+    title: 'OpenClaw can use the models of the federation',
+    actions: needed(facts, [{ do: 'merge', path, mode, owner: 'person', values, secrets: [] }]),
+  };
+  return { steps: [step], notes: [] };
+}
+
+/** Whether a gateway of this machine’s own answers chats: the master’s, or one that the person has. */
+export function hasOwnOpenClaw({ gateway }: Facts, { role, light, keepGateway }: Wanted): boolean {
+  if (role === 'master') return !light;
+  return gateway.settings !== null && (role === 'hybrid' || keepGateway);
+}
+
+/** Port of the worker’s model proxy; null where there is none, or nobody knows before it runs. */
+function modelsPort(facts: Facts): number | null {
+  const { settings } = readSettings(fileIn(facts, facts.place.workerSettings)?.text ?? '');
+  if (settings === null || !settings.models.enabled || settings.models.port === 0) return null;
+  return settings.models.port;
+}

@@ -1,0 +1,73 @@
+import { describe, expect, it } from 'vitest';
+import { modelsPlan } from '#src/deploy/plan/models.ts';
+import type { Change } from '../support/facts.ts';
+import { changed, healthyMaster, healthyWorker, wantedOf } from '../support/facts.ts';
+import type { Facts } from '#src/deploy/facts.ts';
+
+const HYBRID = wantedOf({ role: 'hybrid' });
+const KEY = '/home/sam/.openclaw-worker/models.key';
+
+/** A machine with a gateway of its owner’s. */
+function withSettings(text: string, change: Change<Facts> = {}): Facts {
+  const file = { text, mode: 0o644, owner: 'sam' };
+  const facts = changed(healthyWorker(), {
+    gateway: { settings: file },
+    files: [['/home/sam/.openclaw/openclaw.json', file]],
+  });
+  return changed(facts, change);
+}
+
+function values(facts: Facts, wanted = HYBRID): Readonly<Record<string, unknown>> | null {
+  const [action] = modelsPlan(facts, wanted, 0o600).steps.flatMap(({ actions }) => actions);
+  return action?.do === 'merge' ? action.values : null;
+}
+
+describe('OpenClaw’s way to the models of the federation', () => {
+  it('is set without the key, and with no list of models', () => {
+    expect(values(withSettings('{}'))).toEqual({
+      'models.mode': 'merge',
+      'models.providers.federation.api': 'openai-completions',
+      'models.providers.federation.apiKey': { source: 'file', provider: 'federation', id: 'value' },
+      'models.providers.federation.baseUrl': 'http://127.0.0.1:19001/v1',
+      'models.providers.federation.models': [],
+      'secrets.providers.federation': { source: 'file', path: KEY, mode: 'singleValue' },
+    });
+  });
+
+  it('leaves what a person has said of its models', () => {
+    const settings = { models: { mode: 'replace', providers: { federation: { models: [{ id: 'a', name: 'A' }] } } } };
+    const set = values(withSettings(JSON.stringify(settings)));
+    expect(Object.keys(set ?? {})).not.toContain('models.mode');
+    expect(Object.keys(set ?? {})).not.toContain('models.providers.federation.models');
+  });
+
+  it('leads to the port that the worker’s settings name', () => {
+    const file = { text: 'models: { port: 20001 }\n', mode: 0o600, owner: 'sam' };
+    const facts = withSettings('{}', { files: [['/home/sam/.openclaw-worker/settings.yaml', file]] });
+    expect(values(facts)).toMatchObject({ 'models.providers.federation.baseUrl': 'http://127.0.0.1:20001/v1' });
+  });
+
+  it.each([
+    ['no model proxy', 'models: { enabled: false }\n'],
+    ['a port that nobody knows', 'models: { port: 0 }\n'],
+  ])('is not set where there is %s', (_, text) => {
+    const file = { text, mode: 0o600, owner: 'sam' };
+    expect(values(withSettings('{}', { files: [['/home/sam/.openclaw-worker/settings.yaml', file]] }))).toBe(null);
+  });
+
+  it('is none of a worker’s, whose gateway is off, unless it is kept', () => {
+    expect(values(withSettings('{}'), wantedOf())).toBe(null);
+    expect(values(withSettings('{}'), wantedOf({ keepGateway: true }))).not.toBe(null);
+  });
+
+  it('is none of a machine without a gateway', () => {
+    expect(values(healthyWorker())).toBe(null);
+    expect(values(healthyMaster(), wantedOf({ role: 'master', master: null, light: true }))).toBe(null);
+  });
+
+  it('is left to the person where their settings can’t be edited', () => {
+    const { steps, notes } = modelsPlan(withSettings("{ models: { mode: 'merge' } }"), HYBRID, 0o600);
+    expect(steps).toEqual([]);
+    expect(notes).toEqual([expect.stringContaining('/home/sam/.openclaw/openclaw.json is no JSON')]);
+  });
+});

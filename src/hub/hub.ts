@@ -333,6 +333,7 @@ export async function openHub({
       listening: () => listening,
       tailnet: () => tailnet,
       policy: approvals.status,
+      models,
     }),
     log: log.child('api'),
   });

@@ -5,6 +5,7 @@ import type { Fleet } from '#src/hub/fleet/fleet.ts';
 import type { GatewayDesk } from '#src/hub/openclaw/gateway.ts';
 import type { Jobs } from '#src/hub/jobs/jobs.ts';
 import type { Requests } from '#src/hub/enrolment/requests.ts';
+import type { Models } from '#src/hub/models/models.ts';
 import type { TailnetListeners } from '#src/hub/listening/tailnet.ts';
 import { lockdownView } from '#src/hub/views.ts';
 import type { PolicyStatus, Status } from '#src/protocol/hub-api.ts';
@@ -25,6 +26,7 @@ export interface StatusParts {
   /** Null until the hub listens. */
   readonly tailnet: () => TailnetListeners | null;
   readonly policy: () => PolicyStatus;
+  readonly models: Pick<Models, 'offers' | 'problems'>;
 }
 
 /** The hub in numbers, now. */
@@ -39,6 +41,7 @@ export function hubStatus({
   listening,
   tailnet,
   policy,
+  models,
   ...fixed
 }: StatusParts): () => Status {
   const startedAt = new Date().toISOString();
@@ -58,7 +61,25 @@ export function hubStatus({
       gateway: gateway ?? { state: 'absent', url: null, version: null, problem: null },
       tailnet: tailnet()?.status() ?? { state: 'off', addresses: [], dnsName: null, problem: null },
       policy: policy(),
+      models: modelsStatus(models, enrolment),
       lockdown: lockdownView(lockdown()),
     };
+  };
+}
+
+/** Problems that are told at once: nodes must not fill a screen. */
+const MAX_PROBLEMS = 50;
+
+function modelsStatus(
+  { offers, problems }: Pick<Models, 'offers' | 'problems'>,
+  { members, member }: Pick<Enrolment, 'members' | 'member'>,
+): NonNullable<Status['models']> {
+  return {
+    shared: [...offers.modelIds()].length,
+    nodes: [...members()].filter(({ id }) => offers.of(id).length > 0).length,
+    problems: problems
+      .list()
+      .slice(0, MAX_PROBLEMS)
+      .map(({ nodeId, problem }) => ({ node: member(nodeId)?.name ?? nodeId.slice(0, 12), problem })),
   };
 }

@@ -427,6 +427,14 @@ export const statusSchema = z.object({
     problem: z.string().nullable().describe('Why the hub does not listen there'),
   }),
   policy: policyStatusSchema,
+  models: z
+    .object({
+      shared: z.int().describe('Models, of whatever node'),
+      nodes: z.int().describe('That share some'),
+      problems: z.array(z.object({ node: z.string(), problem: z.string() })).describe('As nodes say'),
+    })
+    .optional()
+    .describe('Not there in the answer of an earlier version'),
   lockdown: lockdownStatusSchema,
 });
 export type Status = z.infer<typeof statusSchema>;

@@ -77,6 +77,11 @@ export const offerSchema = z.object({
     .array(offeredModelSchema)
     .max(MAX_OFFERED_MODELS)
     .refine((models) => new Set(models.map(keyOf)).size === models.length, 'a model is offered twice by one upstream'),
+  problems: z
+    .array(z.string().max(4000).transform(oneLine))
+    .max(65)
+    .optional()
+    .describe('What is wrong with its models.yaml, and with servers that stand there'),
 });
 export type ModelOffer = z.infer<typeof offerSchema>;
 

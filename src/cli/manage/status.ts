@@ -24,7 +24,17 @@ function statusFacts({ nodes, gateway, tailnet, policy, lockdown, ...status }: S
     ['pending', `${status.pending}${status.pending > 0 ? '  (manage-federation pending)' : ''}`],
     ...(policy.state === 'none' ? [] : [['policy', policyText(policy)] satisfies [string, string]]),
     ['jobs', `${status.jobs.running} running`],
+    ...modelsFacts(status.models),
     ['gateway', gatewayText(gateway)],
+  ];
+}
+
+function modelsFacts(models: Status['models']): [string, string][] {
+  if (models === undefined || (models.shared === 0 && models.problems.length === 0)) return [];
+  const shared = `${models.shared} shared by ${models.nodes} ${models.nodes === 1 ? 'node' : 'nodes'}`;
+  return [
+    ['models', shared],
+    ...models.problems.map(({ node, problem }): [string, string] => ['', `${node}: ${problem}`]),
   ];
 }
 

@@ -15,7 +15,7 @@ const offer = createRoute({
 });
 
 export interface NodeModelRoutes {
-  readonly models: Pick<Models, 'offers'>;
+  readonly models: Pick<Models, 'offers' | 'problems'>;
 }
 
 /** What a member says of its models. */
@@ -28,8 +28,9 @@ export function nodeModelRoutes({ models }: NodeModelRoutes): OpenAPIHono<ApiEnv
   });
   app.openapi(offer, (context) => {
     const { member, link } = askingNode(context.get('principal'));
-    const offered = context.req.valid('json').models;
+    const { models: offered, problems = [] } = context.req.valid('json');
     models.offers.put(member.id, link, offered);
+    models.problems.put(member.id, problems);
     return context.json({ models: offered.length }, 200);
   });
   return app;

@@ -15,6 +15,8 @@ import type { Router } from '#src/hub/models/router.ts';
 import { createRouter } from '#src/hub/models/router.ts';
 import type { ModelRoutes } from '#src/hub/models/routes.ts';
 import { openModelRoutes } from '#src/hub/models/routes.ts';
+import type { ShareProblems } from '#src/hub/models/share-problems.ts';
+import { createShareProblems } from '#src/hub/models/share-problems.ts';
 import type { UsageLedger } from '#src/hub/models/usage.ts';
 import { openUsage } from '#src/hub/models/usage.ts';
 
@@ -27,6 +29,8 @@ export interface Models {
   readonly keys: ModelKeyDesk;
   readonly usage: UsageLedger;
   readonly metrics: ModelMetrics;
+  /** What is wrong with what is shared. */
+  readonly problems: ShareProblems;
 }
 
 export interface ModelsOptions {
@@ -58,5 +62,13 @@ export async function openModels({ store, membership, fleet, lockdown, log, sign
     ...{ store, membership, writer, nameOf, log },
     listeners: [keys.settle, metrics.recorded],
   });
-  return { offers, routes, router: metrics.measured(router), keys, usage, metrics };
+  return {
+    offers,
+    routes,
+    router: metrics.measured(router),
+    keys,
+    usage,
+    metrics,
+    problems: createShareProblems(fleet),
+  };
 }

@@ -64,8 +64,13 @@ export async function offerModels({ shares, desk, session, links, log, signal }:
   }
 }
 
-function offerNow({ offered }: Pick<SharedModels, 'offered'>): ModelOffer {
-  return { models: offered().slice(0, MAX_OFFERED_MODELS) as ModelOffer['models'] };
+function offerNow({ offered, status }: Pick<SharedModels, 'offered' | 'status'>): ModelOffer {
+  const { problem, upstreams } = status();
+  const problems = [
+    ...(problem === null ? [] : [problem]),
+    ...upstreams.flatMap((one) => (one.problem === null ? [] : [`${one.name}: ${one.problem}`])),
+  ];
+  return { models: offered().slice(0, MAX_OFFERED_MODELS) as ModelOffer['models'], problems };
 }
 
 /** Whether asking again would bring the same: the hub is an older one, or finds a fault in the offer. */

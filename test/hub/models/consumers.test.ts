@@ -1,6 +1,7 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import type { Status } from '#src/protocol/hub-api.ts';
 import type { WorkerRecord } from '#src/core/worker-record.ts';
 import type { ListedModelView } from '#src/protocol/models.ts';
 import type { ModelKeyCreate, ModelKeyCreated, ModelKeyView, ModelUsage } from '#src/protocol/model-keys.ts';
@@ -127,6 +128,18 @@ test('no key is in a log, nor a word of what was asked', async () => {
   for (const word of [secret, 'sk-upstream', 'swordfish']) {
     expect(federation.logs.filter((line) => line.includes(word))).toEqual([]);
   }
+});
+
+test('a file that is broken is in the status of the hub, and changes nothing', async () => {
+  const path = join(federation.home('w1'), 'models.yaml');
+  const before = await readFile(path, 'utf8');
+  const problems = async () => (await federation.get<Status>('/status')).models?.problems ?? [];
+  await writeFile(path, `${before}- {name: worse}\n`);
+  await eventually('it is said', async () => (await problems()).length > 0);
+  expect(await problems()).toEqual([{ node: 'w1', problem: expect.stringMatching(/^models\.yaml: .*\(worse\)/) }]);
+  expect(await listed()).toContain('w1/llama3');
+  await writeFile(path, before);
+  await eventually('it is well again', async () => (await problems()).length === 0);
 });
 
 test('what a node shares is gone with it, and there again with it', async () => {

@@ -45,6 +45,9 @@ export interface ChatFederationOptions {
   readonly prepare?: (plugin: string) => Promise<void>;
 }
 
+/** Long enough for a press, and short enough to be waited for. */
+const APPROVAL_SECONDS = 40;
+
 export async function chatFederation({ script, prepare, ...options }: ChatFederationOptions): Promise<ChatFederation> {
   const place = await makePlace();
   const home = place.file('hub');
@@ -64,6 +67,7 @@ export async function chatFederation({ script, prepare, ...options }: ChatFedera
     env: {
       OPENCLAW_FEDERATION_GATEWAY_URL: `ws://127.0.0.1:${port}`,
       OPENCLAW_FEDERATION_GATEWAY_TOKEN_FILE: tokenFile,
+      OPENCLAW_FEDERATION_HUB_APPROVAL_SECONDS: String(APPROVAL_SECONDS),
     },
   });
   const record = await until('the hub listens', () => readFile(join(home, 'hub.json'), 'utf8').catch(() => null));

@@ -166,7 +166,8 @@ function chat(apiRoot: string, owners: readonly number[]): object {
         apiRoot,
         dmPolicy: 'allowlist',
         allowFrom: [...owners, STRANGER].map(String),
-        streaming: { mode: 'progress', progress: { toolProgress: true } },
+        // Of a tool that runs a command OpenClaw says nothing but its name otherwise.
+        streaming: { mode: 'progress', progress: { toolProgress: true, commandText: 'raw' } },
         execApprovals: { enabled: true, approvers: owners.map(String) },
       },
     },

@@ -36,7 +36,7 @@ afterAll(() => chat?.close());
 
 beforeEach(() => {
   chat.telegram.mark();
-  onTestFailed(() => console.error(chat.gateway.lines.slice(-40).join('\n')));
+  onTestFailed(() => console.error([...chat.gateway.lines.slice(-12), ...chat.telegram.texts()].join('\n')));
 });
 
 /** As an older version had it. */

@@ -14,6 +14,8 @@ import { lightNode } from './light-node.ts';
 
 const JPEG = Buffer.from('ffd8ffe000104a46494600010100000100010000ffd9', 'hex');
 
+const peersSchema = z.object({ peers: z.array(z.object({ name: z.string(), commands: z.array(z.string()) })) });
+
 let chat: ChatFederation;
 let homeServer: Running;
 let macbook: LightNode;
@@ -58,7 +60,7 @@ afterAll(async () => {
 
 beforeEach(() => {
   chat.telegram.mark();
-  onTestFailed(() => console.error(chat.gateway.lines.slice(-40).join('\n')));
+  onTestFailed(() => console.error([...chat.gateway.lines.slice(-12), ...chat.telegram.texts()].join('\n')));
 });
 
 /** Says it at Telegram, and waits for the answer. */
@@ -165,6 +167,16 @@ describe('a command on a hybrid', () => {
     expect((await newestJob()).job).toBe(ran.job);
   });
 
+  it('does not run where nobody answers in time', async () => {
+    const before = (await newestJob()).job;
+    chat.telegram.say('run on laptop: echo too late');
+    const { allow } = await question();
+    await chat.telegram.untilText(/The tool says|timed out|expired/i, 100_000);
+    chat.telegram.press(allow);
+    await chat.telegram.until('the press is answered', ({ method }) => method === 'answerCallbackQuery');
+    expect((await newestJob()).job).toBe(before);
+  });
+
   it('is not approved by somebody who is not the owner', async () => {
     const before = (await newestJob()).job;
     chat.telegram.say('run on laptop: echo no');
@@ -220,11 +232,17 @@ describe('/federation', () => {
 it('a screenshot of a machine that only runs an OpenClaw app arrives as a picture', async () => {
   expect(await macbook.connect()).toBe('pairing required');
   const staying = macbook.stay();
-  for (const step of ['pairing', 'commands']) {
-    await until(`it waits for ${step}`, async () => (await chat.manage('pending')).stdout.includes('macbook'));
-    expect(await chat.manage('approve', 'macbook')).toMatchObject({ exitCode: 0 });
-  }
-  await until('its commands are there', async () => (await chat.manage('list')).stdout.includes('macbook'));
+  const connection = await chat.gateway.connect();
+  await until(
+    'its command is there',
+    async () => {
+      if ((await chat.manage('pending')).stdout.includes('macbook')) await chat.manage('approve', 'macbook');
+      const { peers } = await connection.request('federation.peers', {}, peersSchema);
+      return peers.some(({ name, commands }) => name === 'macbook' && commands.includes('screen.snapshot'));
+    },
+    120_000,
+  );
+  connection.close();
   chat.telegram.say('take a screenshot on macbook');
   const photo = await chat.telegram.until('a photo', ({ method }) => method === 'sendPhoto');
   expect(Object.values(photo.files)).toEqual([JPEG]);
@@ -243,11 +261,7 @@ describe('the gateway’s own ways', () => {
     });
     const connection = await chat.gateway.connect();
     try {
-      const answer = await connection.request(
-        'federation.peers',
-        {},
-        z.object({ peers: z.array(z.object({ name: z.string() })) }),
-      );
+      const answer = await connection.request('federation.peers', {}, peersSchema);
       expect(answer.peers.map(({ name }) => name)).toContain('laptop');
     } finally {
       connection.close();

@@ -8,7 +8,15 @@ const NO_CRON =
 
 /** Leader election and heartbeats over Redis. */
 export const CLAWSTER: readonly Kept[] = [
-  { row: 'C-01', promise: 'a skill that OpenClaw can install', proof: { open: 'chat' } },
+  {
+    row: 'C-01',
+    promise: 'a skill that OpenClaw can install',
+    proof: {
+      test: 'test/plugin/surfaces.test.ts',
+      name: 'brings skills that a model finds, and that are no commands of a chat',
+      decision: 'it comes with the plugin, which OpenClaw installs',
+    },
+  },
   { row: 'C-02', promise: 'leader election, automatic candidacy', proof: { open: 'leadership' } },
   { row: 'C-03', promise: 'the lease is renewed by the leader', proof: { open: 'leadership' } },
   { row: 'C-04', promise: 'a new leader when the old one is lost', proof: { open: 'leadership' } },

@@ -97,9 +97,30 @@ export const FEDERATION: readonly Kept[] = [
       name: 'sees one node whole in show, by name, id or the beginning of the id',
     },
   },
-  { row: 'F-24', promise: '“let home-server check the disk” in a chat', proof: { open: 'chat' } },
-  { row: 'F-25', promise: '“take a screenshot on macbook” in a chat', proof: { open: 'chat' } },
-  { row: 'F-26', promise: 'nodes are named in plain language', proof: { open: 'chat' } },
+  {
+    row: 'F-24',
+    promise: '“let home-server check the disk” in a chat',
+    proof: {
+      test: 'test/openclaw/plugin.test.ts',
+      name: '%s: runs the command on that machine, whose name is in the answer',
+    },
+  },
+  {
+    row: 'F-25',
+    promise: '“take a screenshot on macbook” in a chat',
+    proof: {
+      test: 'test/openclaw/plugin.test.ts',
+      name: 'a screenshot of a machine that only runs an OpenClaw app arrives as a picture',
+    },
+  },
+  {
+    row: 'F-26',
+    promise: 'nodes are named in plain language',
+    proof: {
+      test: 'test/openclaw/plugin.test.ts',
+      name: 'that may mean two machines is answered with both',
+    },
+  },
   {
     row: 'F-27',
     promise: 'many machines in one go',

@@ -22,12 +22,22 @@ export const MATRIX: readonly Kept[] = [
     },
   },
   { row: 'M-03', promise: 'no leader, no consensus', proof: { open: 'leadership', decision: ONE_MASTER } },
-  { row: 'M-04', promise: 'models of other nodes', proof: { open: 'models' } },
+  {
+    row: 'M-04',
+    promise: 'models of other nodes',
+    proof: {
+      test: 'test/hub/models/consumers.test.ts',
+      name: 'every node reaches the models of every other by its own port, with its own key',
+    },
+  },
   { row: 'M-05', promise: 'work is handed to an agent elsewhere', proof: { open: 'handoff' } },
   {
     row: 'M-06',
     promise: 'commands and files without a handoff',
-    proof: { open: 'chat', decision: 'exec is there; files and the agent’s tools are to come' },
+    proof: {
+      test: 'test/openclaw/plugin.test.ts',
+      name: 'reads and writes files there',
+    },
   },
   { row: 'M-07', promise: 'discovery by gossip', proof: { decision: `${ONE_MASTER}; nodes need not know each other` } },
   {
@@ -109,8 +119,23 @@ export const MATRIX: readonly Kept[] = [
   },
   { row: 'M-18', promise: 'a list of peers', proof: { decision: `one setting, worker.hub: ${ONE_MASTER}` } },
   { row: 'M-19', promise: 'agents with description and tags', proof: { open: 'handoff' } },
-  { row: 'M-20', promise: 'models with provider and description', proof: { open: 'models' } },
-  { row: 'M-21', promise: 'proxyModels', proof: { open: 'models' } },
+  {
+    row: 'M-20',
+    promise: 'models with provider and description',
+    proof: {
+      test: 'test/core/models/share.test.ts',
+      name: 'of a server whose models are named: those, also unasked, with what is written and what it says',
+    },
+  },
+  {
+    row: 'M-21',
+    promise: 'proxyModels',
+    proof: {
+      test: 'test/worker/models/share.test.ts',
+      name: 'what a server has is offered, and its requests have its key',
+      decision: 'models.yaml of the node that has them; nobody lists another’s',
+    },
+  },
   {
     row: 'M-22',
     promise: 'free tags',
@@ -121,7 +146,15 @@ export const MATRIX: readonly Kept[] = [
         'labels and groups, which the operator, a token or a rule gives: what a node says of itself decides nothing',
     },
   },
-  { row: 'M-23', promise: 'proxyPort 19001', proof: { open: 'models' } },
+  {
+    row: 'M-23',
+    promise: 'proxyPort 19001',
+    proof: {
+      test: 'test/core/settings.test.ts',
+      name: 'these are all settings, with their environment names and what they are without',
+      decision: 'it is models.port, of every node',
+    },
+  },
   { row: 'M-24', promise: 'handoffTimeout, restarted by each piece', proof: { open: 'handoff' } },
   {
     row: 'M-25',
@@ -164,19 +197,68 @@ export const MATRIX: readonly Kept[] = [
     promise: 'the config is checked by a schema',
     proof: { test: 'test/core/settings.test.ts', name: 'all that is wrong is named at once' },
   },
-  { row: 'M-30', promise: 'cluster_peers', proof: { open: 'chat' } },
+  {
+    row: 'M-30',
+    promise: 'cluster_peers',
+    proof: {
+      test: 'test/plugin/surfaces.test.ts',
+      name: 'are told with what they can do, those first that are online',
+    },
+  },
   { row: 'M-31', promise: 'cluster_handoff', proof: { open: 'handoff' } },
   { row: 'M-32', promise: 'cluster_send', proof: { open: 'handoff' } },
-  { row: 'M-33', promise: 'cluster_exec', proof: { open: 'chat' } },
-  { row: 'M-34', promise: 'cluster_read', proof: { open: 'chat' } },
-  { row: 'M-35', promise: 'cluster_write', proof: { open: 'chat' } },
-  { row: 'M-36', promise: 'cluster_tool', proof: { open: 'chat' } },
-  { row: 'M-37', promise: 'tools are there for those who ask for them', proof: { open: 'chat' } },
+  {
+    row: 'M-33',
+    promise: 'cluster_exec',
+    proof: {
+      test: 'test/openclaw/plugin.test.ts',
+      name: '%s: runs the command on that machine, whose name is in the answer',
+    },
+  },
+  {
+    row: 'M-34',
+    promise: 'cluster_read',
+    proof: {
+      test: 'test/openclaw/plugin.test.ts',
+      name: 'reads and writes files there',
+    },
+  },
+  {
+    row: 'M-35',
+    promise: 'cluster_write',
+    proof: {
+      test: 'test/openclaw/plugin.test.ts',
+      name: 'reads and writes files there',
+    },
+  },
+  {
+    row: 'M-36',
+    promise: 'cluster_tool',
+    proof: {
+      test: 'test/plugin/files.test.ts',
+      name: 'passes on what a tool of a machine answers',
+      decision: 'within the list of that machine; an empty list allows nothing',
+    },
+  },
+  {
+    row: 'M-37',
+    promise: 'tools are there for those who ask for them',
+    proof: {
+      test: 'test/plugin/surfaces.test.ts',
+      name: 'names every tool and command that the plugin registers, and no other',
+      decision:
+        'who installs the plugin asks for its tools: OpenClaw’s tools.deny takes any away, and policy decides each call',
+    },
+  },
   { row: 'M-38', promise: 'an agent by id or by tag', proof: { open: 'handoff' } },
   {
     row: 'M-39',
     promise: 'a node by id or by tag',
-    proof: { open: 'chat', decision: 'by name, by id and by @group; by label, and in the agent’s tools, is to come' },
+    proof: {
+      test: 'test/plugin/exec.test.ts',
+      name: 'passes on words that mean several machines',
+      decision: 'by name, id, @group and label',
+    },
   },
   { row: 'M-40', promise: 'an unknown agent is tried as a node', proof: { open: 'handoff' } },
   {
@@ -199,7 +281,14 @@ export const MATRIX: readonly Kept[] = [
   },
   { row: 'M-44', promise: 'an agent’s default model elsewhere', proof: { open: 'models' } },
   { row: 'M-45', promise: 'a key for the provider that is none', proof: { open: 'models' } },
-  { row: 'M-46', promise: 'fields of a provider', proof: { open: 'models' } },
+  {
+    row: 'M-46',
+    promise: 'fields of a provider',
+    proof: {
+      test: 'test/core/models/share.test.ts',
+      name: 'a server needs a name and an address, and the rest has a value',
+    },
+  },
   { row: 'M-47', promise: 'defaults of a model', proof: { open: 'models' } },
   { row: 'M-48', promise: 'sharing needs chatCompletions enabled', proof: { open: 'models' } },
   { row: 'M-49', promise: 'the model’s name as a system line', proof: { open: 'models' } },
@@ -239,8 +328,24 @@ export const MATRIX: readonly Kept[] = [
       decision: 'and leaves with another code than 0',
     },
   },
-  { row: 'M-63', promise: 'clawmatrix.status as a method of the gateway', proof: { open: 'chat' } },
-  { row: 'M-64', promise: 'clawmatrix.peers as a method of the gateway', proof: { open: 'chat' } },
+  {
+    row: 'M-63',
+    promise: 'clawmatrix.status as a method of the gateway',
+    proof: {
+      test: 'test/openclaw/plugin.test.ts',
+      name: 'answer openclaw federation, and its methods',
+      decision: 'it is called federation.status',
+    },
+  },
+  {
+    row: 'M-64',
+    promise: 'clawmatrix.peers as a method of the gateway',
+    proof: {
+      test: 'test/openclaw/plugin.test.ts',
+      name: 'answer openclaw federation, and its methods',
+      decision: 'it is called federation.peers',
+    },
+  },
   {
     row: 'M-65',
     promise: 'a challenge is answered, and the secret is never sent',
@@ -290,7 +395,14 @@ export const MATRIX: readonly Kept[] = [
       decision: 'HTTP/2 carries them: a type for each kind of output, and requests for all else',
     },
   },
-  { row: 'M-71', promise: '“No peers discovered.”', proof: { open: 'chat' } },
+  {
+    row: 'M-71',
+    promise: '“No peers discovered.”',
+    proof: {
+      test: 'test/plugin/surfaces.test.ts',
+      name: 'may be none',
+    },
+  },
   {
     row: 'M-72',
     promise: 'trouble: secret, firewall, form of the URL',

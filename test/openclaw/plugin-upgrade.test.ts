@@ -49,17 +49,17 @@ function withoutBroadcast(file: string, text: string): string {
   return JSON.stringify({ ...manifest, version: '0.0.9', contracts: { tools }, toolMetadata });
 }
 
-async function worksAtTelegram(): Promise<void> {
+async function expectWorks(): Promise<void> {
   chat.telegram.mark();
   chat.telegram.say('have home-server check its disk space');
   expect(await chat.telegram.untilText('The tool says')).toMatch(/home-server \([0-9a-f]{12}\): ok[^]*Filesystem/);
 }
 
-it('finds the tools behind the tool search', worksAtTelegram);
+it('finds the tools behind the tool search', expectWorks);
 
 it('has its tools again after a reload', async () => {
   expect(await chat.gateway.openclaw('plugins', 'reload', 'openclaw-federation')).toMatchObject({ exitCode: 0 });
-  await worksAtTelegram();
+  await expectWorks();
 });
 
 it('has the tools of a new version after an upgrade that nobody answers questions for', async () => {
@@ -68,7 +68,7 @@ it('has the tools of a new version after an upgrade that nobody answers question
   expect(await chat.gateway.openclaw(...reload)).toMatchObject({ exitCode: 0 });
   chat.telegram.say('uptime everywhere');
   expect(await chat.telegram.untilText('The tool says')).toContain('1 ok');
-  await worksAtTelegram();
+  await expectWorks();
 });
 
 it('still asks the owner on a hybrid after all of that', async () => {
@@ -80,5 +80,5 @@ it('still asks the owner on a hybrid after all of that', async () => {
 
 it('has them after a restart of the gateway', async () => {
   await chat.gateway.restart();
-  await worksAtTelegram();
+  await expectWorks();
 });

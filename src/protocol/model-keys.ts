@@ -74,4 +74,3 @@ export const modelUsageSchema = z.object({
     .describe('The ones with the most requests first'),
 });
 export type ModelUsage = z.infer<typeof modelUsageSchema>;
-export type ModelUsageRow = ModelUsage['rows'][number];

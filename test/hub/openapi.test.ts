@@ -66,6 +66,9 @@ test('the routes are these', async () => {
       "PUT /api/v1/jobs/{job}/stdin",
       "POST /api/v1/jobs/{job}/cancel",
       "GET /api/v1/jobs/{job}",
+      "GET /api/v1/nodes/{word}/file",
+      "PUT /api/v1/nodes/{word}/file",
+      "POST /api/v1/nodes/{word}/tool",
       "POST /api/v1/verdicts",
       "POST /api/v1/command-approvals/{id}",
       "POST /api/v1/lockdown",
@@ -177,6 +180,20 @@ test('every answer of every route is what the document says', async () => {
   await eventually('it is there', async () => (await federation.get<object[]>('/openclaw-nodes')).length === 1);
   await api.get('/api/v1/openclaw-nodes', '/api/v1/openclaw-nodes', 200);
   await api.get('/api/v1/nodes/{word}/readiness', '/api/v1/nodes/phone/readiness', 200);
+  const file = '/api/v1/nodes/{word}/file';
+  const query = `path=/etc/passwd&size=0&sha256=${'0'.repeat(64)}`;
+  const nothing = createHash('sha256').digest('hex');
+  const empty = `path=${join(federation.directory, 'empty')}&size=0&sha256=${nothing}`;
+  await api.get(file, '/api/v1/nodes/w1/file?path=/etc/passwd', 403);
+  await api.get(file, '/api/v1/nodes/nobody/file?path=/etc/passwd', 404);
+  await api.get(file, '/api/v1/nodes/w1/file', 400);
+  await api.put(file, `/api/v1/nodes/w1/file?${query}`, 403);
+  await api.put(file, `/api/v1/nodes/w1/file?${empty}`, 200);
+  await api.put(file, '/api/v1/nodes/w1/file?path=/etc/passwd', 400);
+  const tool = '/api/v1/nodes/{word}/tool';
+  await api.post(tool, '/api/v1/nodes/w1/tool', 403, { tool: 'image' });
+  await api.post(tool, '/api/v1/nodes/nobody/tool', 404, { tool: 'image' });
+  await api.post(tool, '/api/v1/nodes/w1/tool', 400, { tool: 'no tool' });
   await api.post('/api/v1/nodes/{word}/revoke', '/api/v1/nodes/phone/revoke', 200);
   await eventually('it is gone', async () => (await federation.get<object[]>('/openclaw-nodes')).length === 0);
 
@@ -333,7 +350,11 @@ async function bareNodeWithHost(federation: Federation) {
 
 /** Asks, and holds each answer to the document. */
 function checkedApi({ hub }: Federation, document: Document) {
-  const ajv = new Ajv2020({ strict: false, allErrors: true, formats: { 'date-time': ISO, binary: true } });
+  const ajv = new Ajv2020({
+    strict: false,
+    allErrors: true,
+    formats: { 'date-time': ISO, date: /^\d{4}-\d\d-\d\d$/, binary: true },
+  });
   const visited = new Set<string>();
 
   function check(method: string, template: string, expected: number, answer: Answer): Answer {

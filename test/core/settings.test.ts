@@ -58,6 +58,7 @@ test('these are all settings, with their environment names and what they are wit
       "worker.files.maxBytes OPENCLAW_FEDERATION_WORKER_FILES_MAX_BYTES 268435456",
       "worker.tools.allow OPENCLAW_FEDERATION_WORKER_TOOLS_ALLOW []",
       "worker.tools.deny OPENCLAW_FEDERATION_WORKER_TOOLS_DENY []",
+      "worker.tools.gatewaySettings OPENCLAW_FEDERATION_WORKER_TOOLS_GATEWAY_SETTINGS -",
       "worker.tools.maxOutputBytes OPENCLAW_FEDERATION_WORKER_TOOLS_MAX_OUTPUT_BYTES 1048576",
       "worker.hubLossSeconds OPENCLAW_FEDERATION_WORKER_HUB_LOSS_SECONDS 30",
       "worker.killAfterSeconds OPENCLAW_FEDERATION_WORKER_KILL_AFTER_SECONDS 5",

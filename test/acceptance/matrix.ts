@@ -170,8 +170,8 @@ export const MATRIX: readonly Kept[] = [
     row: 'M-26',
     promise: 'toolProxy.allow; an empty list allows all',
     proof: {
-      test: 'test/core/policy.test.ts',
-      name: 'before anyone writes a policy, this is who may run what where',
+      test: 'test/worker/tools.test.ts',
+      name: 'is nothing where nothing is listed',
       decision: 'an empty list allows nothing',
     },
   },
@@ -179,17 +179,17 @@ export const MATRIX: readonly Kept[] = [
     row: 'M-27',
     promise: 'toolProxy.deny wins',
     proof: {
-      test: 'test/core/policy.test.ts',
-      name: 'before anyone writes a policy, this is who may run what where',
+      test: 'test/worker/tools.test.ts',
+      name: 'is not what is denied, and no program by a wide pattern',
     },
   },
   {
     row: 'M-28',
     promise: 'maxOutputBytes, 1 MiB',
     proof: {
-      test: 'test/cli/terminal.test.ts',
-      name: 'output that is kept has a bound for each node, and says where it was cut',
-      decision: 'output streams and is not cut; only what --json keeps has a bound',
+      test: 'test/worker/tools.test.ts',
+      name: 'is cut where it answers more than the node lets out, and shows it',
+      decision: 'of a tool; output of a command streams and is not cut, and only what --json keeps of it has a bound',
     },
   },
   {

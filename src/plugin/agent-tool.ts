@@ -54,9 +54,12 @@ export function readParameters(tool: ClusterTool, given: unknown): unknown {
   throw new FederationError('USAGE', `${tool.name}: ${z.prettifyError(error)}`);
 }
 
-/** What a model is told of parameters. Of the schema’s own dialect some providers want to know nothing. */
+/** What a model is told of parameters, without the words of a schema that some providers refuse. */
 function jsonSchema(parameters: z.ZodType): AnyAgentTool['parameters'] {
-  const { $schema: _, ...schema } = z.toJSONSchema(parameters, { io: 'input' });
+  const { $schema: _, ...schema } = z.toJSONSchema(parameters, {
+    io: 'input',
+    override: ({ jsonSchema: part }) => void delete part.propertyNames,
+  });
   return schema;
 }
 

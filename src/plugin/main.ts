@@ -9,16 +9,22 @@ import { federationCommand } from '#src/plugin/command.ts';
 import { registerCommandLine } from '#src/plugin/command-line.ts';
 import { pluginHub } from '#src/plugin/hub.ts';
 import { registerMethods } from '#src/plugin/methods.ts';
+import { federationProvider } from '#src/plugin/models/provider.ts';
+import { registerModelRoute } from '#src/plugin/models/route.ts';
 import { hubNews } from '#src/plugin/news.ts';
 import { CLUSTER_TOOLS } from '#src/plugin/tools.ts';
 
-const settingsSchema = z.object({ socket: z.string().min(1).optional() });
+const settingsSchema = z.object({
+  socket: z.string().min(1).optional(),
+  modelsKeyFile: z.string().min(1).optional(),
+});
 
 /** Called several times in one process, also only to see what there is: nothing is opened or started here. */
 function register(api: OpenClawPluginApi): void {
   registerCommandLine(api);
   if (api.registrationMode === 'cli-metadata') return;
-  const hub = pluginHub(settingsSchema.parse(api.pluginConfig ?? {}).socket);
+  const { socket, modelsKeyFile } = settingsSchema.parse(api.pluginConfig ?? {});
+  const hub = pluginHub(socket);
   const approvals = createApprovals();
   const saveMedia: OpenClawPluginApi['runtime']['channel']['media']['saveMediaBuffer'] = (...said) =>
     api.runtime.channel.media.saveMediaBuffer(...said);
@@ -47,6 +53,8 @@ function register(api: OpenClawPluginApi): void {
   registerButtons(api);
   registerMethods(api, hub);
   api.registerService(hubNews(hub));
+  api.registerProvider(federationProvider(api));
+  registerModelRoute(api, modelsKeyFile);
 }
 
 // oxlint-disable-next-line import/no-default-export -- that is how OpenClaw finds a plugin

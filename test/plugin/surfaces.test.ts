@@ -92,7 +92,7 @@ it('tells a model what each tool takes, in a schema that a provider reads', () =
   for (const { name, parameters } of CLUSTER_TOOLS) {
     const made = plugin.tools.get(name)!({});
     expect(made.parameters).toMatchObject({ type: 'object', additionalProperties: false });
-    expect(made.parameters).not.toHaveProperty('$schema');
+    expect(JSON.stringify(made.parameters)).not.toMatch(/"(?:\$schema|propertyNames)"/);
     expect(made.description.length).toBeLessThan(400);
     expect(parameters).toBeInstanceOf(z.ZodType);
   }

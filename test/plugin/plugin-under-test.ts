@@ -60,6 +60,8 @@ export function registered(socket: string, registrationMode = 'full'): Registere
       void methods.set(name, { handler, scope }),
     registerCommand: (command: OpenClawPluginCommandDefinition) => void commands.push(command),
     registerInteractiveHandler: (handler: ButtonHandler) => void buttons.push(handler),
+    registerProvider: () => undefined,
+    registerHttpRoute: () => undefined,
     registerService: (service: OpenClawPluginService) => void services.push(service),
     registerCli: (_: unknown, { descriptors }: { descriptors: { name: string }[] }) =>
       void cli.push(...descriptors.map(({ name }) => name)),

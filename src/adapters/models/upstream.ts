@@ -147,7 +147,9 @@ function sendBy(pool: Pool, sending: Sending, receiver: Receiver): Sent {
       if (state === 'over') given.abort(new Error('given up'));
     },
     onRequestSent() {
-      if (state === 'waiting') watch.refresh();
+      if (state !== 'waiting') return;
+      clearTimeout(watch);
+      watch = setTimeout(late, timeouts.firstByteMs);
     },
     onResponseStart(given, status, _headers, reason = '') {
       if (status < 200 || state !== 'waiting') return;

@@ -74,6 +74,8 @@ export function openAttempt(
     stream.destroy(givenUp());
   }
 
+  // Of a stream that is over, Node throws away what nobody asked for, unless it was told to wait.
+  stream.pause();
   stream.once('response', (fields: IncomingHttpHeaders & { ':status'?: number }, flags: number, raw?: string[]) => {
     const own = fields[FAILURE_HEADER];
     if (own !== undefined) {
@@ -126,7 +128,9 @@ function nodeAnswer(stream: ClientHttp2Stream, status: number, headers: RawHeade
         isOver = true;
         reader.end(isWhole);
       };
-      if (stream.destroyed && !stream.readableEnded) return queueMicrotask(() => end(isEmpty));
+      // One without a body is over without having been read.
+      if (stream.readableEnded) return queueMicrotask(() => end(isProved || bytes === length));
+      if (stream.destroyed) return queueMicrotask(() => end(isEmpty));
       stream.on('data', (chunk: Buffer) => {
         if (isOver) return;
         bytes += chunk.length;
@@ -134,6 +138,7 @@ function nodeAnswer(stream: ClientHttp2Stream, status: number, headers: RawHeade
       });
       stream.once('end', () => end(isProved || bytes === length));
       stream.once('close', () => end(false));
+      stream.resume();
     },
     pause: () => void stream.pause(),
     resume: () => void stream.resume(),

@@ -10,7 +10,6 @@ import { wayOf } from '#src/core/models/way.ts';
 import type { Finders, Listener } from '#src/hub/api/principal.ts';
 import type { ModelKeys } from '#src/hub/models/keys.ts';
 import { relay } from '#src/hub/models/relay.ts';
-import type { Relayed } from '#src/hub/models/relay.ts';
 import type { ModelAsk, Router } from '#src/hub/models/router.ts';
 import type { UsageBook } from '#src/hub/models/usage.ts';
 import { answerJson, refuse } from '#src/link/models/answer.ts';
@@ -77,33 +76,24 @@ export function createModelProxy(options: ModelProxyOptions): ModelProxy {
     const ask = askOf(request, came);
     checkModel(request.method ?? '', ask, body);
     keys.admit(consumer, ask.model ?? '');
-    let relayed: Relayed | null = null;
-    let status = 500;
-    try {
-      relayed = await relay(
-        router,
-        {
-          ask,
-          method: request.method ?? 'GET',
-          url: request.url ?? '',
-          headers: requestHeaders(request.rawHeaders),
-          body,
-          cameAt,
-        },
-        response,
-      );
-    } catch (error) {
-      status = refusalOf('openai', error).status;
-      throw error;
-    } finally {
-      const { node = null, model = ask.model, attempts = 0, tokens = null, firstByteMs = null } = relayed ?? {};
-      usage.record({
-        ...{ consumer, node, model, endpoint, attempts, tokens, firstByteMs },
-        status: relayed === null ? status : relayed.status,
-        totalMs: performance.now() - cameAt,
-        aborted: relayed?.aborted ?? false,
-      });
-    }
+    const relayed = await relay(
+      router,
+      {
+        ...{ ask, body, cameAt },
+        method: request.method ?? 'GET',
+        url: request.url ?? '',
+        headers: requestHeaders(request.rawHeaders),
+      },
+      response,
+    );
+    const { error, ...told } = relayed;
+    const refusal = error === null ? null : refusalOf(apiOf(endpoint), error);
+    usage.record({
+      ...{ consumer, endpoint, ...told },
+      status: refusal?.status ?? told.status,
+      totalMs: performance.now() - cameAt,
+    });
+    if (error !== null) throw error;
   }
 
   return (request, response, listener) => void answer(request, response, listener);

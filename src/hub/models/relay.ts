@@ -36,6 +36,8 @@ export interface Relayed {
   readonly tokens: ReturnType<UsageTap['tokens']>;
   readonly firstByteMs: number | null;
   readonly aborted: boolean;
+  /** Nothing was sent, and this is why; null where something was, or the client is gone. */
+  readonly error: Error | null;
 }
 
 const MAX_ATTEMPTS = 3;
@@ -49,8 +51,7 @@ interface Held {
 
 /**
  * Finds a node that answers, and lets its answer pass to the client. Another node is asked only while nothing has gone
- * to the client, and of several that failed it is the last words of an upstream that the client gets.
- * Throws what the router throws, and UPSTREAM_FAILED where no upstream came to an answer; nothing was sent then.
+ * to the client, and of several that failed it is the last words of an upstream that the client gets. It never rejects.
  */
 export async function relay(router: Router, asked: RelayAsk, response: ServerResponse): Promise<Relayed> {
   const gone = new AbortController();
@@ -69,6 +70,7 @@ export async function relay(router: Router, asked: RelayAsk, response: ServerRes
   let held: Held | null = null;
   let last: Attempt | null = null;
   let failure: AttemptEnd['failure'] = null;
+  let refused: Error | null = null;
 
   const outcome = (part: Partial<Relayed>): Relayed => ({
     node: last?.node.id ?? null,
@@ -78,6 +80,7 @@ export async function relay(router: Router, asked: RelayAsk, response: ServerRes
     tokens: null,
     firstByteMs: null,
     aborted: gone.signal.aborted,
+    error: null,
     ...part,
   });
 
@@ -120,20 +123,24 @@ export async function relay(router: Router, asked: RelayAsk, response: ServerRes
     last = held.attempt;
     return pass(held, true);
   }
+  if (refused !== null) return outcome({ error: refused });
   const where = last === null ? '' : `${last.offered.upstream} on ${last.node.name} `;
-  throw failure === 'first-byte'
-    ? new FirstByteLate(`the model server ${where}did not answer in time`)
-    : new FederationError('UPSTREAM_FAILED', `the model server ${where}does not answer`, {
-        hint: `manage-federation models list`,
-      });
+  return outcome({
+    error:
+      failure === 'first-byte'
+        ? new FirstByteLate(`the model server ${where}did not answer in time`)
+        : new FederationError('UPSTREAM_FAILED', `the model server ${where}does not answer`, {
+            hint: 'manage-federation models list',
+          }),
+  });
 
-  /** Null where there is none, and there is something else to answer with. */
+  /** Null where there is none. */
   async function nextAttempt(): Promise<Attempt | null> {
     try {
       return await router.next(asked.ask, excluded, gone.signal);
     } catch (error) {
-      if (gone.signal.aborted || attempts > 0) return null;
-      throw error;
+      if (attempts === 0) refused = error instanceof Error ? error : new Error(String(error));
+      return null;
     }
   }
 

@@ -43,11 +43,11 @@ export function agentModel(script: Script): ModelHandler {
 const INTERNAL = '<<<BEGIN_OPENCLAW_INTERNAL_CONTEXT>>>';
 
 function next({ messages }: Request, script: Script): Move {
-  const last = messages.findLastIndex(({ role }) => role === 'assistant');
-  const answers = messages.slice(last + 1).filter(({ role }) => role === 'tool');
-  if (last !== -1 && answers.length > 0) return { words: `The tool says: ${answers.map(textOf).join('\n')}` };
-  const said = messages.findLast((message) => message.role === 'user' && !textOf(message).startsWith(INTERNAL));
-  const sentence = said === undefined ? '' : textOf(said);
+  const said = messages.findLastIndex((message) => message.role === 'user' && !textOf(message).startsWith(INTERNAL));
+  const answers = messages.slice(said + 1).filter(({ role }) => role === 'tool');
+  // Of a turn that was stopped OpenClaw puts an answer of its own into the history, before what is said next.
+  if (answers.length > 0) return { words: `The tool says: ${answers.map(textOf).join('\n')}` };
+  const sentence = said === -1 ? '' : textOf(messages[said]!);
   for (const [pattern, move] of script) {
     const fits = typeof pattern === 'string' ? sentence.includes(pattern) : pattern.test(sentence);
     if (fits) return typeof move === 'function' ? move(sentence) : move;

@@ -1,0 +1,54 @@
+import Anthropic from '@anthropic-ai/sdk';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { modelChain } from '../support/model-chain.ts';
+import type { ModelChain } from '../support/model-chain.ts';
+import { modelServer } from '../support/model-server.ts';
+import type { ModelServer } from '../support/model-server.ts';
+import { CALLS } from './anthropic-calls.ts';
+import type { SdkSetting } from './sdk.ts';
+import { observe } from './sdk.ts';
+
+let upstream: ModelServer;
+let chain: ModelChain;
+
+beforeAll(async () => {
+  upstream = await modelServer();
+  chain = await modelChain([{ baseUrl: upstream.baseUrl, models: [{ id: 'echo' }] }]);
+});
+afterAll(async () => {
+  await chain[Symbol.asyncDispose]();
+  await upstream[Symbol.asyncDispose]();
+});
+
+/** It sends its key as x-api-key, and writes `/v1` itself. */
+function clientOf({ baseUrl, key, retries, timeoutMs, fetch }: SdkSetting): Anthropic {
+  return new Anthropic({
+    ...{ baseURL: baseUrl.slice(0, -'/v1'.length), apiKey: key, authToken: null, maxRetries: retries },
+    ...{ timeout: timeoutMs, fetch, logLevel: 'off' },
+  });
+}
+
+test('there are at least twenty calls', () => {
+  expect(new Set(CALLS.map(({ name }) => name)).size).toBeGreaterThanOrEqual(20);
+});
+
+describe.each(CALLS)('$name', (call) => {
+  test('is the same for the upstream and for the Anthropic SDK by three proxies as without any', async () => {
+    const straight = await observe(upstream, { port: upstream.port, key: 'sk-direct' }, clientOf, call);
+    const carried = await observe(upstream, chain.far, clientOf, call);
+    expect(carried).toEqual(straight);
+  });
+});
+
+test('the SDK lists the models of a node, and is told in its own words what there is not', async () => {
+  const { port, key } = chain.own;
+  const client = clientOf({ baseUrl: `http://127.0.0.1:${port}/v1`, key, retries: 0, timeoutMs: 25_000, fetch });
+  const ids: string[] = [];
+  for await (const { id } of client.models.list()) ids.push(id);
+  expect(ids).toEqual(['echo']);
+  const asking = { model: 'nobody', max_tokens: 1, messages: [{ role: 'user' as const, content: 'hi' }] };
+  await expect(client.messages.create(asking)).rejects.toMatchObject({
+    status: 404,
+    error: { type: 'error', error: { type: 'not_found_error', code: 'federation_model_not_found' } },
+  });
+});

@@ -11,6 +11,7 @@ import {
   EXEC_MODES,
   openclawVersion,
   portNumber,
+  telegramIds,
   userName,
   webAddress,
 } from '#src/cli/deploy/flag-values.ts';
@@ -143,6 +144,15 @@ function addDeployOptions(command: Command, role: Role): Command {
   command.option('--name <name>', 'name of this node (default: the host name)', checkNodeName);
   if (role === 'master') {
     command.option('--port <n>', 'port of the hub (default: 19000)', portNumber);
+    command.option(
+      '--telegram-token-file <file>',
+      'token of the Telegram bot that the agent answers by; - is standard input',
+    );
+    command.option(
+      '--telegram-allow <id,id>',
+      'who may write to it, as the owner: numbers of people at Telegram',
+      telegramIds,
+    );
     command.option('--light', 'without OpenClaw’s gateway');
     command.option('--no-light', 'with it, where an earlier run left it out');
   } else {
@@ -202,6 +212,7 @@ const MASTER_EXAMPLES = `
 Examples:
   deploy-federation master --dry-run
   sudo deploy-federation master --yes
+  deploy-federation master --telegram-token-file bot-token --telegram-allow 123456789
   deploy-federation master --foreground --home /data
 `;
 

@@ -38,6 +38,12 @@ export interface Place {
   /** The person's OpenClaw: settings and state. */
   readonly openclawState: string;
   readonly openclawSettings: string;
+  /** Where OpenClaw puts links to the skills of its plugins: it makes all that is in it, and makes it anew. */
+  readonly openclawPluginSkills: string;
+  /** The token of a Telegram bot, for the gateway. */
+  readonly telegramToken: string;
+  /** Our plugin for the gateway: the package of the release that runs. */
+  readonly plugin: string;
 }
 
 /** Package name: the folder of a release that holds it. */
@@ -78,6 +84,9 @@ export function placeOf(scope: Scope, person: Person): Place {
     joinToken: join(workerHome, 'join-token'),
     openclawState,
     openclawSettings: join(openclawState, 'openclaw.json'),
+    openclawPluginSkills: join(openclawState, 'plugin-skills'),
+    telegramToken: join(openclawState, 'telegram-bot-token'),
+    plugin: join(current, 'node_modules', PACKAGE),
   };
 }
 

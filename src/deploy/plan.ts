@@ -37,7 +37,7 @@ export function planDeployment(facts: Facts, wanted: Wanted, given: Given): Plan
 
 function masterPlan(facts: Facts, wanted: Wanted, given: Given): Plan {
   if (!wanted.light) checkState(facts);
-  const gateway = wanted.light ? null : gatewayPlan(facts, given);
+  const gateway = wanted.light ? null : gatewayPlan(facts, wanted, given);
   const models = modelsPlan(facts, wanted, gateway?.mode ?? PRIVATE);
   return {
     steps: [

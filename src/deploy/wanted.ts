@@ -26,6 +26,8 @@ export interface Wanted {
   /** Command ceiling of the node host. */
   readonly commands: readonly string[];
   readonly port: number;
+  /** On a master: people of Telegram, by their numbers, who are the owner there; null: nobody was named. */
+  readonly telegram: readonly string[] | null;
   readonly openclawVersion: string;
   readonly tailscale: {
     /** Whether the federation is reached by the tailnet; false where every address is a loopback or LAN one. */
@@ -49,6 +51,7 @@ export const DEFAULTS: Omit<Wanted, 'role' | 'master' | 'scope' | 'runAs' | 'tok
   // What a node host offers at most: running a command, and finding a program.
   commands: ['system.run', 'system.run.prepare', 'system.which'],
   port: HUB_PORT,
+  telegram: null,
   // The newest releases that were tried with this version.
   openclawVersion: '2026.9.6',
   tailscale: {

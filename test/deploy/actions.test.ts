@@ -243,6 +243,37 @@ test.each([
   expect(unmergedText({ now: merged, original: text, values })?.replace(/\s*}/, '}')).toBe(text.replace(/\s*}/, '}'));
 });
 
+test.each([
+  ['["/theirs"]', '["/theirs", "/ours"]'],
+  ['[ "/theirs", ]', '[ "/theirs", "/ours", ]'],
+  ['[\n    "/theirs", // by hand\n  ]', '[\n    "/theirs", // by hand\n    "/ours",\n  ]'],
+  ['[\n    "/theirs" // by hand\n  ]', '[\n    "/theirs", // by hand\n    "/ours"\n  ]'],
+])('into the list %j of a person ours is put, and taken out of it', (list, longer) => {
+  const text = `{\n  "paths": ${list}, "a": 1\n}\n`;
+  const values = { paths: ['/theirs', '/ours'] };
+  const merged = mergedText('file', text, values);
+  expect(merged).toBe(text.replace(list, longer));
+  expect(mergedText('file', merged, values)).toBe(merged);
+  expect(unmergedText({ now: merged, original: text, values })).toBe(text);
+});
+
+test('what a person has put into a list beside ours stays, and ours goes', () => {
+  const values = { 'load.paths': ['/ours'], allow: ['theirs', 'ours'] };
+  const original = '{ "allow": ["theirs"] }';
+  const now = mergedText('file', original, values)
+    .replace('"/ours"', '"/ours", /* mine */ "/new"')
+    .replace('"theirs", "ours"', '"ours", "newer"');
+  const back = unmergedText({ now, original, values });
+  expect(parse(back ?? '')).toEqual({ load: { paths: ['/new'] }, allow: ['newer'] });
+  expect(back).toContain('/* mine */ "/new"');
+});
+
+test('a list that becomes another one keeps the comments at what stays in it', () => {
+  const text = '{ "ids": ["1", /* me */ "2", "3"] }';
+  expect(mergedText('file', text, { ids: ['2', '4'] })).toBe('{ "ids": [ /* me */ "2", "4"] }');
+  expect(parse(mergedText('file', text, { ids: ['3', '2'] }))).toEqual({ ids: ['3', '2'] });
+});
+
 test('a file that was made for our keys goes with them, also when a program has written it anew', async () => {
   const before = await scratch.snapshot();
   const path = scratch.path('.openclaw/openclaw.json');

@@ -38,6 +38,7 @@ describe('a plan', () => {
         write /usr/local/bin/openclaw
       gateway-settings: OpenClaw’s gateway is set up for nodes
         folder /home/sam/.openclaw
+        folder /home/sam/.openclaw/plugin-skills
         merge /home/sam/.openclaw/openclaw.json
       gateway: OpenClaw’s gateway runs
         write /etc/systemd/system/openclaw-gateway.service
@@ -128,7 +129,7 @@ describe('a plan', () => {
   });
 
   it.each([
-    ['a master', MASTER, ['federation-hub.service', 'openclaw-worker.service']],
+    ['a master', MASTER, ['openclaw-gateway.service', 'federation-hub.service', 'openclaw-worker.service']],
     ['a worker', wantedOf({ light: true }), ['openclaw-worker.service']],
     ['a worker in user scope', wantedOf({ scope: 'user', light: true }), ['openclaw-worker.service']],
   ])('of %s starts its daemons anew where another release is to run, and only there', (_, wanted, units) => {

@@ -153,6 +153,7 @@ export function wantedOf(change: Change<Wanted> = {}): Wanted {
     exec: null,
     commands: ['system.run', 'system.run.prepare', 'system.which'],
     port: 19_000,
+    telegram: null,
     openclawVersion: '2026.9.6',
     tailscale: {
       use: true,

@@ -1,4 +1,5 @@
 import { harmless, say } from '#src/adapters/terminal.ts';
+import { givenBotToken } from '#src/cli/deploy/bot-token.ts';
 import { carryOut } from '#src/cli/deploy/carrying-out.ts';
 import { consent } from '#src/cli/deploy/consent.ts';
 import type { DeployFlags } from '#src/cli/deploy/flags.ts';
@@ -41,7 +42,10 @@ export async function deploy(
     throw wrongUse('which master? Its name in the tailnet, or its address', `deploy-federation ${role} vps`);
   }
   const token = pasted ?? (await givenToken(flags));
-  return onMachine(flags, tools, (machine, signal) => deployOn({ machine, role, master, token, flags, tools, signal }));
+  const botToken = await givenBotToken(flags);
+  return onMachine(flags, tools, (machine, signal) =>
+    deployOn({ machine, role, master, token, botToken, flags, tools, signal }),
+  );
 }
 
 /**
@@ -81,10 +85,11 @@ export async function onMachine(
 const INTERRUPTED = 130;
 
 async function deployOn(deployment: Deployment): Promise<number> {
-  const { role, token, flags, tools } = deployment;
+  const { role, token, botToken, flags, tools } = deployment;
   const hub = flags.ssh === undefined ? null : await tools.ownHub();
   const { facts, wanted } = await inquire(deployment, hub);
-  const plan = planDeployment(facts, wanted, await tools.given(facts));
+  const given = await tools.given(facts);
+  const plan = planDeployment(facts, wanted, botToken === null ? given : { ...given, telegramToken: botToken });
   if (flags.dryRun === true) {
     if (flags.json === true) printJson({ ...deploymentReport(deployment, plan), changes: fileChanges(plan, facts) });
     else printPlan(plan, facts);

@@ -14,8 +14,8 @@ import { DEFAULTS, execMode } from '#src/deploy/wanted.ts';
 export function earlierWish(facts: Facts, role: Role, { ssh }: Pick<DeployFlags, 'ssh'>): typeof DEFAULTS {
   const { record } = facts;
   if (record === null || record.state === 'kept' || record.wanted.role !== role) return DEFAULTS;
-  const { name, light, commands, keepGateway, port } = record.wanted;
-  const own = { light, exec: earlierExec(facts, record.wanted) };
+  const { name, light, commands, keepGateway, port, telegram } = record.wanted;
+  const own = { light, telegram, exec: earlierExec(facts, record.wanted) };
   return ssh === undefined ? { ...DEFAULTS, ...own, name, commands, keepGateway, port } : { ...DEFAULTS, ...own };
 }
 

@@ -1,4 +1,5 @@
 import { InvalidArgumentError } from 'commander';
+import { FederationError } from '#src/core/errors.ts';
 import type { ExecMode } from '#src/deploy/wanted.ts';
 
 /** From the widest to the narrowest. */
@@ -35,4 +36,17 @@ export const webAddress: FlagValue<string> = (text) => {
 export const openclawVersion: FlagValue<string> = (text) => {
   if (/^\d+\.\d+\.\d+(?:-[0-9A-Za-z.-]+)?$/.test(text)) return text;
   throw new InvalidArgumentError('not a version, as 2026.9.6');
+};
+
+/** Only a person’s number is theirs for good: a name at Telegram can be given up, and be somebody else’s the next day. */
+export const telegramIds: FlagValue<readonly string[]> = (text) => {
+  const ids = text.split(',').map((word) => word.trim());
+  for (const id of ids) {
+    if (/^[1-9]\d{0,15}$/.test(id)) continue;
+    const problem = /^-\d+$/.test(id) ? 'is a group of Telegram, not a person' : 'is no number of a person at Telegram';
+    throw new FederationError('USAGE', `--telegram-allow: ${JSON.stringify(id)} ${problem}`, {
+      hint: 'write to @userinfobot at Telegram: it answers with your number, as 123456789',
+    });
+  }
+  return [...new Set(ids)];
 };

@@ -16,6 +16,8 @@ export interface DeployFlags {
   readonly exec?: ExecMode;
   readonly commands?: readonly string[];
   readonly port?: number;
+  readonly telegramTokenFile?: string;
+  readonly telegramAllow?: readonly string[];
   readonly openclawVersion?: string;
   readonly authKeyFile?: string;
   readonly loginServer?: string;
@@ -37,6 +39,8 @@ const CONFLICTS: readonly (readonly [Flag, Flag, string])[] = [
   ['system', 'user', 'choose one of them'],
   ['token', 'tokenFile', 'choose one of them; --token-file keeps the token out of sight'],
   ['light', 'commands', '--commands is for OpenClaw’s node host, which --light leaves out'],
+  ['light', 'telegramTokenFile', 'leave --light out: it is OpenClaw’s gateway that talks to Telegram'],
+  ['telegramTokenFile', 'foreground', 'set Telegram up in the gateway’s own openclaw.json'],
   ['ssh', 'foreground', 'run it on that machine: ssh -t USER@HOST deploy-federation … --foreground'],
   ['dryRun', 'foreground', 'leave --dry-run out: --foreground changes nothing but its own --home'],
   ['system', 'foreground', 'leave --system out: --foreground makes no units'],
@@ -58,6 +62,13 @@ export function checkFlags(role: Role, flags: DeployFlags): void {
     for (const other of ['authKeyFile', 'loginServer', 'tailscaleBaseUrl'] as const) {
       if (isGiven(flags, other)) throw together('tailscale', other, 'leave one of them out');
     }
+  }
+  if ((flags.telegramTokenFile === undefined) !== (flags.telegramAllow === undefined)) {
+    const [given, missing] =
+      flags.telegramAllow === undefined
+        ? ['--telegram-token-file', '--telegram-allow ID, with the number of who may write to the bot']
+        : ['--telegram-allow', '--telegram-token-file FILE, with the token of the bot'];
+    throw wrong(`${given} alone is not enough`, `add ${missing}`);
   }
   if (role === 'hybrid' && flags.keepGateway === true) {
     throw wrong('--keep-gateway is for a worker', 'leave it out: a hybrid always keeps its own gateway');

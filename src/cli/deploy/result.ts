@@ -42,7 +42,7 @@ export function deploymentResult({ tailscale, worker }: Facts, { master, port }:
 /** The same in words, with what to do next. */
 export function resultLines(facts: Facts, wanted: Wanted): string[] {
   const { tailscale, worker } = facts;
-  const { master, port } = wanted;
+  const { master, port, telegram } = wanted;
   if (master === null) {
     const host = tailscale.dnsName ?? tailscale.addresses[0];
     const places = [tailscale.dnsName, ...tailscale.addresses].filter((place) => place !== null);
@@ -55,6 +55,7 @@ export function resultLines(facts: Facts, wanted: Wanted): string[] {
       'on this machine:',
       '  manage-federation token create    a token that lets it in without waiting',
       '  manage-federation pending         the nodes that wait for approval',
+      ...(telegram === null ? [] : ['at Telegram, to the bot: which machines are there?']),
     ];
   }
   const name = worker?.name ?? 'this node';

@@ -12,7 +12,8 @@ type MachineFlags = Pick<DeployFlags, 'ssh' | 'system' | 'user' | 'yes'>;
  */
 export function resumeText(role: Role, flags: DeployFlags, master: HubAddress | null): string {
   const word = flags.ssh === undefined || master === null ? [] : [shellWord(masterText(master))];
-  const wishes = flags.ssh === undefined ? wishWords({ tokenFile: flags.tokenFile }) : wishWords(flags);
+  const { tokenFile, telegramTokenFile, telegramAllow } = flags;
+  const wishes = wishWords(flags.ssh === undefined ? { tokenFile, telegramTokenFile, telegramAllow } : flags);
   return commandText([role, ...word, '--resume', ...wishes], flags);
 }
 
@@ -34,7 +35,7 @@ export function commandText(command: readonly string[], { ssh, system, user, yes
 
 /** The wishes among the flags as they were typed; a token itself is never said again. */
 function wishWords(flags: { readonly [K in keyof DeployFlags]: DeployFlags[K] | undefined }): string[] {
-  const { name, tokenFile, runAs, exec, commands, port, openclawVersion } = flags;
+  const { name, tokenFile, runAs, exec, commands, port, telegramTokenFile, telegramAllow, openclawVersion } = flags;
   const { authKeyFile, loginServer, tailscaleBaseUrl, light, keepGateway, tailscale } = flags;
   const values: Record<string, string | number | undefined> = {
     '--name': name,
@@ -43,6 +44,8 @@ function wishWords(flags: { readonly [K in keyof DeployFlags]: DeployFlags[K] | 
     '--exec': exec,
     '--commands': commands?.join(','),
     '--port': port,
+    '--telegram-token-file': telegramTokenFile,
+    '--telegram-allow': telegramAllow?.join(','),
     '--openclaw-version': openclawVersion,
     '--auth-key-file': authKeyFile,
     '--login-server': loginServer,

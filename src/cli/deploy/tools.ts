@@ -33,6 +33,8 @@ export interface Deployment {
   readonly role: Role;
   readonly master: HubAddress | null;
   readonly token: string | null;
+  /** Of the Telegram bot. */
+  readonly botToken: string | null;
   readonly flags: DeployFlags;
   readonly tools: DeployTools;
   readonly signal: AbortSignal;

@@ -32,6 +32,7 @@ export function wantedOf({ role, master, scope, runAs, token, flags, before = DE
     exec: flags.exec ?? before.exec,
     commands: flags.commands ?? before.commands,
     port: flags.port ?? before.port,
+    telegram: flags.telegramAllow ?? before.telegram,
     openclawVersion: flags.openclawVersion ?? before.openclawVersion,
     tailscale: {
       ...tailscale,

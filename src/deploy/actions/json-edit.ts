@@ -2,6 +2,8 @@ import type { Node } from 'jsonc-parser';
 import { createScanner, findNodeAtLocation, parseTree } from 'jsonc-parser';
 
 type Words = readonly [string, ...string[]];
+/** Where a list is, and a place in it. */
+type ItemWords = readonly [...Words, number];
 
 /**
  * A JSON text with one value set; maps on the way to it are made. Nothing else is touched: no indentation, no comment,
@@ -17,21 +19,28 @@ export function withValue(text: string, words: Words, value: unknown): string {
   const depth = words.findLastIndex((_word, at) => findNodeAtLocation(root, words.slice(0, at)) !== undefined);
   const map = findNodeAtLocation(root, words.slice(0, depth)) ?? root;
   const [key = '', ...rest] = words.slice(depth);
-  return insert(text, map, key, nested(rest, value));
+  return insert(text, map, { key, value: nested(rest, value) });
 }
 
-/** A JSON text without one key. Nothing else is touched. */
-export function withoutValue(text: string, words: Words): string {
-  const property = findNodeAtLocation(treeOf(text), [...words])?.parent;
-  if (property === undefined) return text;
-  const siblings = property.parent?.children ?? [];
-  const previous = siblings[siblings.indexOf(property) - 1];
-  const start = text.slice(0, property.offset).trimEnd().length;
-  const comma = commaAfter(text, endOf(property));
+/** A JSON text with one value more at the end of a list that is in it. Nothing else is touched. */
+export function withItem(text: string, words: Words, value: unknown): string {
+  const list = findNodeAtLocation(treeOf(text), [...words]);
+  return list === undefined ? text : insert(text, list, { key: null, value });
+}
+
+/** A JSON text without one key, or one value of a list. Nothing else is touched. */
+export function withoutValue(text: string, words: Words | ItemWords): string {
+  const found = findNodeAtLocation(treeOf(text), [...words]);
+  if (found === undefined) return text;
+  const item = found.parent?.type === 'property' ? found.parent : found;
+  const siblings = item.parent?.children ?? [];
+  const previous = siblings[siblings.indexOf(item) - 1];
+  const start = text.slice(0, item.offset).trimEnd().length;
+  const comma = commaAfter(text, endOf(item));
   if (comma !== null) return text.slice(0, start) + text.slice(comma + 1);
   const before = previous === undefined ? null : commaAfter(text, endOf(previous));
   const head = before === null ? text.slice(0, start) : text.slice(0, before) + text.slice(before + 1, start);
-  return head + text.slice(endOf(property));
+  return head + text.slice(endOf(item));
 }
 
 function treeOf(text: string): Node {
@@ -40,18 +49,25 @@ function treeOf(text: string): Node {
   return tree;
 }
 
-function insert(text: string, map: Node, key: string, value: unknown): string {
-  const close = endOf(map) - 1;
-  const inside = text.slice(map.offset + 1, close);
-  const last = map.children?.at(-1);
-  const outer = indentAt(text, map.offset);
+/** What a map or, without a key, a list gets. */
+interface Item {
+  readonly key: string | null;
+  readonly value: unknown;
+}
+
+function insert(text: string, holder: Node, { key, value }: Item): string {
+  const close = endOf(holder) - 1;
+  const inside = text.slice(holder.offset + 1, close);
+  const last = holder.children?.at(-1);
+  const outer = indentAt(text, holder.offset);
   const indent = last !== undefined && inside.includes('\n') ? indentAt(text, last.offset) : outer + unitOf(text);
   const eol = text.includes('\r\n') ? '\r\n' : '\n';
   const isFlat = last !== undefined && !inside.includes('\n');
-  const property = `${JSON.stringify(key)}: ${jsonText(text, value, isFlat ? outer : indent)}`;
+  const json = jsonText(text, value, isFlat ? outer : indent);
+  const item = key === null ? json : `${JSON.stringify(key)}: ${json}`;
   const at = text.slice(0, close).trimEnd().length;
   const comma = last === undefined ? null : commaAfter(text, endOf(last));
-  const separated = `${isFlat ? ' ' : eol + indent}${property}${comma === null ? '' : ','}`;
+  const separated = `${isFlat ? ' ' : eol + indent}${item}${comma === null ? '' : ','}`;
   const closing = inside.includes('\n') || isFlat ? '' : eol + outer;
   const tail = separated + closing + text.slice(closing === '' ? at : close);
   if (last === undefined || comma !== null) return text.slice(0, at) + tail;

@@ -2,7 +2,7 @@ import { isDeepStrictEqual } from 'node:util';
 import type { ParseError } from 'jsonc-parser';
 import { parse, printParseErrorCode } from 'jsonc-parser';
 import { FederationError } from '#src/core/errors.ts';
-import { withoutValue, withValue } from '#src/deploy/actions/json-edit.ts';
+import { withItem, withoutValue, withValue } from '#src/deploy/actions/json-edit.ts';
 import { isMap, valueIn } from '#src/deploy/settings-value.ts';
 
 type Values = Readonly<Record<string, unknown>>;
@@ -24,7 +24,7 @@ export function mergedText(path: string, text: string | null, values: Values): s
     if (isDeepStrictEqual(valueIn(settings, words), value)) continue;
     const stranger = words.findIndex((_word, at) => !canHold(valueIn(settings, words.slice(0, at))));
     if (stranger !== -1) throw invalid(`${words.slice(0, stranger).join('.') || 'it'} is no map`);
-    merged = withValue(merged, words, value);
+    merged = withNew(merged, words, value);
     // Where a key stands twice, the one that counts is not the one that is edited.
     if (!isDeepStrictEqual(valueIn(parse(merged, [], LENIENT), words), value))
       throw invalid(`${key} stands in it twice`);
@@ -40,16 +40,26 @@ export interface Unmerging {
   readonly values: Values;
 }
 
-/** Takes our values back to what they were; one that is another by now is a person's. Null: nothing else is in it. */
+/**
+ * Takes our values back to what they were; one that is another by now is a person's, but for what we have put into a
+ * list. Null: nothing else is in it.
+ */
 export function unmergedText({ now, original, values }: Unmerging): string | null {
   const before: unknown = original === null ? undefined : parse(original, [], LENIENT);
   let text = now;
   for (const [key, value] of Object.entries(values)) {
     const words = wordsOf(key);
     const found = valueIn(parse(text, [], LENIENT), words);
-    if (found === undefined || (value !== undefined && !isDeepStrictEqual(found, value))) continue;
+    if (found === undefined) continue;
     const earlier = valueIn(before, words);
-    text = earlier === undefined ? withoutKey(text, words, before) : withValue(text, words, earlier);
+    const isOurs = value === undefined || isDeepStrictEqual(found, value);
+    if (isOurs) text = earlier === undefined ? withoutKey(text, words, before) : withNew(text, words, earlier);
+    else if (Array.isArray(found) && Array.isArray(value)) {
+      const kept = Array.isArray(earlier) ? earlier : [];
+      const ours = value.filter((item) => !holds(kept, item));
+      const left = found.filter((item) => !holds(ours, item));
+      text = left.length === 0 && earlier === undefined ? withoutKey(text, words, before) : withNew(text, words, left);
+    }
   }
   const isEmpty = isDeepStrictEqual(parse(text, [], LENIENT), {});
   return original === null && isEmpty ? null : text;
@@ -63,6 +73,25 @@ function parseSettings(text: string, invalid: (problem: string) => FederationErr
   const [error] = errors;
   if (error !== undefined) throw invalid(`${printParseErrorCode(error.error)} at character ${error.offset}`);
   return settings;
+}
+
+/** A list stays the one that it is, with its comments: only what is not in both is taken out of it or put into it. */
+function withNew(text: string, words: readonly [string, ...string[]], value: unknown): string {
+  const found = valueIn(parse(text, [], LENIENT), words);
+  if (!Array.isArray(found) || !Array.isArray(value) || found.length === 0) return withValue(text, words, value);
+  const fewer = found.reduceRight<string>(
+    (less, item, at) => (holds(value, item) ? less : withoutValue(less, [...words, at])),
+    text,
+  );
+  const next = value
+    .filter((item) => !holds(found, item))
+    .reduce<string>((more, item) => withItem(more, words, item), fewer);
+  // In another order, or with one twice.
+  return isDeepStrictEqual(valueIn(parse(next, [], LENIENT), words), value) ? next : withValue(text, words, value);
+}
+
+function holds(list: readonly unknown[], item: unknown): boolean {
+  return list.some((one) => isDeepStrictEqual(one, item));
 }
 
 /** Maps that were made for a value of ours go with it. */

@@ -19,6 +19,7 @@ export function filesOf(place: Place): string[] {
     place.hubPin,
     join(place.commands, 'openclaw'),
     place.openclawSettings,
+    place.telegramToken,
   ];
 }
 
@@ -26,7 +27,7 @@ export function foldersOf(place: Place): string[] {
   const { prefix, openclaw, record, backups, commands, units, hubHome, workerHome, openclawState } = place;
   const folders = [prefix, openclaw, dirname(record), backups, commands, units, hubHome, workerHome, openclawState];
   // That of the other scope tells whose deployment there is.
-  return [...folders, prefix === SYSTEM_PREFIX ? ownDeployment(place) : SYSTEM_PREFIX];
+  return [...folders, place.openclawPluginSkills, prefix === SYSTEM_PREFIX ? ownDeployment(place) : SYSTEM_PREFIX];
 }
 
 export function linksOf({ current, commands }: Place): string[] {

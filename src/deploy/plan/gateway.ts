@@ -7,7 +7,11 @@ import { folderIn } from '#src/deploy/facts.ts';
 import { needed } from '#src/deploy/plan/already.ts';
 import { valueAt } from '#src/deploy/settings-value.ts';
 import type { Given } from '#src/deploy/plan/given.ts';
+import { pluginNotes, pluginSkillsFolder, pluginValues } from '#src/deploy/plan/plugin.ts';
+import { isNewRelease } from '#src/deploy/plan/program.ts';
+import { telegramSteps } from '#src/deploy/plan/telegram.ts';
 import { isRunning, unitActions } from '#src/deploy/plan/units.ts';
+import type { Wanted } from '#src/deploy/wanted.ts';
 
 const GATEWAY_UNIT = 'openclaw-gateway.service';
 
@@ -37,15 +41,16 @@ export interface GatewayPlan {
 }
 
 /**
- * The person's gateway on the master: its own service where it has one, else one of ours. Throws SETTINGS_INVALID for
- * settings that can't be worked with, PORT_IN_USE where something without a service has its port.
+ * The person's gateway on the master: its own service where it has one, else one of ours; our plugin is in it. Throws
+ * SETTINGS_INVALID for settings that can't be worked with, PORT_IN_USE where something without a service has its port,
+ * and USAGE where the token of a Telegram bot is needed once more.
  */
-export function gatewayPlan(facts: Facts, given: Given): GatewayPlan {
+export function gatewayPlan(facts: Facts, wanted: Wanted, given: Given): GatewayPlan {
   const { gateway, place } = facts;
   const path = place.openclawSettings;
   const settings = read(path, gateway.settings?.text ?? '{}');
   const token = tokenOf(settings, given);
-  const values = missing(settings, { [TOKEN]: token });
+  const values = { ...missing(settings, { [TOKEN]: token }), ...pluginValues(settings, facts) };
   const mode = mergedMode(gateway.settings?.mode ?? PRIVATE, values);
   const actions: Action[] = needed(facts, [
     {
@@ -54,6 +59,7 @@ export function gatewayPlan(facts: Facts, given: Given): GatewayPlan {
       mode: folderIn(facts, place.openclawState)?.mode ?? 0o700,
       owner: 'person',
     },
+    pluginSkillsFolder(facts),
     {
       do: 'merge',
       path,
@@ -63,17 +69,21 @@ export function gatewayPlan(facts: Facts, given: Given): GatewayPlan {
       secrets: [TOKEN],
     },
   ]);
-  const isChanged = actions.some((action) => action.do === 'merge');
+  const telegram = telegramSteps(facts, wanted, given, { settings, mode });
+  const isTold = [...actions, ...telegram.flatMap((step) => step.actions)].some(({ do: kind }) => kind !== 'folder');
+  // The plugin is a part of the release: a gateway that runs on would go on with the old one.
+  const restart = isTold || isNewRelease(facts, given);
   return {
     token,
     mode,
-    notes: notesOn(settings),
+    notes: [...notesOn(settings), ...pluginNotes(settings)],
     steps: [
       { id: 'gateway-settings', title: 'OpenClaw’s gateway is set up for nodes', actions },
+      ...telegram,
       {
         id: 'gateway',
         title: 'OpenClaw’s gateway runs',
-        actions: [...serviceActions(facts, given, isChanged), { do: 'gateway-ready', port: gateway.port }],
+        actions: [...serviceActions(facts, given, restart), { do: 'gateway-ready', port: gateway.port }],
       },
     ],
   };
@@ -125,16 +135,16 @@ function notesOn(settings: unknown): string[] {
     : [];
 }
 
-function serviceActions(facts: Facts, given: Given, isChanged: boolean): Action[] {
+function serviceActions(facts: Facts, given: Given, restart: boolean): Action[] {
   const { gateway } = facts;
-  if (gateway.unit !== null) return needed(facts, [theirs(facts, gateway.unit, isChanged)]);
+  if (gateway.unit !== null) return needed(facts, [theirs(facts, gateway.unit, restart)]);
   const ours: UnitName = { name: GATEWAY_UNIT, scope: facts.place.scope };
   if (gateway.listening && !isRunning(facts, ours)) {
     throw new FederationError('PORT_IN_USE', `a gateway without a service listens on port ${gateway.port}`, {
       hint: 'make it a service (openclaw gateway install), or stop it',
     });
   }
-  return unitActions(facts, given, [GATEWAY_UNIT], isChanged);
+  return unitActions(facts, given, [GATEWAY_UNIT], restart);
 }
 
 function theirs(facts: Facts, unit: UnitName, restart: boolean): Action {

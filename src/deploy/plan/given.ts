@@ -14,4 +14,6 @@ export interface Given {
   readonly policyExample: string;
   /** 32 random bytes, hex. */
   readonly secret: string;
+  /** Of the Telegram bot, where the person has given it now. */
+  readonly telegramToken?: string;
 }

@@ -150,6 +150,7 @@ const wantedSchema = z.object({
   exec: z.enum(['full', 'allowlist', 'off']).nullable().default(DEFAULTS.exec),
   commands: z.array(z.string()).default([...DEFAULTS.commands]),
   port: port.default(DEFAULTS.port),
+  telegram: z.array(z.string().regex(/^\d+$/, 'no number of a person')).nullable().default(null),
   openclawVersion: z.string().default(DEFAULTS.openclawVersion),
   tailscale: z
     .object({

@@ -66,14 +66,14 @@ describeLab('a federation of four machines: master, worker, hybrid and light wor
     await giveOwnGateways([m2, m3]);
     await m1.write(SETTINGS, OWN_SETTINGS, { owner: 'claw', mode: '600' });
     await m1.succeed(['chown', 'claw:claw', '/home/claw/.openclaw']);
-    for (const machine of lab.machines()) {
+    await ofEach(async (machine) => {
       const first = await takeSnapshot(machine);
       await machine.reboot();
       if (machine === m2 || machine === m3) await untilOwnGatewayAnswers(machine);
       const second = await takeSnapshot(machine);
       before.set(machine, second);
       restless.set(machine, new Set([...differences(first, second).keys(), OWN_LATER]));
-    }
+    });
   }, LONG_MS);
   afterAll(() => lab.close());
 
@@ -88,6 +88,11 @@ describeLab('a federation of four machines: master, worker, hybrid and light wor
       console.error(journals);
     });
   });
+
+  /** Of all machines at once. */
+  async function ofEach(work: (machine: Machine) => Promise<void>, machines = lab.machines()): Promise<void> {
+    await Promise.all(machines.map(work));
+  }
 
   /** What a machine holds other than before, without what it changes by itself. */
   async function changesOf(machine: Machine): Promise<ReadonlyMap<string, string>> {
@@ -337,22 +342,23 @@ describeLab('a federation of four machines: master, worker, hybrid and light wor
   it(
     'every node is back by itself after a reboot',
     async () => {
-      for (const [machine, name, nodeHost] of [
-        [m4, 'pi', 'none'],
-        [m3, 'studio', 'connected'],
-        [m2, 'home-server', 'connected'],
-        [m1, 'vps', null],
-      ] as const) {
+      const reboot = async (machine: Machine, name: string, untilThere: () => Promise<unknown>) => {
         const start = performance.now();
         await machine.reboot();
         const up = performance.now();
-        await (nodeHost === null ? operator.untilUp(name) : operator.untilUsable(name, machine, nodeHost));
+        await untilThere();
         figure(
           `${name} usable after its reboot, systemd being up after ${seconds(up - start)}`,
           performance.now() - start,
         );
         expect(await machine.state()).toBe('running');
-      }
+      };
+      await Promise.all([
+        reboot(m4, 'pi', () => operator.untilUsable('pi', m4)),
+        reboot(m3, 'studio', () => operator.untilUsable('studio', m3, 'connected')),
+        reboot(m2, 'home-server', () => operator.untilUsable('home-server', m2, 'connected')),
+      ]);
+      await reboot(m1, 'vps', () => operator.untilUp('vps'));
       await timed('all nodes usable after that of the master', untilAllUsable);
       await untilOwnGatewayAnswers(m3);
       expect(await ownGatewayAnswers(m2)).toBe(false);
@@ -460,20 +466,22 @@ describeLab('a federation of four machines: master, worker, hybrid and light wor
   it(
     'uninstall leaves exactly what was there before',
     async () => {
-      expectDone(await m1.run(['deploy-federation', 'uninstall', '--ssh', 'claw@10.77.0.14', '--yes'], CLAW));
-      for (const machine of [m3, m2, m1]) expectDone(await deployer.uninstall(machine));
-      for (const machine of lab.machines()) {
+      const bySsh = ['deploy-federation', 'uninstall', '--ssh', 'claw@10.77.0.14', '--yes'];
+      const uninstall = (machine: Machine) => (machine === m4 ? m1.run(bySsh, CLAW) : deployer.uninstall(machine));
+      await ofEach(async (machine) => void expectDone(await uninstall(machine)), [m2, m3, m4]);
+      expectDone(await uninstall(m1));
+      await ofEach(async (machine) => {
         const units = ['federation-*', 'openclaw-*', 'tailscaled*', 'auto-register*'];
         expect(await machine.succeed(['systemctl', 'list-units', '--all', '--no-legend', ...units])).toBe('');
         expect(await machine.state()).toBe('running');
         const temporary = (await machine.succeed(['ls', '-A', '/tmp', '/var/tmp'])).split('\n');
         expect(temporary.filter((name) => /^ocf-|federation/.test(name))).toEqual([]);
-      }
+      });
+      await ofEach(untilOwnGatewayAnswers, [m2, m3]);
       for (const machine of [m2, m3]) {
-        await untilOwnGatewayAnswers(machine);
         expect(await ownGatewayUnit(machine)).toMatchObject({ ActiveState: 'active', UnitFileState: 'enabled' });
       }
-      for (const machine of [m2, m3, m4]) expect([...(await changesOf(machine)).keys()]).toEqual([]);
+      await ofEach(async (machine) => expect([...(await changesOf(machine)).keys()]).toEqual([]), [m2, m3, m4]);
       expect(await m1.read(SETTINGS)).toBe(OWN_SETTINGS);
       const changed = await changesOf(m1);
       expect(outermost(changed)).toEqual(THEIRS);

@@ -36,15 +36,20 @@ export async function giveOwnGateways(machines: readonly [Machine, ...Machine[]]
   const [first, ...others] = machines;
   await first.succeed(['sh', '-euc', INSTALL, 'sh', SCRIPTS, 'openclaw@2026.9.6']);
   for (const { root } of others) await succeed(['cp', '-a', `${first.root}/usr/local/.`, `${root}/usr/local`]);
-  for (const machine of machines) {
-    await machine.succeed(['loginctl', 'enable-linger', 'claw']);
-    await machine.succeed(['sh', '-euc', SET_UP, 'sh', String(OWN_PORT)], { user: 'claw' });
-    await untilOwnGatewayAnswers(machine);
-  }
+  await Promise.all(machines.map(setUp));
 }
 
+async function setUp(machine: Machine): Promise<void> {
+  await machine.succeed(['loginctl', 'enable-linger', 'claw']);
+  await machine.succeed(['sh', '-euc', SET_UP, 'sh', String(OWN_PORT)], { user: 'claw' });
+  await untilOwnGatewayAnswers(machine);
+}
+
+/** It takes ten seconds, alone. */
+const ANSWERS_MS = 180_000;
+
 export async function untilOwnGatewayAnswers(machine: Machine): Promise<void> {
-  await eventually(`the own gateway of ${machine.name} answers`, () => ownGatewayAnswers(machine), 90_000);
+  await eventually(`the own gateway of ${machine.name} answers`, () => ownGatewayAnswers(machine), ANSWERS_MS);
 }
 
 export async function ownGatewayAnswers(machine: Machine): Promise<boolean> {

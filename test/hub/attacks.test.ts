@@ -59,6 +59,7 @@ const NOT_THE_OPERATORS = [
   'GET /api/v1/node-host',
   'POST /api/v1/node-host/setup-code',
   'POST /api/v1/node/key',
+  'PUT /api/v1/node/models',
 ];
 
 /** Method and path of every route, as the document has them. */

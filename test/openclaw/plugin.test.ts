@@ -12,7 +12,8 @@ import { chatFederation } from './chat-federation.ts';
 import type { LightNode } from './light-node.ts';
 import { lightNode } from './light-node.ts';
 
-const JPEG = Buffer.from('ffd8ffe000104a46494600010100000100010000ffd9', 'hex');
+/** One pixel: OpenClaw sends nothing as a picture that it can't read as one. */
+const PNG = 'iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==';
 
 const peersSchema = z.object({ peers: z.array(z.object({ name: z.string(), commands: z.array(z.string()) })) });
 
@@ -49,7 +50,7 @@ beforeAll(async () => {
     token: chat.gateway.token,
     displayName: 'macbook',
     commands: ['screen.snapshot'],
-    answer: () => JSON.stringify({ format: 'jpeg', base64: JPEG.toString('base64'), width: 2, height: 1 }),
+    answer: () => JSON.stringify({ format: 'png', base64: PNG, width: 1, height: 1 }),
   });
 });
 
@@ -245,7 +246,7 @@ it('a screenshot of a machine that only runs an OpenClaw app arrives as a pictur
   connection.close();
   chat.telegram.say('take a screenshot on macbook');
   const photo = await chat.telegram.until('a photo', ({ method }) => method === 'sendPhoto');
-  expect(Object.values(photo.files)).toEqual([JPEG]);
+  expect(Object.values(photo.files)).toEqual([Buffer.from(PNG, 'base64')]);
   expect(photo.fields['caption']).toContain('macbook');
   macbook.close();
   await staying;

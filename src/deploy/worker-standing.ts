@@ -17,6 +17,12 @@ const problemSchema = z.object({
   hint: z.string().optional(),
 });
 const said = z.string().nullish().default(null);
+const modelsSchema = z.object({
+  port: z.int().nullable(),
+  portProblem: said,
+  problem: said,
+  upstreams: z.array(z.object({ name: z.string(), models: z.int(), problem: said })),
+});
 const schema: z.ZodType<WorkerStanding> = z.object({
   pid: z.int(),
   id: z.string(),
@@ -28,6 +34,7 @@ const schema: z.ZodType<WorkerStanding> = z.object({
   problem: problemSchema.nullish().default(null),
   nodeHost: z.enum(['off', 'waiting', 'running', 'connected']).nullable().catch(null),
   nodeHostProblem: said,
+  models: modelsSchema.optional().catch(undefined),
 });
 
 /** Null where the text is no record of a worker. */

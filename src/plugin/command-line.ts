@@ -1,6 +1,8 @@
 import type { OpenClawPluginApi } from 'openclaw/plugin-sdk/plugin-entry';
 import { reportError } from '#src/adapters/terminal.ts';
 import { FederationError } from '#src/core/errors.ts';
+import type { ModelShares } from '#src/plugin/models/list.ts';
+import { sharesText } from '#src/plugin/models/list.ts';
 import type { Peer } from '#src/plugin/peers.ts';
 import { peersText } from '#src/plugin/peers.ts';
 import { statusText } from '#src/plugin/status-text.ts';
@@ -12,7 +14,7 @@ interface Flags {
   readonly json?: boolean;
 }
 
-/** `openclaw federation status|peers [--json]`, by the gateway: what it says is what the agent there has. */
+/** `openclaw federation status|peers|models [--json]`, by the gateway: what it says is what the agent there has. */
 export function registerCommandLine(api: OpenClawPluginApi): void {
   api.registerCli(
     ({ program }) => {
@@ -33,6 +35,12 @@ export function registerCommandLine(api: OpenClawPluginApi): void {
       command<Status>('status', 'the hub, and how many machines are online', 'federation.status', statusText);
       command<{ peers: Peer[] }>('peers', 'the machines and what they can do', 'federation.peers', ({ peers }) =>
         peersText(peers),
+      );
+      command<ModelShares>(
+        'models',
+        'the models of this OpenClaw that its node can share, and which it can’t and why',
+        'federation.models',
+        sharesText,
       );
     },
     { descriptors: [ROOT] },

@@ -3,6 +3,9 @@ import type { HubApi } from '#src/adapters/hub-api.ts';
 import { errorBody } from '#src/core/errors.ts';
 import { OPERATOR } from '#src/plugin/asker.ts';
 import type { PluginHub } from '#src/plugin/hub.ts';
+import { credentialsOf } from '#src/plugin/models/credentials.ts';
+import { listOf } from '#src/plugin/models/list.ts';
+import { providersIn } from '#src/plugin/models/providers.ts';
 import { askPeers } from '#src/plugin/peers.ts';
 import type { Status } from '#src/protocol/hub-api.ts';
 
@@ -23,4 +26,5 @@ export function registerMethods(api: OpenClawPluginApi, hub: PluginHub): void {
     );
   answer('federation.status', (asked) => asked.ask<Status>('GET', '/status'));
   answer('federation.peers', async (asked) => ({ peers: await askPeers(asked) }));
+  answer('federation.models', () => listOf(providersIn(api.runtime.config.current()), credentialsOf(api)));
 }

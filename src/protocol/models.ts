@@ -162,8 +162,9 @@ export const knownModelsSchema = z.object({ data: z.array(z.looseObject({ id: z.
 export type KnownModel = z.infer<typeof knownModelsSchema>['data'][number];
 
 /** One entry of it: the answer of GET /v1/models/ID. */
-export function modelEntry({ id, kind, nodes, facts: known }: ListedModel) {
-  const { contextWindow, maxTokens, reasoning, input, description } = known;
+export function modelEntry({ id, kind, nodes, apis, facts: known }: ListedModel) {
+  const { contextWindow, maxTokens, cost, reasoning, input, description } = known;
+  const endpoints = known.endpoints ?? (apis.includes('openai') ? undefined : ['/v1/messages']);
   return {
     ...{
       id,
@@ -175,6 +176,8 @@ export function modelEntry({ id, kind, nodes, facts: known }: ListedModel) {
     ...(description === undefined ? {} : { description }),
     ...(contextWindow === undefined ? {} : { context_window: contextWindow }),
     ...(maxTokens === undefined ? {} : { max_output_tokens: maxTokens }),
+    ...(cost === undefined ? {} : { cost }),
+    ...(endpoints === undefined ? {} : { endpoints }),
     ...(reasoning === undefined ? {} : { reasoning }),
     ...(input === undefined ? {} : { input_modalities: input }),
   };

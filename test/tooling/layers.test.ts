@@ -81,6 +81,7 @@ const ALLOWED: readonly Case[] = [
   ['src/hub/main.ts', value('#src/adapters/log.ts')],
   ['src/worker/main.ts', value('#src/link/dial.ts')],
   ['src/plugin/a.ts', value('#src/adapters/log.ts')],
+  ['src/plugin/a.ts', value('#src/link/models/answer.ts')],
   ['src/deploy/a.ts', value('#src/adapters/log.ts')],
   ['src/cli/a.ts', value('#src/deploy/plan.ts')],
   ['src/cli/a.ts', value('#src/adapters/log.ts')],

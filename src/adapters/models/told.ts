@@ -4,6 +4,8 @@ import type { ToldModel } from '#src/core/models/offer.ts';
 /** What servers tell beside what OpenAI's list has; whatever is of another shape than this is as if it were not told. */
 const count = z.number().int().min(1).max(1_000_000_000).optional().catch(undefined);
 const word = z.string().max(512).optional().catch(undefined);
+/** For a million tokens. */
+const dollars = z.number().min(0).max(1_000_000);
 /** Dollars for one token, in a text. */
 const price = z.coerce.number().min(0).max(1).optional().catch(undefined);
 
@@ -35,7 +37,16 @@ const entrySchema = z.object({
   // Anthropic
   max_input_tokens: count,
   max_tokens: count,
-  // A hub of ours
+  // A hub of ours, and our plugin in OpenClaw
+  endpoints: z
+    .array(z.string().regex(/^\/v1(?:\/[a-z0-9_-]{1,32}){1,4}$/))
+    .max(32)
+    .optional()
+    .catch(undefined),
+  cost: z
+    .object({ input: dollars, output: dollars, cacheRead: dollars, cacheWrite: dollars })
+    .optional()
+    .catch(undefined),
   context_window: count,
   max_output_tokens: count,
   reasoning: z.boolean().optional().catch(undefined),
@@ -90,10 +101,16 @@ function toldOf(entry: z.infer<typeof entrySchema>): ToldModel {
     ...(maxTokens === undefined ? {} : { maxTokens }),
     ...(reasoning === undefined ? {} : { reasoning }),
     ...(modalities.length === 0 ? {} : { input: inputOf(modalities) }),
-    ...(entry.type === 'embeddings' ? { endpoints: ['/v1/embeddings'] } : {}),
+    ...endpointsOf(entry),
+    ...(entry.cost === undefined ? {} : { cost: entry.cost }),
     ...(pricing?.prompt === undefined || pricing.completion === undefined ? {} : { cost: costOf(pricing) }),
     loaded: loadedOf(state ?? status?.value),
   };
+}
+
+function endpointsOf({ type, endpoints }: z.infer<typeof entrySchema>): Pick<ToldModel, 'endpoints'> {
+  if (type === 'embeddings') return { endpoints: ['/v1/embeddings'] };
+  return endpoints === undefined ? {} : { endpoints };
 }
 
 function inputOf(modalities: readonly string[]): ('text' | 'image')[] {

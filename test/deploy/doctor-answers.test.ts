@@ -14,6 +14,7 @@ import { askFederation } from '#src/deploy/doctor/ask/federation.ts';
 import { askFiles, fileAnswers } from '#src/deploy/doctor/ask/files.ts';
 import { askHealth } from '#src/deploy/doctor/ask/hub.ts';
 import { askName } from '#src/deploy/doctor/ask/name.ts';
+import { askPlugin } from '#src/deploy/doctor/ask/plugin.ts';
 import { askTailnet, tailnetAnswer } from '#src/deploy/doctor/ask/tailnet.ts';
 import { askUnits, unitAnswers } from '#src/deploy/doctor/ask/units.ts';
 import { askWorker } from '#src/deploy/doctor/ask/worker.ts';
@@ -387,5 +388,49 @@ describe('what is mended', () => {
     const fix = [{ do: 'folder', path, mode: 0o700, owner: 'person' }] as const;
     expect(await mend([{ ...finding, state: 'ok', fix }], here, factsHere(), signal, () => undefined)).toEqual([]);
     await expect(stat(path)).rejects.toMatchObject({ code: 'ENOENT' });
+  });
+});
+
+describe('the plugin is asked by OpenClaw’s own command line', () => {
+  const facts = healthyMaster();
+  const answering = (ran: { readonly code: number; readonly stdout?: string; readonly stderr?: string }) => {
+    const machine = saying({});
+    return {
+      ...machine,
+      run: async (command: Command) => (machine.ran.push(command), { stdout: '', stderr: '', ...ran }),
+    };
+  };
+
+  it('as the person, with the Node that it needs and no secret', async () => {
+    const machine = answering({ code: 0, stdout: '{}' });
+    expect(await askPlugin(machine, facts, signal)).toEqual({ state: 'answers' });
+    expect(machine.ran).toMatchObject([
+      {
+        argv: ['/usr/local/bin/openclaw', 'federation', 'status', '--json'],
+        as: facts.person,
+        environment: {
+          PATH: '/opt/openclaw-federation/openclaw/bin:/usr/bin:/usr/local/bin:/usr/bin:/bin',
+          OPENCLAW_STATE_DIR: '/home/sam/.openclaw',
+          OPENCLAW_GATEWAY_PORT: '18789',
+        },
+      },
+    ]);
+    const theirs = { ...facts, openclaw: { program: '/home/sam/bin/openclaw', version: '2026.9.6' } };
+    await askPlugin(machine, theirs, signal);
+    expect(machine.ran[1]?.argv[0]).toBe('/home/sam/bin/openclaw');
+  });
+
+  it.each([
+    [{ stdout: '{"code":"HUB_UNREACHABLE","message":"it is gone","hint":"look"}' }, 'it is gone', 'look'],
+    [{ stdout: '{"message":"it is gone"}' }, 'it is gone', null],
+    [{ stderr: '\n error: unknown command federation\n at x\n' }, 'error: unknown command federation', null],
+    [{ stdout: '[]' }, 'it does not say why', null],
+  ])('and says why it does not answer: %j', async (ran, problem, hint) => {
+    expect(await askPlugin(answering({ code: 1, ...ran }), facts, signal)).toEqual({ state: 'fails', problem, hint });
+  });
+
+  it('and is not there where OpenClaw is not', async () => {
+    expect(await askPlugin(saying({}), facts, signal)).toBeNull();
+    expect(await askPlugin(answering({ code: 0 }), { ...facts, openclaw: null }, signal)).toBeNull();
   });
 });

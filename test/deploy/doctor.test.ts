@@ -23,6 +23,10 @@ function notOk(list: readonly Finding[]): readonly Finding[] {
 const WORKER_HOME = '/home/sam/.openclaw-worker';
 const HUB_HOME = '/var/lib/openclaw-federation';
 const UNIT = 'openclaw-worker.service';
+const PLUGINS = {
+  load: { paths: ['/opt/openclaw-federation/current/node_modules/openclaw-federation'] },
+  entries: { 'openclaw-federation': { enabled: true } },
+};
 
 describe('a machine where nothing is wrong', () => {
   it.each([
@@ -558,20 +562,50 @@ const MASTER_CASES: Readonly<Record<string, Case>> = {
     found: [['gateway pairing', 'fail', 'whoever looks local']],
     mend: 'openclaw config set gateway.nodes.pairing.autoApproveLocal false',
   },
+  'a gateway that is not told of the plugin': {
+    facts: gatewaySettings({}, {}),
+    found: [['plugin', 'fail', '/home/sam/.openclaw/openclaw.json does not name it']],
+    mend: 'deploy-federation master',
+  },
+  'a plugin that a person has switched off': {
+    facts: gatewaySettings({}, { ...PLUGINS, entries: { 'openclaw-federation': { enabled: false } } }),
+    found: [['plugin', 'warn', 'switched off']],
+    mend: 'openclaw config set plugins.entries.openclaw-federation.enabled true',
+  },
+  'a plugin that a list of a person keeps out': {
+    facts: gatewaySettings({}, { ...PLUGINS, deny: ['openclaw-federation'] }),
+    found: [['plugin', 'warn', 'plugins.deny']],
+    mend: 'openclaw config unset plugins.deny',
+  },
+  'a gateway that does not know the plugin': {
+    answers: { plugin: { state: 'fails', problem: 'error: unknown command federation', hint: null } },
+    found: [['plugin', 'fail', 'unknown command federation']],
+    mend: 'openclaw plugins reload openclaw-federation --accept-capabilities',
+  },
+  'a plugin that the hub does not answer': {
+    answers: { plugin: { state: 'fails', problem: 'the hub does not answer', hint: 'manage-federation status' } },
+    found: [['plugin', 'fail', 'the hub does not answer']],
+    mend: 'manage-federation status',
+  },
+  'an OpenClaw that does not answer': {
+    answers: { plugin: null },
+    found: [['plugin', 'warn', 'does not say']],
+    mend: 'openclaw federation status',
+  },
 };
 
 function nodeHost(state: 'connected' | 'disconnected', commands: string[]) {
   return { name: 'pi', state: 'online' as const, openclaw: { nodeHost: state, commands } };
 }
 
-function gatewaySettings(change: object): Change<Facts> {
+function gatewaySettings(change: object, plugins: object = PLUGINS): Change<Facts> {
   const settings = {
     bind: 'loopback',
     auth: { mode: 'token', token: 'not-a-real-token' },
     nodes: { pairing: { autoApproveLocal: false } },
     ...change,
   };
-  return { gateway: { settings: { text: JSON.stringify({ gateway: settings }) } } };
+  return { gateway: { settings: { text: JSON.stringify({ gateway: settings, plugins }) } } };
 }
 
 describe.each([

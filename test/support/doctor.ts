@@ -58,6 +58,7 @@ export function healthyAnswers(facts: Facts, change: Change<Answers> = {}): Answ
     disks: [{ mountedAt: '/', freeBytes: facts.machine.freeBytes }],
     nodeHostSettings: '',
     federation: isMaster ? { pending: [], nodes: [] } : null,
+    plugin: isMaster ? { state: 'answers' } : null,
   };
   return merged(answers, change) as Answers;
 }

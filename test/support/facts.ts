@@ -26,9 +26,9 @@ const GIB = 1 << 30;
 export const HUB_ID = 'a1'.repeat(32);
 export const NODE_ID = 'b2'.repeat(32);
 
-/** A fresh Debian server of its owner `sam`, who may use sudo: in the tailnet, with nothing of ours. */
-export function bareMachine(change: Change<Facts> = {}, scope: Scope = 'system'): Facts {
-  const place = placeOf(scope, SAM);
+/** A fresh Debian server of its owner, `sam` where nobody else is named, who may use sudo: in the tailnet, with nothing of ours. */
+export function bareMachine(change: Change<Facts> = {}, scope: Scope = 'system', person = SAM): Facts {
+  const place = placeOf(scope, person);
   const facts: Facts = {
     machine: {
       hostname: 'home-server',
@@ -38,8 +38,8 @@ export function bareMachine(change: Change<Facts> = {}, scope: Scope = 'system')
       freeBytes: 40 * GIB,
       clock: NOW,
     },
-    login: { name: SAM.name, root: false, sudo: true, bySudo: false, address: null },
-    person: SAM,
+    login: { name: person.name, root: false, sudo: true, bySudo: false, address: null },
+    person,
     place,
     systemd: { system: true, linger: false },
     tailscale: {
@@ -113,6 +113,7 @@ export function healthyMaster(change: Change<Facts> = {}, scope: Scope = 'system
       auth: { mode: 'token', token: 'not-a-real-token' },
       nodes: { pairing: { autoApproveLocal: false } },
     },
+    plugins: { load: { paths: [facts.place.plugin] }, entries: { 'openclaw-federation': { enabled: true } } },
   };
   const hub = system ? 'openclaw-federation' : SAM.name;
   const settings = privateFile(`${JSON.stringify(config, null, 2)}\n`);

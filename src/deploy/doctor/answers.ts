@@ -10,6 +10,8 @@ import type { HubAnswer } from '#src/deploy/doctor/ask/hub.ts';
 import { askHealth } from '#src/deploy/doctor/ask/hub.ts';
 import { look } from '#src/deploy/doctor/ask/look.ts';
 import { askName } from '#src/deploy/doctor/ask/name.ts';
+import type { PluginAnswer } from '#src/deploy/doctor/ask/plugin.ts';
+import { askPlugin } from '#src/deploy/doctor/ask/plugin.ts';
 import type { TailnetAnswer } from '#src/deploy/doctor/ask/tailnet.ts';
 import { askTailnet } from '#src/deploy/doctor/ask/tailnet.ts';
 import type { UnitAnswer } from '#src/deploy/doctor/ask/units.ts';
@@ -36,6 +38,8 @@ export interface Answers {
   readonly nodeHostSettings: string;
   /** On a master. */
   readonly federation: FederationAnswer | null;
+  /** On a master whose gateway runs. */
+  readonly plugin: PluginAnswer | null;
 }
 
 /** Asks a machine where `deployed` is. Nothing of it is changed. Throws MACHINE_UNREACHABLE. */
@@ -46,7 +50,7 @@ export async function askMachine(
   signal: AbortSignal,
 ): Promise<Answers> {
   const { place, person } = facts;
-  const { hub, homes, units, isMaster } = deployed;
+  const { hub, homes, units, isMaster, wanted } = deployed;
   const program = join(place.bin, 'federation-worker');
   const [tailnet, resolved] = await Promise.all([
     askTailnet(machine, facts, signal),
@@ -66,5 +70,6 @@ export async function askMachine(
     disks: await askDisks(machine, facts, [place.prefix, ...homes.map(({ path }) => path)], signal),
     nodeHostSettings: await readHomeFile(machine, facts, 'openclaw/openclaw.json', signal),
     federation: isMaster ? await askFederation(machine, facts, signal) : null,
+    plugin: isMaster && !wanted.light && facts.gateway.listening ? await askPlugin(machine, facts, signal) : null,
   };
 }

@@ -7,10 +7,12 @@ import { checkDeployment } from '#src/deploy/doctor/check/deployment.ts';
 import { checkDisks } from '#src/deploy/doctor/check/disk.ts';
 import { checkGateway } from '#src/deploy/doctor/check/gateway.ts';
 import { checkClock, checkHub, checkVersions } from '#src/deploy/doctor/check/hub.ts';
+import { checkModels } from '#src/deploy/doctor/check/models.ts';
 import { checkNodeHost } from '#src/deploy/doctor/check/node-host.ts';
 import { checkOpenClaw, checkOwnGateway } from '#src/deploy/doctor/check/openclaw.ts';
 import { checkPending } from '#src/deploy/doctor/check/pending.ts';
 import { checkPermissions } from '#src/deploy/doctor/check/permissions.ts';
+import { checkPlugin } from '#src/deploy/doctor/check/plugin.ts';
 import { checkPorts } from '#src/deploy/doctor/check/ports.ts';
 import { checkProgram } from '#src/deploy/doctor/check/program.ts';
 import { checkExec, checkSettings } from '#src/deploy/doctor/check/settings.ts';
@@ -64,6 +66,8 @@ export function findings(facts: Facts, deployed: Deployed, answers: Answers): Ma
     ...checkOpenClaw(facts, deployed, answers),
     ...checkOwnGateway(facts, deployed),
     ...checkGateway(facts, deployed),
+    ...checkPlugin(facts, deployed, answers),
+    ...checkModels(facts, deployed, answers),
     ...checkPending(deployed, answers),
   ];
 }

@@ -1,6 +1,7 @@
 import type { Action } from '#src/deploy/action.ts';
 import type { Facts } from '#src/deploy/facts.ts';
 import { folderIn } from '#src/deploy/facts.ts';
+import type { Place } from '#src/deploy/place.ts';
 import { listAt, valueAt } from '#src/deploy/settings-value.ts';
 
 /** Our plugin as OpenClaw names it. */
@@ -26,17 +27,21 @@ export function pluginSkillsFolder(facts: Facts): Action {
   return { do: 'folder', path, mode: folderIn(facts, path)?.mode ?? 0o700, owner: 'person' };
 }
 
-/** Where a person does not want it: that is theirs to say. */
+/** Where a person does not want it, that is theirs to say. */
 export function pluginNotes(settings: unknown): string[] {
-  const why =
-    valueAt(settings, 'plugins.enabled') === false
-      ? 'plugins.enabled: false'
-      : valueAt(settings, ENABLED) === false
-        ? `${ENABLED}: false`
-        : listAt(settings, 'plugins.deny')?.includes(PLUGIN) === true
-          ? `plugins.deny: ${PLUGIN}`
-          : null;
-  return why === null ? [] : [`the gateway does not load our plugin (${why}), so no chat reaches the machines`];
+  const off = pluginOff(settings);
+  return off === null ? [] : [`the gateway does not load our plugin (${off}), so no chat reaches the machines`];
+}
+
+/** What in the gateway's settings keeps our plugin off, as `key: value`; null: nothing. */
+export function pluginOff(settings: unknown): string | null {
+  for (const key of ['plugins.enabled', ENABLED]) if (valueAt(settings, key) === false) return `${key}: false`;
+  return listAt(settings, 'plugins.deny')?.includes(PLUGIN) === true ? `plugins.deny: ${PLUGIN}` : null;
+}
+
+/** Whether the gateway's settings tell it where our plugin is. */
+export function loadsPlugin(settings: unknown, { plugin }: Place): boolean {
+  return listAt(settings, PATHS)?.includes(plugin) === true;
 }
 
 function listWith(list: readonly unknown[], item: string): readonly unknown[] {

@@ -8,9 +8,9 @@ const ANSWER_MS = 10_000;
  * Runs a program that only looks. Null where it is not there, where it may not be run, and where it does not come to
  * its end: that nothing is known is a finding too. Throws MACHINE_UNREACHABLE, and the reason of `signal`.
  */
-export async function look(machine: Machine, command: Command): Promise<Ran | null> {
+export async function look(machine: Machine, command: Command, withinMs = ANSWER_MS): Promise<Ran | null> {
   const { signal } = command;
-  const late = AbortSignal.timeout(ANSWER_MS);
+  const late = AbortSignal.timeout(withinMs);
   try {
     return await machine.run({ ...command, signal: AbortSignal.any([signal, late]) });
   } catch (error) {

@@ -57,10 +57,13 @@ export function keptOutput(limit: number): KeptOutput {
 
 /** A progress bar that draws over itself is its last state; what else steers a terminal is only seen. */
 function plain(bytes: Buffer): string {
-  return harmless(
-    bytes
-      .toString('utf8')
-      .replaceAll('\r\n', '\n')
-      .replace(/[^\n]*\r(?=[^\n])/g, ''),
-  );
+  return harmless(bytes.toString('utf8').split('\n').map(lastState).join('\n'));
+}
+
+/** Whoever wrote the line may have written a long one: each letter is looked at once. */
+function lastState(line: string): string {
+  let end = line.length;
+  while (end > 0 && line[end - 1] === '\r') end--;
+  const text = line.slice(0, end);
+  return text.slice(text.lastIndexOf('\r') + 1);
 }

@@ -16,7 +16,10 @@ export const NODE_COMMAND = 'node:';
 
 /** Of a call and of an answer on the link, as JSON. The arguments have a limit of their own, and so has each node. */
 export const MAX_TOOL_CALL_BYTES = 1 << 20;
-export const MAX_TOOL_ANSWER_BYTES = 32 << 20;
+/** Above the most that a node can be set to let out, and its word that it was cut. */
+export const MAX_TOOL_ANSWER_BYTES = (16 << 20) + (64 << 10);
+/** Of an answer: text, pictures and JSON. */
+export const MAX_TOOL_PARTS = 256;
 
 const tool = toolNameSchema.describe('An OpenClaw tool of the node’s own gateway, or `node:COMMAND`');
 const args = toolArgsSchema.default({}).describe('As the tool takes them');
@@ -30,10 +33,15 @@ export const toolRequestSchema = z.strictObject({
 });
 export type ToolRequest = z.input<typeof toolRequestSchema>;
 
+const mimeType = z
+  .string()
+  .max(128)
+  .regex(/^[a-z]+\/[a-z0-9.+-]+$/i, 'is no type of a file');
+
 /** One part of what a tool answers. What is neither text nor image comes as the JSON that it is. */
 export const toolContentSchema = z.discriminatedUnion('type', [
   z.object({ type: z.literal('text'), text: z.string() }),
-  z.object({ type: z.literal('image'), data: z.string().describe('Base64'), mimeType: z.string().max(128) }),
+  z.object({ type: z.literal('image'), data: z.string().describe('Base64'), mimeType }),
   z.object({ type: z.literal('json'), value: z.unknown() }),
 ]);
 export type ToolContent = z.infer<typeof toolContentSchema>;
@@ -59,9 +67,12 @@ export const toolCallSchema = z.object({
 });
 export type ToolCall = z.infer<typeof toolCallSchema>;
 
+/** Counted before any of them is looked at: each that does not fit is told at length. */
+const fewParts = z.array(z.unknown()).max(MAX_TOOL_PARTS).pipe(z.array(toolContentSchema));
+
 /** Answer of POST /tools on the link. */
 export const toolAnswerSchema = z.discriminatedUnion('kind', [
-  toolResultSchema.pick({ content: true, bytes: true, truncated: true }).extend({ kind: z.literal('result') }),
+  toolResultSchema.pick({ bytes: true, truncated: true }).extend({ kind: z.literal('result'), content: fewParts }),
   /** A command of the node host: the hub may have the gateway run it, and lets out this much of its payload. */
   z.object({ kind: z.literal('agreed'), maxOutputBytes: z.int().positive() }),
 ]);

@@ -8,6 +8,7 @@ import type { Asker } from '#src/core/policy.ts';
 import { NO_PERMIT } from '#src/hub/approvals/permits.ts';
 import type { ToolNode } from '#src/hub/tools/tool-node.ts';
 import { createNodeTools } from '#src/hub/tools/tools.ts';
+import { toolAnswerSchema } from '#src/protocol/tools.ts';
 import type { Link } from '#src/link/accept.ts';
 import { startFederation } from '../support/federation.ts';
 import { aMember, SILENT_LOG } from '../support/member.ts';
@@ -112,6 +113,36 @@ describe('a command of a node host', () => {
   test('is cut to what the node lets out', async () => {
     const { call } = await world({ payload: 'x'.repeat(5000) });
     expect(await call('node:camera.snap')).toMatchObject({ truncated: true, content: [{ type: 'text' }] });
+  });
+});
+
+describe('an answer of a node that was turned', () => {
+  const answer = (content: unknown, more: object = {}): World => ({
+    worker: { status: 200, body: { kind: 'result', bytes: 1, truncated: false, content, ...more } },
+  });
+  const deep = Array.from({ length: 200 }).reduce<unknown>((inner) => [inner], 1);
+
+  test.each([
+    ['nested deep', [{ type: 'json', value: deep }]],
+    ['in a heap of marks', [{ type: 'json', value: Array.from({ length: 250_000 }, () => 1) }]],
+    ['in more parts than a tool has', Array.from({ length: 300 }, () => ({ type: 'text', text: '' }))],
+    ['a picture of a type that is none', [{ type: 'image', data: '', mimeType: 'image/png\nContent-Type: x' }]],
+    ['longer than any may be', [{ type: 'text', text: 'x'.repeat(17 << 20) }]],
+  ])('%s is not taken', async (_, content) => {
+    const { call } = await world(answer(content));
+    await expect(call('image')).rejects.toMatchObject({ code: 'LINK_LOST' });
+  });
+
+  test('is counted by the hub, and not by its own word', async () => {
+    const content = [{ type: 'text', text: 'abc' }];
+    const { call } = await world(answer(content, { bytes: 9e15 }));
+    expect(await call('image')).toMatchObject({ content, bytes: JSON.stringify(content[0]).length, truncated: false });
+  });
+
+  test('is told in one word where nothing in it fits, and not in one for each part', () => {
+    const content = Array.from({ length: 1000 }, () => ({}));
+    const { error } = toolAnswerSchema.safeParse(answer(content).worker!.body);
+    expect(error?.issues).toHaveLength(1);
   });
 });
 

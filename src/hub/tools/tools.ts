@@ -2,6 +2,7 @@ import type { Gateway } from '#src/adapters/openclaw/gateway.ts';
 import type { Log } from '#src/adapters/log.ts';
 import type { Store } from '#src/adapters/store/store.ts';
 import { FederationError } from '#src/core/errors.ts';
+import { isWithin } from '#src/core/json-extent.ts';
 import type { Member } from '#src/core/member.ts';
 import type { Asker } from '#src/core/policy.ts';
 import type { PermitTarget, Permits } from '#src/hub/approvals/permits.ts';
@@ -37,8 +38,10 @@ export interface NodeToolsOptions {
 
 /** For the node's own word, on top of what the tool takes. */
 const TRAVEL_MS = 10_000;
-/** Of one without a daemon, which has no settings of ours. */
-const LIGHT_MAX_OUTPUT_BYTES = 16 << 20;
+/** Of any node, whatever it lets out itself. */
+const MAX_OUTPUT_BYTES = 16 << 20;
+/** Of an answer as JSON: far beyond what a tool says, and nothing that a parser would take long for. */
+const ANSWER_BOUNDS = { depth: 100, values: 200_000 };
 
 export function createNodeTools(options: NodeToolsOptions): NodeTools {
   const { find, fleet, permits, store, gateway, createId, log } = options;
@@ -55,6 +58,7 @@ export function createNodeTools(options: NodeToolsOptions): NodeTools {
     stream.end(JSON.stringify(call));
     await answerOf(stream, timeoutMs + TRAVEL_MS);
     const answer = await bytesOf(stream, MAX_TOOL_ANSWER_BYTES);
+    if (!isWithin(answer, ANSWER_BOUNDS)) throw lost('the node answered more than it may');
     try {
       return toolAnswerSchema.parse(JSON.parse(answer.toString('utf8')));
     } catch (cause) {
@@ -99,14 +103,18 @@ export function createNodeTools(options: NodeToolsOptions): NodeTools {
     approval: UsedApproval | undefined,
   ): Promise<Pick<ToolResult, 'content' | 'bytes' | 'truncated'>> {
     const { member } = node;
-    if (member === null) return runCommand(node.name, node.id, request, LIGHT_MAX_OUTPUT_BYTES);
+    if (member === null) return runCommand(node.name, node.id, request, MAX_OUTPUT_BYTES);
     const answer = await askWorker(member, request, asker, approval);
     if (answer.kind === 'agreed' && request.tool.startsWith(NODE_COMMAND)) {
       const { openclaw } = member;
       const deviceId = openclaw === null || openclaw.removing ? null : openclaw.deviceId;
-      return runCommand(node.name, deviceId, request, answer.maxOutputBytes);
+      return runCommand(node.name, deviceId, request, Math.min(answer.maxOutputBytes, MAX_OUTPUT_BYTES));
     }
-    if (answer.kind === 'result' && !request.tool.startsWith(NODE_COMMAND)) return answer;
+    if (answer.kind === 'result' && !request.tool.startsWith(NODE_COMMAND)) {
+      // Counted here: how much it is, is not the node's to say.
+      const kept = bounded(answer.content, MAX_TOOL_ANSWER_BYTES);
+      return { ...kept, truncated: kept.truncated || answer.truncated };
+    }
     throw lost('the node answered another call than this');
   }
 

@@ -270,7 +270,14 @@ export const MATRIX: readonly Kept[] = [
       decision: 'a node’s own models are asked without the hub; of the others, whoever will probably begin first',
     },
   },
-  { row: 'M-42', promise: 'a local proxy that OpenAI’s clients can use', proof: { open: 'models' } },
+  {
+    row: 'M-42',
+    promise: 'a local proxy that OpenAI’s clients can use',
+    proof: {
+      test: 'test/hub/models/consumers.test.ts',
+      name: 'every node reaches the models of every other by its own port, with its own key',
+    },
+  },
   {
     row: 'M-43',
     promise: 'models as node/model',
@@ -279,8 +286,25 @@ export const MATRIX: readonly Kept[] = [
       name: 'what the nodes offer is served by who has it, and pinned where it is asked so',
     },
   },
-  { row: 'M-44', promise: 'an agent’s default model elsewhere', proof: { open: 'models' } },
-  { row: 'M-45', promise: 'a key for the provider that is none', proof: { open: 'models' } },
+  {
+    row: 'M-44',
+    promise: 'an agent’s default model elsewhere',
+    proof: {
+      test: 'test/openclaw/models.test.ts',
+      name: 'answers by another node’s model once its settings say so',
+      decision: 'it is written federation/MODEL',
+    },
+  },
+  {
+    row: 'M-45',
+    promise: 'a key for the provider that is none',
+    proof: {
+      test: 'test/deploy/plan-models.test.ts',
+      name: 'is set without the key, and with no list of models',
+      decision:
+        'each node has a key of its own, in a file that OpenClaw reads: a dummy would let every program and user of the machine in',
+    },
+  },
   {
     row: 'M-46',
     promise: 'fields of a provider',
@@ -289,13 +313,62 @@ export const MATRIX: readonly Kept[] = [
       name: 'a server needs a name and an address, and the rest has a value',
     },
   },
-  { row: 'M-47', promise: 'defaults of a model', proof: { open: 'models' } },
-  { row: 'M-48', promise: 'sharing needs chatCompletions enabled', proof: { open: 'models' } },
-  { row: 'M-49', promise: 'the model’s name as a system line', proof: { open: 'models' } },
-  { row: 'M-50', promise: 'completions stream', proof: { open: 'models' } },
-  { row: 'M-51', promise: 'reasoning is passed on', proof: { open: 'models' } },
-  { row: 'M-52', promise: 'usage is passed back', proof: { open: 'models' } },
-  { row: 'M-53', promise: 'parameters are passed on', proof: { open: 'models' } },
+  {
+    row: 'M-47',
+    promise: 'defaults of a model',
+    proof: {
+      test: 'test/core/models/openclaw-provider.test.ts',
+      name: 'a model of which nothing is known takes 128000 tokens of text, answers 4096, and costs nothing',
+      decision: 'what its node knows of it is told instead',
+    },
+  },
+  {
+    row: 'M-48',
+    promise: 'sharing needs chatCompletions enabled',
+    proof: {
+      test: 'test/plugin/models.test.ts',
+      name: 'is the same but for the name of the model and the key',
+      decision: 'nothing has to be enabled: the gateway’s endpoint runs an agent, and what is shared are model servers',
+    },
+  },
+  {
+    row: 'M-49',
+    promise: 'the model’s name as a system line',
+    proof: {
+      test: 'test/models/wire-asked.ts',
+      name: 'a plain request',
+      decision:
+        'nothing is put into a conversation; which node and model served is said in x-federation-node and x-federation-model of the answer',
+    },
+  },
+  {
+    row: 'M-50',
+    promise: 'completions stream',
+    proof: { test: 'test/openclaw/models.test.ts', name: 'streams what that model says as it says it' },
+  },
+  {
+    row: 'M-51',
+    promise: 'reasoning is passed on',
+    proof: {
+      test: 'test/models/wire-answered.ts',
+      name: 'reasoning, logprobs and usage behind the choices',
+      decision: 'as it comes, apart from the content',
+    },
+  },
+  {
+    row: 'M-52',
+    promise: 'usage is passed back',
+    proof: { test: 'test/models/wire-answered.ts', name: 'reasoning, logprobs and usage behind the choices' },
+  },
+  {
+    row: 'M-53',
+    promise: 'parameters are passed on',
+    proof: {
+      test: 'test/models/wire-asked.ts',
+      name: 'sampling',
+      decision: 'all of them, tools and those that nobody knows among them: the body is the same byte for byte',
+    },
+  },
   { row: 'M-54', promise: 'a handoff streams', proof: { open: 'handoff' } },
   { row: 'M-55', promise: 'the result of a handoff', proof: { open: 'handoff' } },
   { row: 'M-56', promise: 'a failed handoff is an error', proof: { open: 'handoff' } },
@@ -429,7 +502,7 @@ export const MATRIX: readonly Kept[] = [
       test: 'test/acceptance/promises.test.ts',
       name: 'the page on trouble has the checks of all four systems',
       decision:
-        'the page says how far it goes today: there is no model proxy yet, and what it will need of a node is what doctor looks at',
+        'with what each answer of the model proxy means in docs/models.md; doctor looks at its port and its key, at what is shared, and whether OpenClaw leads to it',
     },
   },
   { row: 'M-75', promise: 'a background service', proof: inLab('reboot') },

@@ -1,11 +1,13 @@
 import type { AnyAgentTool, OpenClawPluginApi } from 'openclaw/plugin-sdk/plugin-entry';
 import { z } from 'zod';
+import { harmless } from '#src/adapters/terminal.ts';
 import { FederationError } from '#src/core/errors.ts';
 import type { Approvals } from '#src/plugin/approvals.ts';
 import type { ToolContext } from '#src/plugin/asker.ts';
 import { askerOfTool } from '#src/plugin/asker.ts';
 import type { Answer, Attached, Attachment, ClusterTool } from '#src/plugin/call.ts';
 import type { PluginHub } from '#src/plugin/hub.ts';
+import { oneLine } from '#src/plugin/quoted.ts';
 import { paced } from '#src/plugin/progress.ts';
 
 type SaveMedia = OpenClawPluginApi['runtime']['channel']['media']['saveMediaBuffer'];
@@ -26,13 +28,14 @@ export function agentTool(tool: ClusterTool, context: ToolContext, parts: AgentT
     description: tool.description,
     parameters: jsonSchema(tool.parameters),
     async execute(callId, given, signal, onUpdate) {
-      const approved = await parts.approvals.take(callId);
+      const asker = askerOfTool(context);
       const progress = paced((text) => onUpdate?.(update(callId, text)));
       try {
         const parameters = readParameters(tool, given);
+        const wish = tool.wish(parameters);
         const answer = await tool.run(parameters, {
-          hub: parts.hub.as(askerOfTool(context)),
-          approved,
+          hub: parts.hub.as(asker),
+          approved: wish === null ? null : await parts.approvals.take({ asker, id: callId, wish }),
           signal: signal ?? new AbortController().signal,
           progress: progress.say,
           attach: (file) => attach(file, context, parts.saveMedia),
@@ -90,15 +93,16 @@ function update(id: string, text: string): Outcome {
 function refusalOf(error: unknown): Outcome {
   if (!(error instanceof FederationError)) throw error;
   if (error.code === 'NODE_AMBIGUOUS') {
-    const text = `Nothing was done: ${error.message}. Ask the user which of them is meant, then use its id.`;
-    return { content: [{ type: 'text', text }], details: { question: error.message } };
+    const question = oneLine(error.message);
+    const text = `Nothing was done: ${question}. Ask the user which of them is meant, then use its id.`;
+    return { content: [{ type: 'text', text }], details: { question } };
   }
   throw new Error(failureText(error), { cause: error });
 }
 
 /** What is wrong and what to do about it, in two lines. */
 export function failureText({ message, hint }: FederationError): string {
-  return hint === undefined ? message : `${message}\n  try: ${hint}`;
+  return harmless(hint === undefined ? message : `${message}\n  try: ${hint}`);
 }
 
 async function attach(

@@ -1,6 +1,10 @@
 import { FederationError } from '#src/core/errors.ts';
+import { actionText } from '#src/core/action.ts';
+import type { ChatAsker } from '#src/core/policy.ts';
 import type { HubApi } from '#src/adapters/hub-api.ts';
 import type { Approved, ClusterTool, Wish } from '#src/plugin/call.ts';
+import { oneLine } from '#src/plugin/quoted.ts';
+import { shownQuestion } from '#src/plugin/question.ts';
 import type { CommandDecision, Verdicts } from '#src/protocol/action.ts';
 
 /** What OpenClaw takes back from the hook before a tool call. */
@@ -17,17 +21,23 @@ export interface Judged {
   };
 }
 
+/** One call of a tool. Its id alone names none: models number their calls anew in each turn, or give them no id. */
+export interface JudgedCall {
+  readonly asker: ChatAsker;
+  readonly id: string;
+  readonly wish: Wish;
+}
+
 /** The questions to the owner that stand between a call of a tool and what it does. */
 export interface Approvals {
   /** Has the hub judge what the call would do. Undefined: it may go on as it is. */
-  judge(hub: HubApi, callId: string, tool: ClusterTool, wish: Wish, signal?: AbortSignal): Promise<Judged | undefined>;
-  /** The approval that was given to this call, which is used up by it. Null where none was asked for. */
-  take(callId: string): Promise<Approved | null>;
+  judge(hub: HubApi, call: JudgedCall, tool: ClusterTool, signal?: AbortSignal): Promise<Judged | undefined>;
+  /** The approval that was given to this very call, which is used up by it. Null where none was. */
+  take(call: JudgedCall): Promise<Approved | null>;
 }
 
-/** What OpenClaw shows of a question at most, in characters. */
+/** What OpenClaw shows of a title at most, in characters. */
 const MAX_TITLE = 80;
-const MAX_DESCRIPTION = 512;
 /** Questions that nobody used by then: their calls are gone. */
 const FORGOTTEN_MS = 15 * 60_000;
 
@@ -41,49 +51,68 @@ export function createApprovals(): Approvals {
   const asked = new Map<string, Asked>();
 
   function forgetOld(): void {
-    for (const [callId, { askedAt }] of asked) if (performance.now() - askedAt > FORGOTTEN_MS) asked.delete(callId);
+    for (const [key, { askedAt }] of asked) if (performance.now() - askedAt > FORGOTTEN_MS) asked.delete(key);
+  }
+
+  function forget(key: string, mine: Asked): void {
+    if (asked.get(key) === mine) asked.delete(key);
   }
 
   return {
-    async judge(hub, callId, tool, wish, signal) {
-      const { targets, approval } = await hub.ask<Verdicts>('POST', '/verdicts', wish, signal);
+    async judge(hub, call, tool, signal) {
+      const key = keyOf(call);
+      // Of an earlier call that never ran: what is asked now is asked anew.
+      asked.delete(key);
+      forgetOld();
+      const { targets, approval } = await hub.ask<Verdicts>('POST', '/verdicts', call.wish, signal);
       const denied = targets.filter(({ verdict }) => verdict === 'deny');
       if (denied.length > 0 && denied.length === targets.length) {
-        return { block: true, blockReason: denied.map(({ node, rule }) => `${node}: denied: ${rule}`).join('\n') };
+        return {
+          block: true,
+          blockReason: denied.map(({ node, rule }) => oneLine(`${node}: denied: ${rule}`)).join('\n'),
+        };
       }
       if (approval === null) return undefined;
-      if (approval.question.length > MAX_DESCRIPTION) return tooLong(tool);
-      forgetOld();
+      const shown = await shownQuestion(approval.question);
+      if ('problem' in shown) return { block: true, blockReason: blockText(tool, shown.problem) };
       const mine: Asked = {
         approved: { id: approval.id, targets: targets.map(({ id }) => id) },
         answered: Promise.withResolvers<void>(),
         askedAt: performance.now(),
       };
-      asked.set(callId, mine);
+      asked.set(key, mine);
       return {
         requireApproval: {
           title: `${tool.label}: ${targets.map(({ node }) => node).join(', ')}`.slice(0, MAX_TITLE),
-          description: approval.question,
+          description: shown.text,
           severity: 'warning',
           allowedDecisions: ['allow-once', 'deny'],
           timeoutMs: Math.max(1000, Date.parse(approval.expiresAt) - Date.now()),
-          onResolution: (decision) => resolve(hub, mine, decision).finally(mine.answered.resolve),
+          async onResolution(decision) {
+            if (decision !== 'allow-once') forget(key, mine);
+            await resolve(hub, mine, decision).finally(mine.answered.resolve);
+          },
         },
       };
     },
-    async take(callId) {
-      const mine = asked.get(callId);
-      asked.delete(callId);
+    async take(call) {
+      const key = keyOf(call);
+      const mine = asked.get(key);
+      asked.delete(key);
       await mine?.answered.promise;
       return mine?.approved ?? null;
     },
   };
 }
 
+function keyOf({ asker, id, wish }: JudgedCall): string {
+  const { channel, sender, owner, agent, session } = asker;
+  return JSON.stringify([channel, sender, owner, agent, session, id, wish.targets, actionText(wish.action)]);
+}
+
 /** What was not shown whole can't be approved. */
-function tooLong({ name }: ClusterTool): Judged {
-  const what = `${name} needs the owner’s approval here, and is too long to be shown whole at the question`;
-  return { block: true, blockReason: `${what}. Do it in shorter steps, or write a script there first and run that.` };
+function blockText({ name }: ClusterTool, problem: string): string {
+  return `${name} needs the owner’s approval here, and ${problem}. Do it in other or shorter steps, each of which can be shown.`;
 }
 
 /** Whatever is no clear yes is a no. The hub's own word decides when the tool runs: a failure here fails the call there. */

@@ -40,7 +40,8 @@ function register(api: OpenClawPluginApi): void {
       try {
         const wish = tool.wish(readParameters(tool, params));
         if (wish === null) return undefined;
-        return await approvals.judge(hub.as(askerOfHook(context)), toolCallId, tool, wish, context.abortSignal);
+        const asker = askerOfHook(context);
+        return await approvals.judge(hub.as(asker), { asker, id: toolCallId, wish }, tool, context.abortSignal);
       } catch (error) {
         // The tool meets the same hub with the same words: what is wrong is said there, once.
         if (error instanceof FederationError) return undefined;

@@ -178,6 +178,13 @@ describe('an approval is of no use', () => {
     expect((await run({ approval })).ended?.summary).toEqual({ ok: 1 });
   });
 
+  test('on a worker, which needs none: what is given has to fit', async () => {
+    const approval = await allowed();
+    await expect(run({ targets: ['w1'], approval })).rejects.toMatchObject({ code: 'APPROVAL_NEEDED' });
+    expect((await run({ approval })).ended?.summary).toEqual({ ok: 1 });
+    await expect(run({ targets: ['w1'], approval: '0'.repeat(26) })).rejects.toMatchObject({ code: 'APPROVAL_NEEDED' });
+  });
+
   test.each([
     ['that nobody knows', '0'.repeat(26), 'APPROVAL_NEEDED'],
     ['that is none', '../../jobs', 'USAGE'],

@@ -38,7 +38,8 @@ export interface Permits {
   ): Promise<Verdicts>;
   /**
    * Lets something be done, by the one use of its approval where it needs one. Throws LOCKED_DOWN, FORBIDDEN,
-   * APPROVAL_NEEDED, APPROVAL_OVER, and USAGE for an approval of one who needs none.
+   * APPROVAL_NEEDED, APPROVAL_OVER, and USAGE for an approval of one who never needs one. An approval that is given has
+   * to fit, also where none is needed (any more).
    */
   permit(wanted: Wanted): Permit;
 }
@@ -88,7 +89,7 @@ export function createPermits({ approvals, targets, isOnline, denied }: PermitsO
       const refused = [...verdicts.values()].find(({ kind }) => kind === 'deny');
       if (refused !== undefined) throw new FederationError('FORBIDDEN', refused.rule);
       const isNeeded = [...verdicts.values()].some(({ kind }) => kind === 'approval');
-      if (!isNeeded || asker.kind !== 'chat') return NO_PERMIT;
+      if (asker.kind !== 'chat' || (!isNeeded && approval === undefined)) return NO_PERMIT;
       if (approval === undefined) throw needed(members, verdicts);
       const sha256 = actionHash(action);
       const use = { asker, action: sha256, nodes: members.map(({ id }) => id) };

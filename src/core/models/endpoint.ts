@@ -29,6 +29,17 @@ export function apiOf(endpoint: string): ModelApi {
 const MODEL_ENDPOINTS =
   /^\/v1\/(?:chat\/completions|completions|responses|embeddings|messages(?:\/count_tokens)?|rerank|moderations|audio\/(?:speech|transcriptions|translations)|images\/generations)$/;
 
+/** Endpoints whose model may be left to the upstream. */
+const IMAGE_ENDPOINTS = /^\/v1\/images\/(?:edits|variations)$/;
+
+/**
+ * Whether a request asks a model something. Behind other paths there is what belongs to the account at the upstream:
+ * files, stored answers, paid jobs; a `model` in the body says nothing there.
+ */
+export function asksModel(method: string, endpoint: string): boolean {
+  return method === 'POST' && (MODEL_ENDPOINTS.test(endpoint) || IMAGE_ENDPOINTS.test(endpoint));
+}
+
 /** Whether a POST there has to name a model. */
 export function needsModel(endpoint: string): boolean {
   return MODEL_ENDPOINTS.test(endpoint);

@@ -1,3 +1,4 @@
+import { FederationError } from '#src/core/errors.ts';
 /** Names and values by turns, as they came. */
 export type RawHeaders = readonly string[];
 
@@ -22,6 +23,15 @@ const CREDENTIALS: ReadonlySet<string> = new Set(['authorization', 'x-api-key', 
 const OURS_TO_SAY: ReadonlySet<string> = new Set(['host', 'content-length', 'expect']);
 
 const OURS = 'x-federation-';
+
+/** More than any client sends, and few enough for every server on the way: Node's HTTP/2 refuses over 128 with its own. */
+const MAX_REQUEST_HEADERS = 100;
+
+/** Throws USAGE for more headers of a client than can be carried. */
+export function checkHeaderCount(raw: RawHeaders): void {
+  if (raw.length <= 2 * MAX_REQUEST_HEADERS) return;
+  throw new FederationError('USAGE', `a request may have ${MAX_REQUEST_HEADERS} headers`);
+}
 
 /** What goes on of a request's headers: no hop's own, no credential and none of ours, in their order. */
 export function requestHeaders(raw: RawHeaders): string[] {

@@ -1,3 +1,4 @@
+import { formBoundary, formFields, isForm } from '#src/core/models/form.ts';
 import type { Found, Span } from '#src/core/models/json-scan.ts';
 import { scanJson } from '#src/core/models/json-scan.ts';
 
@@ -7,7 +8,7 @@ export interface RequestFacts {
   readonly model: string | null;
   /** Where the model stands, each time. */
   readonly models: readonly Span[];
-  /** It names two models, or one by a key that some servers read as `model`: which one is meant depends on the reader. */
+  /** It names two models, or one in a way that not all servers read alike: which one is meant depends on the reader. */
   readonly isAmbiguous: boolean;
   readonly form: 'json' | 'multipart' | 'other';
   readonly stream: boolean;
@@ -20,8 +21,8 @@ export interface RequestFacts {
 /** Reads a body as its bytes come. */
 export interface RequestScan {
   push(chunk: Buffer): void;
-  /** Of what has come so far. */
-  facts(): RequestFacts;
+  /** Of what has come so far. A form is looked at as a whole or not at all: `whole` is all of it, null where it is not at hand. */
+  facts(whole: Buffer | null): RequestFacts;
 }
 
 export const NO_FACTS: RequestFacts = {
@@ -46,8 +47,9 @@ export function scanRequest(contentType: string | undefined, contentEncoding: st
   if (contentEncoding !== undefined && contentEncoding !== 'identity') {
     return { push: () => undefined, facts: () => NO_FACTS };
   }
-  const boundary = boundaryOf(contentType);
-  return boundary === null ? scanJsonRequest() : scanForm(boundary);
+  if (contentType === undefined || !isForm(contentType)) return scanJsonRequest();
+  const boundary = formBoundary(contentType);
+  return { push: () => undefined, facts: (whole) => (whole === null ? NO_FACTS : formFacts(whole, boundary)) };
 }
 
 function scanJsonRequest(): RequestScan {
@@ -87,17 +89,11 @@ function isWanted(key: string): boolean {
 /** Longest value of a field that is looked at. */
 const MAX_FIELD_BYTES = 4096;
 
-function scanForm(boundary: string): RequestScan {
-  const chunks: Buffer[] = [];
-  return {
-    push: (chunk) => void chunks.push(chunk),
-    facts: () => formFacts(chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks), boundary),
-  };
-}
-
-function formFacts(body: Buffer, boundary: string): RequestFacts {
+function formFacts(body: Buffer, boundary: string | null): RequestFacts {
   const facts = { ...NO_FACTS, form: 'multipart' as const, models: [] as Span[] };
-  for (const { name, span } of fieldsOf(body, boundary)) {
+  const fields = boundary === null ? null : formFields(body, boundary);
+  if (fields === null) return { ...facts, isAmbiguous: true };
+  for (const { name, span } of fields) {
     const value = body.toString('utf8', span.start, Math.min(span.end, span.start + MAX_FIELD_BYTES));
     if (name === 'model') {
       facts.isAmbiguous ||= facts.models.length > 0 && value !== facts.model;
@@ -108,39 +104,6 @@ function formFacts(body: Buffer, boundary: string): RequestFacts {
     else if (name === 'user') facts.user = value;
   }
   return facts;
-}
-
-/** The fields of a form that are no files (RFC 7578). */
-function* fieldsOf(body: Buffer, boundary: string): Generator<{ readonly name: string; readonly span: Span }> {
-  const delimiter = Buffer.from(`\r\n--${boundary}`, 'latin1');
-  const first = body.subarray(0, delimiter.length - 2).equals(delimiter.subarray(2));
-  let at = first ? 0 : body.indexOf(delimiter) + 2;
-  if (at === 1) return;
-  for (;;) {
-    const head = body.indexOf('\r\n', at, 'latin1') + 2;
-    const headEnd = body.indexOf('\r\n\r\n', head - 2, 'latin1');
-    if (head === 1 || headEnd === -1 || body.toString('latin1', at + delimiter.length - 2, head).startsWith('--'))
-      return;
-    const start = headEnd + 4;
-    const end = body.indexOf(delimiter, start - 2);
-    if (end === -1) return;
-    const name = fieldName(body.toString('latin1', head, Math.max(head, headEnd)));
-    if (name !== null) yield { name, span: { start, end: Math.max(start, end) } };
-    at = end + 2;
-  }
-}
-
-function fieldName(head: string): string | null {
-  const disposition = /^content-disposition:\s*form-data([^\r\n]*)/im.exec(head)?.[1];
-  if (disposition === undefined || /;\s*filename\*?=/i.test(disposition)) return null;
-  const [, quoted, bare] = /;\s*name=(?:"([^"]*)"|([^;\s"]+))/i.exec(disposition) ?? [];
-  return quoted ?? bare ?? null;
-}
-
-function boundaryOf(contentType: string | undefined): string | null {
-  if (contentType === undefined || !/^\s*multipart\//i.test(contentType)) return null;
-  const [, quoted, bare] = /;\s*boundary=(?:"([^"]+)"|([^;\s"]+))/i.exec(contentType) ?? [];
-  return quoted ?? bare ?? null;
 }
 
 /**

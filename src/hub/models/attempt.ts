@@ -12,7 +12,9 @@ import { FAILURE_HEADER, WHOLE_HEADER } from '#src/protocol/models.ts';
 export type Opening =
   | { readonly kind: 'answer'; readonly answer: NodeAnswer }
   /** It did not come to an answer of the upstream; `late`: that took its request and let its time pass. */
-  | { readonly kind: 'failed'; readonly failure: 'connect' | 'first-byte' };
+  | { readonly kind: 'failed'; readonly failure: 'connect' | 'first-byte' }
+  /** By the client's own fault: the node has none. */
+  | { readonly kind: 'refused'; readonly error: FederationError };
 
 /** The answer of an upstream, of which nothing is read until `read`. */
 export interface NodeAnswer {
@@ -59,8 +61,8 @@ export function openAttempt(
   let stream: ClientHttp2Stream;
   try {
     stream = link.request(headers, { endStream: body.length === 0 });
-  } catch {
-    return { opening: Promise.resolve({ kind: 'failed', failure: 'connect' }), giveUp: () => undefined };
+  } catch (cause) {
+    return { opening: Promise.resolve(notSent(cause)), giveUp: () => undefined };
   }
   const doubt = body.bytes.length > QUICK_BODY_BYTES ? null : setTimeout(() => void askWhetherAlive(), SIGN_MS).unref();
 
@@ -86,7 +88,10 @@ export function openAttempt(
     settle({ kind: 'answer', answer: nodeAnswer(stream, fields[':status'] ?? 502, raw ?? [], isEmpty) });
   });
   stream.once('close', () => settle({ kind: 'failed', failure: 'connect' }));
-  send(stream, parts, body);
+  send(stream, parts, body, (error) => {
+    settle({ kind: 'refused', error });
+    stream.destroy(error);
+  });
   return {
     opening: promise,
     giveUp() {
@@ -95,13 +100,23 @@ export function openAttempt(
   };
 }
 
-function send(stream: ClientHttp2Stream, parts: readonly Buffer[], { flow, length }: ModelBody): void {
+/** A link that is gone takes nothing; what else is not taken, no link would take. */
+function notSent(cause: unknown): Opening {
+  if (cause instanceof FederationError) return { kind: 'failed', failure: 'connect' };
+  return { kind: 'refused', error: new FederationError('USAGE', 'the headers can’t be passed on', { cause }) };
+}
+
+function send(
+  stream: ClientHttp2Stream,
+  parts: readonly Buffer[],
+  { flow, length }: ModelBody,
+  onFault: (error: FederationError) => void,
+): void {
   if (length === 0) return;
   if (flow !== null) {
-    const flowing = flow(parts, (error) => stream.destroy(error));
+    const flowing = flow(parts, onFault);
     flowing.once('close', () => {
-      if (!flowing.readableEnded && !stream.destroyed)
-        stream.destroy(new FederationError('USAGE', 'the request broke off'));
+      if (!flowing.readableEnded && !stream.destroyed) onFault(new FederationError('USAGE', 'the request broke off'));
     });
     flowing.pipe(stream);
     return;

@@ -2,9 +2,9 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Log } from '#src/adapters/log.ts';
 import { FederationError } from '#src/core/errors.ts';
 import { affinityKeys } from '#src/core/models/affinity.ts';
-import { apiOf, endpointOf, isPlainEndpoint, modelIdIn, needsModel } from '#src/core/models/endpoint.ts';
+import { apiOf, asksModel, endpointOf, isPlainEndpoint, modelIdIn, needsModel } from '#src/core/models/endpoint.ts';
 import { refusalOf } from '#src/core/models/error.ts';
-import { requestHeaders } from '#src/core/models/headers.ts';
+import { checkHeaderCount, requestHeaders } from '#src/core/models/headers.ts';
 import type { Consumer } from '#src/core/models/key.ts';
 import { wayOf } from '#src/core/models/way.ts';
 import type { Finders, Listener } from '#src/hub/api/principal.ts';
@@ -74,6 +74,8 @@ export function createModelProxy(options: ModelProxyOptions): ModelProxy {
   async function serve(request: IncomingMessage, response: ServerResponse, came: Came): Promise<void> {
     const { endpoint, consumer, body, cameAt } = came;
     const ask = askOf(request, came);
+    checkHeaderCount(request.rawHeaders);
+    checkRight(consumer, request.method ?? '', endpoint);
     checkModel(request.method ?? '', ask, body);
     keys.admit(consumer, ask.model ?? '');
     const relayed = await relay(
@@ -162,12 +164,20 @@ function askOf({ headers }: IncomingMessage, { endpoint, consumer, body }: Came)
   };
 }
 
+/** A key is for models, and for nothing else that an upstream's account has. Throws FORBIDDEN. */
+function checkRight(consumer: Consumer, method: string, endpoint: string): void {
+  if (consumer.kind !== 'key' || asksModel(method, endpoint)) return;
+  throw new FederationError('FORBIDDEN', `a key is not for ${method} ${endpoint.slice(0, 200)}`, {
+    hint: 'it is for asking models: POST /v1/chat/completions and the like',
+  });
+}
+
 /**
  * Throws USAGE for a body of which it can’t be told what model it means, unless a node is pinned: the upstream says what
  * it makes of it then. A key that is good for some models alone is not let in with it.
  */
 function checkModel(method: string, { model, node, endpoint }: ModelAsk, { facts, length }: ModelBody): void {
-  if (facts.isAmbiguous) throw new FederationError('USAGE', 'the request names two models');
+  if (facts.isAmbiguous) throw new FederationError('USAGE', 'it can’t be told which model the request means');
   if (model !== null || method === 'GET' || method === 'HEAD') return;
   if (node !== null) return;
   if (length === 0 && !needsModel(endpoint)) return;

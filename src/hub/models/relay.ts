@@ -105,6 +105,11 @@ export async function relay(router: Router, asked: RelayAsk, response: ServerRes
       held?.answer.giveUp();
       return outcome({});
     }
+    if (opening.kind === 'refused') {
+      attempt.end(endOf('cancelled', null, startedAt));
+      held?.answer.giveUp();
+      return outcome({ error: opening.error });
+    }
     if (opening.kind === 'failed') {
       failure = opening.failure;
       attempt.end(endOf(failure, null, startedAt));

@@ -67,14 +67,14 @@ export function createBodyReader({ kept, total, held }: BodyLimits = LIMITS): Bo
     const scan: RequestScan = scanRequest(headers['content-type'], headers['content-encoding']);
     // One copy into its place, and none of what comes in one read.
     const whole = length !== null && length > ONE_READ_BYTES ? Buffer.allocUnsafeSlow(Math.min(length, kept)) : null;
-    const chunks: Buffer[] = [];
+    const parts = partsInBlocks();
     let bytes = 0;
     const silence = setTimeout(() => request.destroy(), SILENCE_MS);
 
     function onData(chunk: Buffer): void {
       if (bytes + chunk.length > kept) return tooLongToKeep(chunk);
       silence.refresh();
-      if (whole === null) chunks.push(chunk);
+      if (whole === null) parts.add(chunk);
       else chunk.copy(whole, bytes);
       bytes += chunk.length;
       inUse += chunk.length;
@@ -85,9 +85,7 @@ export function createBodyReader({ kept, total, held }: BodyLimits = LIMITS): Bo
       stop();
       request.pause();
       request.unshift(chunk);
-      const facts = scan.facts();
-      // A form is looked at as a whole or not at all.
-      resolve({ bytes: taken(), facts: facts.form === 'json' ? facts : NO_FACTS, flow, length });
+      resolve({ bytes: taken(), facts: scan.facts(null), flow, length });
     }
     function flow(begin: readonly Buffer[], onFault: (error: FederationError) => void): IncomingMessage {
       let known = 0;
@@ -96,22 +94,27 @@ export function createBodyReader({ kept, total, held }: BodyLimits = LIMITS): Bo
         request.unshift(part);
       }
       let passed = -known;
+      const stalled = setTimeout(() => onFault(brokenOff()), SILENCE_MS);
+      request.once('close', () => clearTimeout(stalled)).once('end', () => clearTimeout(stalled));
       request.on('data', (chunk: Buffer) => {
+        stalled.refresh();
         passed += chunk.length;
         if (passed <= 0) return;
         if (bytes + passed > total) onFault(tooLong(total));
-        if (scan.facts().form !== 'json') return;
+        if (scan.facts(null).form !== 'json') return;
         scan.push(chunk);
-        if (scan.facts().isAmbiguous) onFault(new FederationError('USAGE', 'the request names two models'));
+        if (scan.facts(null).isAmbiguous)
+          onFault(new FederationError('USAGE', 'it can’t be told which model the request means'));
       });
       return request.pause();
     }
     function onEnd(): void {
       stop();
-      resolve({ bytes: taken(), facts: scan.facts(), flow: null, length: bytes });
+      const all = taken();
+      resolve({ bytes: all, facts: scan.facts(all), flow: null, length: bytes });
     }
     function onClose(): void {
-      fail(new FederationError('USAGE', 'the request broke off'));
+      fail(brokenOff());
     }
     function fail(error: FederationError): void {
       stop();
@@ -120,7 +123,7 @@ export function createBodyReader({ kept, total, held }: BodyLimits = LIMITS): Bo
     }
     function taken(): Buffer {
       if (whole !== null) return whole.subarray(0, bytes);
-      return chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks);
+      return parts.all();
     }
     function stop(): void {
       clearTimeout(silence);
@@ -137,6 +140,43 @@ export function createBodyReader({ kept, total, held }: BodyLimits = LIMITS): Bo
       inUse -= body.bytes.length;
     },
   };
+}
+
+/** Parts shorter than this are copied: each would hold far more memory than its bytes. */
+const PART_BYTES = 4096;
+
+/** What comes in parts, of which the first stays where it is: mostly it is all. */
+function partsInBlocks(): { add(chunk: Buffer): void; all(): Buffer } {
+  const parts: Buffer[] = [];
+  let block = Buffer.alloc(0);
+  let used = 0;
+  function close(): void {
+    if (used > 0) parts.push(block.subarray(0, used));
+    block = block.subarray(used);
+    used = 0;
+  }
+  return {
+    add(chunk) {
+      if (parts.length === 0 || chunk.length >= PART_BYTES) {
+        close();
+        parts.push(chunk);
+        return;
+      }
+      if (chunk.length > block.length - used) {
+        close();
+        block = Buffer.allocUnsafeSlow(ONE_READ_BYTES);
+      }
+      used += chunk.copy(block, used);
+    },
+    all() {
+      close();
+      return parts.length === 1 ? parts[0]! : Buffer.concat(parts);
+    },
+  };
+}
+
+function brokenOff(): FederationError {
+  return new FederationError('USAGE', 'the request broke off');
 }
 
 function tooLong(total: number): FederationError {

@@ -58,7 +58,7 @@ export function registerModelRoute(api: OpenClawPluginApi, keyFile: string | und
 
 /** Model names begin with their provider’s; what follows the first slash is the provider’s own word. */
 async function wayOf({ facts }: ModelBody, endpoint: string, api: OpenClawPluginApi, credentials: Credentials) {
-  if (facts.isAmbiguous) throw new FederationError('USAGE', 'the request names two models');
+  if (facts.isAmbiguous) throw new FederationError('USAGE', 'it can’t be told which model the request means');
   const [, id, model] = /^([^/]+)\/(.+)$/s.exec(facts.model ?? '') ?? [];
   const { shared, notShared } = providersIn(api.runtime.config.current());
   const provider = shared.find((one) => one.id === id);

@@ -114,7 +114,7 @@ export async function startModelProxy(options: LocalModelsOptions): Promise<Loca
     body: ModelBody,
     cameAt: number,
   ): Promise<void> {
-    if (body.facts.isAmbiguous) throw new FederationError('USAGE', 'the request names two models');
+    if (body.facts.isAmbiguous) throw new FederationError('USAGE', 'it can’t be told which model the request means');
     const pin = textOf(request, MODEL_HEADERS.node);
     const own = ownModel(shares, { name: node.name, id: node.id() }, { endpoint, model: body.facts.model, pin });
     if (own === null) return carryAnswer(response, hub.carriage(request, body));

@@ -18,7 +18,7 @@ function facts(
     at += size;
   }
   scan.push(bytes.subarray(at));
-  return scan.facts();
+  return scan.facts(bytes);
 }
 
 function spliced(body: string, name: string, type?: string): string {
@@ -89,7 +89,7 @@ test.each([
 test('knows the beginning of a body whose end has not come', () => {
   const scan = scanRequest(JSON_TYPE, undefined);
   scan.push(Buffer.from('{"model":"a","input":"half'));
-  expect(scan.facts()).toMatchObject({ model: 'a', isAmbiguous: false, form: 'json' });
+  expect(scan.facts(null)).toMatchObject({ model: 'a', isAmbiguous: false, form: 'json' });
 });
 
 test.each([
@@ -118,7 +118,7 @@ test('puts another name in the place of the model, and leaves every other byte',
 test('of a compressed body nothing is told', () => {
   const scan = scanRequest(JSON_TYPE, 'gzip');
   scan.push(Buffer.from('{"model":"a"}'));
-  expect(scan.facts()).toMatchObject({ model: null, form: 'other' });
+  expect(scan.facts(null)).toMatchObject({ model: null, form: 'other' });
 });
 
 const FORM = [
@@ -142,10 +142,48 @@ const FORM = [
 test('reads the model of a form, and puts another in its place', () => {
   const type = 'multipart/form-data; boundary=b1';
   expect(facts(FORM, type)).toMatchObject({ model: 'whisper-1', stream: true, form: 'multipart', isAmbiguous: false });
-  expect(facts(FORM, 'multipart/form-data; charset=x; boundary="b1"').model).toBe('whisper-1');
+  expect(facts(FORM, 'multipart/form-data; boundary="b1"').model).toBe('whisper-1');
   expect(spliced(FORM, 'other', type)).toBe(FORM.replace('whisper-1', 'other'));
   expect(facts(FORM.replace('name="stream"', 'name="model"'), type).isAmbiguous).toBe(true);
-  expect(facts(`preamble\r\n${FORM}`, type).model).toBe('whisper-1');
+});
+
+test.each([
+  'Content-Disposition: form-data; x="; filename=y"; name="model"',
+  'Content-Disposition: form-data; x="; name=z"; name="model"',
+  'Content-Disposition: form-data;\r\n name="model"',
+  "Content-Disposition: form-data; name*=utf-8''model",
+  'Content-Disposition: form-data; name*0=mo; name*1=del',
+  'Content-Disposition: form-data; name = "model"',
+  'Content-Disposition: form-data; name="mo\\del"',
+  'Content-Disposition: form-data; name="x"; name="model"',
+  'Content-Disposition: form-data; name="x"\r\nContent-Disposition: form-data; name="model"',
+  'Content-Disposition : form-data; name="model"',
+  'Content-Disposition: form-data; name="x"\nContent-Disposition: form-data; name="model"',
+])('which model a form means can’t be told where readers differ on a part: %j', (head) => {
+  const body = FORM.replace('--b1\r\n', `--b1\r\n${head}\r\n\r\nsecret\r\n--b1\r\n`);
+  expect(facts(body, 'multipart/form-data; boundary=b1').isAmbiguous).toBe(true);
+});
+
+test.each([
+  [`preamble\r\n${FORM}`, 'multipart/form-data; boundary=b1'],
+  [FORM.replace('--b1\r\n', '--b1 \r\n'), 'multipart/form-data; boundary=b1'],
+  [FORM.replace('--b1\r\n', '--b1\n'), 'multipart/form-data; boundary=b1'],
+  [FORM.replace('--b1--', '--b1-'), 'multipart/form-data; boundary=b1'],
+  [FORM, 'multipart/form-data; charset=x; boundary=b1'],
+  [FORM, 'multipart/form-data; boundary=b2; boundary=b1'],
+  [FORM, 'multipart/mixed; boundary=b1'],
+  [FORM, 'multipart/form-data'],
+  [FORM.replaceAll('b1', 'b'.repeat(71)), `multipart/form-data; boundary=${'b'.repeat(71)}`],
+])('nor where they differ on the form itself (%#)', (body, type) => {
+  expect(facts(body, type)).toMatchObject({ model: null, isAmbiguous: true, form: 'multipart' });
+});
+
+test('a boundary that almost fits everywhere, or many parts, cost no more than their bytes', () => {
+  const long = 'a'.repeat(14_000);
+  const near = `\r\n--${'a'.repeat(100)}b`.repeat(2000) + 'a'.repeat(1 << 20);
+  expect(facts(`--${long}\r\n\r\n${near}`, `multipart/form-data; boundary=${long}`).isAmbiguous).toBe(true);
+  const many = '--b1\r\nContent-Disposition: form-data; name="x"\r\n\r\n1\r\n'.repeat(2000);
+  expect(facts(`${many}--b1--`, 'multipart/form-data; boundary=b1').isAmbiguous).toBe(true);
 });
 
 test.each(['', '--b1', '--b1\r\n', '--b1--', '--b1\r\n\r\n', FORM.slice(0, 150), 'x'.repeat(100), '\r\n--b1\r\nA: b'])(

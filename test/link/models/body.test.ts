@@ -1,0 +1,67 @@
+import type { IncomingMessage } from 'node:http';
+import { Readable } from 'node:stream';
+import { afterEach, expect, test, vi } from 'vitest';
+import type { FederationError } from '#src/core/errors.ts';
+import { createBodyReader } from '#src/link/models/body.ts';
+
+afterEach(() => void vi.useRealTimers());
+
+const JSON_TYPE = { 'content-type': 'application/json', 'transfer-encoding': 'chunked' };
+
+/** A request whose body is pushed by the test. */
+function requestOf(headers: Readonly<Record<string, string>>) {
+  const body = new Readable({ read: () => undefined });
+  return { body, request: Object.assign(body, { headers }) as unknown as IncomingMessage };
+}
+
+test('a body in parts of any length is put together, and the parts themselves are not kept', async () => {
+  const reader = createBodyReader();
+  const { body, request } = requestOf(JSON_TYPE);
+  const reading = reader.read(request);
+  const text = `{"model":"m","x":"${'a'.repeat(200_000)}${'é'.repeat(20_000)}"}`;
+  const bytes = Buffer.from(text);
+  const before = process.memoryUsage();
+  for (let at = 0; at < 180_000; at += 1) body.push(Buffer.from(bytes.subarray(at, at + 1)));
+  body.push(bytes.subarray(180_000, 190_000));
+  body.push(bytes.subarray(190_000));
+  body.push(null);
+  const { bytes: found, facts, length } = await reading;
+  const after = process.memoryUsage();
+  expect(found.equals(bytes)).toBe(true);
+  expect({ length, model: facts.model }).toEqual({ length: bytes.length, model: 'm' });
+  expect(after.arrayBuffers - before.arrayBuffers).toBeLessThan(20 << 20);
+});
+
+const SMALL = { kept: 100, total: 1000, held: 10_000 };
+
+/** A body that is longer than what is kept, on its way. */
+async function flowing(begin: string) {
+  const { body, request } = requestOf(JSON_TYPE);
+  body.push(begin.slice(0, 90));
+  body.push(begin.slice(90));
+  const { flow, bytes, facts } = await createBodyReader(SMALL).read(request);
+  const faults: FederationError[] = [];
+  const on = flow!([bytes], (error) => faults.push(error)).resume();
+  return { body, on, faults, facts };
+}
+
+test('of one that flows past, what comes late is refused as what comes early is', async () => {
+  const two = await flowing(`{"model":"a","x":"${'x'.repeat(200)}"`);
+  expect(two.facts.model).toBe('a');
+  two.body.push(',"model":"b"}');
+  await vi.waitFor(() => expect(two.faults[0]).toMatchObject({ code: 'USAGE' }));
+  const long = await flowing(`{"model":"a","x":"${'x'.repeat(200)}`);
+  long.body.push('x'.repeat(1000));
+  await vi.waitFor(() => expect(long.faults[0]).toMatchObject({ code: 'PAYLOAD_TOO_LARGE' }));
+});
+
+test('one that flows past and stops is given up', async () => {
+  vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+  const { faults, body, on } = await flowing(`{"model":"a","x":"${'x'.repeat(200)}`);
+  body.push('more');
+  await vi.waitFor(() => expect(on.readableLength).toBe(0));
+  vi.advanceTimersByTime(59_000);
+  expect(faults).toEqual([]);
+  vi.advanceTimersByTime(61_000);
+  expect(faults[0]).toMatchObject({ code: 'USAGE', message: 'the request broke off' });
+});

@@ -9,12 +9,14 @@ export interface Sides {
 
 export interface Figure {
   readonly name: string;
-  readonly unit: 's' | 'ms' | 'MB' | 'MB/s';
+  readonly unit: 's' | 'ms' | 'µs' | 'MB' | 'MB/s' | 'requests/s';
   /** What is measured, and against what. */
   readonly what: string;
   readonly warmUps: number;
   readonly samples: number;
   readonly lines: readonly Line[];
+  /** Why it can't be measured here; null where it can. */
+  obstacle?(): string | null;
   /** What it starts is registered with the bench, which stops it. */
   open(bench: Bench): Promise<Sides>;
 }

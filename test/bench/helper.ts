@@ -7,7 +7,15 @@ type Args = readonly (string | number)[];
 /** Starts a program of `processes/`. */
 export function startHelper(
   bench: Bench,
-  name: 'link-node' | 'nodes' | 'strangers' | 'worker',
+  name:
+    | 'link-node'
+    | 'model-floor'
+    | 'model-floor-hub'
+    | 'model-floor-node'
+    | 'model-upstream'
+    | 'nodes'
+    | 'strangers'
+    | 'worker',
   args: Args,
 ): Promise<StartedProcess> {
   const script = join(import.meta.dirname, 'processes', `${name}.ts`);

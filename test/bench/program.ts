@@ -5,6 +5,7 @@ import { Command } from 'commander';
 import { runCommandLine } from '#src/adapters/command-line.ts';
 import { reportError } from '#src/adapters/terminal.ts';
 import { FederationError } from '#src/core/errors.ts';
+import type { Bench } from './bench.ts';
 import { createBench } from './bench.ts';
 import type { Figure } from './figure.ts';
 import type { Reading } from './measure.ts';
@@ -21,6 +22,8 @@ export interface BenchProgram {
   readonly longestMs: number;
   /** Puts the package under test into `folder`, or finds it elsewhere; resolves with where it is. */
   install(folder: string, signal: AbortSignal): Promise<string>;
+  /** Starts what all figures use; it ends behind the last of them. */
+  open?(bench: Bench): Promise<void>;
 }
 
 interface Flags {
@@ -73,13 +76,16 @@ async function measureAll(program: BenchProgram, figures: readonly Figure[]): Pr
     say('building the package');
     const installed = await program.install(folder, signal);
     const patientUntil = performance.now() + program.patientMs;
-    const bench = createBench({ installed, folder, patientUntil, say, signal });
-    const readings: Reading[] = [];
-    for (const figure of figures) {
-      say(`${figure.name}: ${figure.what}`);
-      readings.push(...(await measure(figure, bench)));
-    }
-    return readings;
+    return await createBench({ installed, folder, patientUntil, say, signal }).scope(async (bench) => {
+      await program.open?.(bench);
+      const readings: Reading[] = [];
+      for (const figure of figures) {
+        const obstacle = figure.obstacle?.() ?? null;
+        say(`${figure.name}: ${obstacle === null ? figure.what : `not measured, ${obstacle}`}`);
+        if (obstacle === null) readings.push(...(await measure(figure, bench)));
+      }
+      return readings;
+    });
   } finally {
     await rm(folder, { recursive: true, force: true });
   }

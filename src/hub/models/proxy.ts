@@ -75,9 +75,9 @@ export function createModelProxy(options: ModelProxyOptions): ModelProxy {
     const { endpoint, consumer, body, cameAt } = came;
     const ask = askOf(request, came);
     checkHeaderCount(request.rawHeaders);
-    checkRight(consumer, request.method ?? '', endpoint);
     checkModel(request.method ?? '', ask, body);
-    keys.admit(consumer, ask.model ?? '');
+    // What else an upstream has is its account's, whatever model the body names: a key for all is needed.
+    keys.admit(consumer, asksModel(request.method ?? '', endpoint) ? (ask.model ?? '') : '');
     const relayed = await relay(
       router,
       {
@@ -162,14 +162,6 @@ function askOf({ headers }: IncomingMessage, { endpoint, consumer, body }: Came)
     consumer,
     ...wayOf(header(MODEL_HEADERS.hops), header(MODEL_HEADERS.via)),
   };
-}
-
-/** A key is for models, and for nothing else that an upstream's account has. Throws FORBIDDEN. */
-function checkRight(consumer: Consumer, method: string, endpoint: string): void {
-  if (consumer.kind !== 'key' || asksModel(method, endpoint)) return;
-  throw new FederationError('FORBIDDEN', `a key is not for ${method} ${endpoint.slice(0, 200)}`, {
-    hint: 'it is for asking models: POST /v1/chat/completions and the like',
-  });
 }
 
 /**

@@ -66,6 +66,28 @@ test('every node reaches the models of every other by its own port, with its own
   });
 });
 
+test.each([
+  ['GET', '/v1/files'],
+  ['GET', '/v1/responses/resp_1'],
+  ['DELETE', '/v1/models/llama3'],
+  ['POST', '/v1/fine_tuning/jobs'],
+  ['POST', '/v1/load_lora_adapter'],
+  ['POST', '/v1/chat/%63ompletions'],
+])('a key for one model has nothing else of the account at the upstream: %s %s', async (method, path) => {
+  const { secret: few } = await key({
+    name: `few-${method}${path}`.toLowerCase().replaceAll(/[^a-z]/g, ''),
+    models: ['llama3'],
+  });
+  const headers = { 'content-type': 'application/json', 'content-length': '18', authorization: `Bearer ${few}` };
+  const before = server.requests.length;
+  const answer = await ask(
+    { host: '127.0.0.1', port: federation.hub.port, method, path, headers },
+    '{"model":"llama3"}',
+  );
+  expect([answer.status, codeOf(answer)]).toEqual([403, 'federation_forbidden']);
+  expect(server.requests).toHaveLength(before);
+});
+
 test('a key is for its models, and lists no others', async () => {
   const { secret: narrow } = await key({ name: 'narrow', models: ['llama*'] });
   const headers = { authorization: `Bearer ${narrow}` };

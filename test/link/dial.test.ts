@@ -239,16 +239,16 @@ test('what has not proved to be the hub brings no node to another key', async ()
 test('approval reaches a waiting node at once, on the connection that it waits on', async () => {
   const decision = Promise.withResolvers<Admission>();
   const hub = await hubFor({
-    handshakeMs: 50,
+    handshakeMs: 400,
     admit(applicant) {
       applicant.wait('because');
       return decision.promise;
     },
   });
-  const node = nodeFor(hub, { handshakeMs: 50 });
+  const node = nodeFor(hub, { handshakeMs: 400 });
   await until('waiting', () => node.saw('waiting'));
   // longer than the deadline of either side
-  await new Promise((resolve) => setTimeout(resolve, 120));
+  await new Promise((resolve) => setTimeout(resolve, 900));
   decision.resolve({ link: 1, credential: CREDENTIAL });
   await until('a welcome', () => node.saw('welcome'));
   expect(node.events.map((event) => event.type)).toEqual(['connecting', 'waiting', 'welcome']);

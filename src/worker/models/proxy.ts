@@ -8,13 +8,14 @@ import { apiOf, endpointOf, isModelUrl, isPlainEndpoint, modelIdIn } from '#src/
 import { FirstByteLate, refusalOf } from '#src/core/models/error.ts';
 import { requestHeaders, responseHeaders } from '#src/core/models/headers.ts';
 import { refuseEndless } from '#src/core/models/refusal.ts';
+import { MODELS_KEY_FILE } from '#src/core/models/share.ts';
 import { wayOf } from '#src/core/models/way.ts';
 import { answerJson, refuse } from '#src/link/models/answer.ts';
 import type { BodyReader, ModelBody } from '#src/link/models/body.ts';
+import { createDoor } from '#src/link/models/door.ts';
 import { MODEL_HEADERS } from '#src/protocol/models.ts';
 import type { Carriage } from '#src/worker/models/carriage.ts';
 import { carryAnswer } from '#src/worker/models/carriage.ts';
-import { createDoor } from '#src/worker/models/door.ts';
 import type { HubModels } from '#src/worker/models/hub-models.ts';
 import type { OwnModel } from '#src/worker/models/own-models.ts';
 import { ownModel } from '#src/worker/models/own-models.ts';
@@ -54,7 +55,7 @@ const METHODS: ReadonlySet<string> = new Set(['GET', 'HEAD', 'POST', 'PUT', 'PAT
  */
 export async function startModelProxy(options: LocalModelsOptions): Promise<LocalModels> {
   const { key, node, shares, hub, bodies, send, isShut, log } = options;
-  const door = createDoor(key);
+  const door = createDoor(key, MODELS_KEY_FILE);
   const server = createServer({ noDelay: true, highWaterMark: 64 * 1024 }, (request, response) => {
     void answer(request, response);
   });

@@ -2,14 +2,14 @@ import { timingSafeEqual } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
 import { FederationError } from '#src/core/errors.ts';
 
-/** Who may use the models by this node's port. */
+/** Who may use models by a port of this machine. */
 export interface Door {
   /** Throws FORBIDDEN for a browser and for a name that was made to point here, UNAUTHENTICATED without the node's key. */
   check(request: IncomingMessage, port: number): void;
 }
 
-/** `key`: of this node, which its own programs have from its home; null: none is wanted. */
-export function createDoor(key: string | null): Door {
+/** `key`: what is in `file` of the worker daemon's home, for programs of its user; null: none is wanted. */
+export function createDoor(key: string | null, file: string): Door {
   const wanted = key === null ? null : Buffer.from(key);
   return {
     check({ headers }, port) {
@@ -19,7 +19,7 @@ export function createDoor(key: string | null): Door {
       const secret = secretOf(headers);
       if (secret !== null && isSame(Buffer.from(secret), wanted)) return;
       throw new FederationError('UNAUTHENTICATED', 'this needs the key of this node', {
-        hint: 'send what is in models.key of the worker’s folder, as a bearer or as x-api-key',
+        hint: `send what is in ${file} of the worker’s folder, as a bearer or as x-api-key`,
       });
     },
   };

@@ -406,7 +406,7 @@ export const MATRIX: readonly Kept[] = [
     promise: 'clawmatrix.status as a method of the gateway',
     proof: {
       test: 'test/openclaw/plugin.test.ts',
-      name: 'answer openclaw federation, and its methods',
+      name: 'answer the methods of its clients',
       decision: 'it is called federation.status',
     },
   },
@@ -415,7 +415,7 @@ export const MATRIX: readonly Kept[] = [
     promise: 'clawmatrix.peers as a method of the gateway',
     proof: {
       test: 'test/openclaw/plugin.test.ts',
-      name: 'answer openclaw federation, and its methods',
+      name: 'answer the methods of its clients',
       decision: 'it is called federation.peers',
     },
   },

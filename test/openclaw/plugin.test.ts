@@ -1,4 +1,4 @@
-import { readFile, writeFile } from 'node:fs/promises';
+import { readFile } from 'node:fs/promises';
 import { afterAll, beforeAll, beforeEach, describe, expect, it, onTestFailed } from 'vitest';
 import { z } from 'zod';
 import type { JobView } from '#src/protocol/hub-api.ts';
@@ -16,6 +16,8 @@ import { lightNode } from './light-node.ts';
 const PNG = 'iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==';
 
 const peersSchema = z.object({ peers: z.array(z.object({ name: z.string(), commands: z.array(z.string()) })) });
+
+const statusSchema = z.object({ nodes: z.object({ online: z.number() }) });
 
 let chat: ChatFederation;
 let homeServer: Running;
@@ -64,10 +66,14 @@ beforeEach(() => {
   onTestFailed(() => console.error([...chat.gateway.lines.slice(-12), ...chat.telegram.texts()].join('\n')));
 });
 
-/** Says it at Telegram, and waits for the answer. */
-function tell(sentence: string, answer: string | RegExp): Promise<string> {
-  chat.telegram.say(sentence);
-  return chat.telegram.untilText(answer);
+/** How the scripted model starts its last word on a sentence: what comes before are questions and what it is at. */
+const LAST_WORD = 'The tool says';
+
+/** Says it at Telegram, and waits for the agent's last word on it: of an earlier sentence nothing may come after that. */
+function tell(sentence: string, from?: number): Promise<string> {
+  chat.telegram.mark();
+  chat.telegram.say(sentence, from);
+  return chat.telegram.untilText(LAST_WORD);
 }
 
 async function question(): Promise<{ asked: BotCall; allow: Button; deny: Button }> {
@@ -88,7 +94,7 @@ describe('a sentence at Telegram', () => {
     ['让 home-server 检查一下磁盘空间', '由'],
   ])('%s: runs the command on that machine, whose name is in the answer', async (sentence, word) => {
     const { id } = await chat.node('home-server');
-    const answer = await tell(sentence, 'The tool says');
+    const answer = await tell(sentence);
     expect(answer).toContain(`home-server (${id.slice(0, 12)}): ok`);
     expect(answer).toMatch(/Filesystem .* Mounted on/);
     expect(answer).toContain(`${word} ${chat.place.path}`);
@@ -96,7 +102,7 @@ describe('a sentence at Telegram', () => {
   });
 
   it('that names nobody is answered with who is meant, perhaps', async () => {
-    expect(await tell('run on home-servre: uptime', 'home-servre')).toContain('did you mean home-server?');
+    expect(await tell('run on home-servre: uptime')).toContain('did you mean home-server?');
   });
 
   it('that may mean two machines is answered with both', async () => {
@@ -104,7 +110,8 @@ describe('a sentence at Telegram', () => {
     const { id: other } = await chat.node('laptop');
     await chat.manage('rename', 'laptop', id.slice(0, 6));
     try {
-      const answer = await tell(`run on ${id.slice(0, 6)}: uptime`, 'names 2 nodes');
+      const answer = await tell(`run on ${id.slice(0, 6)}: uptime`);
+      expect(answer).toContain('names 2 nodes');
       expect(answer).toContain('Nothing was done');
       expect(answer).toContain(`home-server (${id.slice(0, 12)})`);
       expect(answer).toContain('Ask the user which of them is meant');
@@ -115,23 +122,26 @@ describe('a sentence at Telegram', () => {
 
   it('of somebody who is not the owner runs nothing', async () => {
     const before = (await chat.ask<JobView[]>('jobs')).length;
-    chat.telegram.say('have home-server check its disk space', STRANGER);
-    expect(await chat.telegram.untilText(/owner/)).not.toContain('Filesystem');
+    const answer = await tell('have home-server check its disk space', STRANGER);
+    expect(answer).toContain('only the owner');
+    expect(answer).not.toContain('Filesystem');
     expect(await chat.ask<JobView[]>('jobs')).toHaveLength(before);
   });
 
   it('reads and writes files there', async () => {
-    expect(await tell('write the note', 'The tool says')).toMatch(/note\.txt on home-server: 9 bytes, sha256 .*, new/);
-    expect(await tell('read the note', 'remember')).toContain('bytes 0 to 9 of 9');
+    expect(await tell('write the note')).toMatch(/note\.txt on home-server: 9 bytes, sha256 .*, new/);
+    expect(await tell('read the note')).toMatch(/bytes 0 to 9 of 9[^]*remember/);
   });
 
   it('to a machine that is away is answered with that', async () => {
     homeServer.kill('SIGTERM');
     await homeServer.ended;
     await until('it is offline', async () => (await chat.node('home-server')).state === 'offline');
-    const answer = await tell('run on home-server: uptime', /never ran|offline|not connected/);
-    expect(answer).toContain('home-server');
-    homeServer = await chat.startWorker('home-server');
+    try {
+      expect(await tell('run on home-server: uptime')).toMatch(/home-server .*: never ran: .*not connected/);
+    } finally {
+      homeServer = await chat.startWorker('home-server');
+    }
   });
 });
 
@@ -154,7 +164,7 @@ describe('a command on a hybrid', () => {
     const { asked, allow } = await question();
     expect(asked.fields['text']).toContain('on laptop (hybrid): run: echo from $PWD');
     chat.telegram.press(allow);
-    expect(await chat.telegram.untilText('The tool says')).toMatch(/laptop \([0-9a-f]{12}\): ok[^]*from /);
+    expect(await chat.telegram.untilText(LAST_WORD)).toMatch(/laptop \([0-9a-f]{12}\): ok[^]*from /);
     const ran = await newestJob();
     expect(ran).toMatchObject({ by: 'telegram:1001', results: [{ node: 'laptop' }] });
     chat.telegram.mark();
@@ -164,7 +174,7 @@ describe('a command on a hybrid', () => {
     const { deny } = await question();
     expect((await newestJob()).job).toBe(ran.job);
     chat.telegram.press(deny);
-    await chat.telegram.untilText(/denied|not approved|blocked/i);
+    expect(await chat.telegram.untilText(LAST_WORD)).toContain('Denied by user');
     expect((await newestJob()).job).toBe(ran.job);
   });
 
@@ -172,7 +182,7 @@ describe('a command on a hybrid', () => {
     const before = (await newestJob()).job;
     chat.telegram.say('run on laptop: echo too late');
     const { allow } = await question();
-    await chat.telegram.untilText(/The tool says|timed out|expired/i, 100_000);
+    expect(await chat.telegram.untilText(LAST_WORD, 120_000)).toMatch(/timed out|expired/i);
     chat.telegram.press(allow);
     await chat.telegram.until('the press is answered', ({ method }) => method === 'answerCallbackQuery');
     expect((await newestJob()).job).toBe(before);
@@ -186,7 +196,7 @@ describe('a command on a hybrid', () => {
     await chat.telegram.until('the press is answered', ({ method }) => method === 'answerCallbackQuery');
     expect((await newestJob()).job).toBe(before);
     chat.telegram.press(deny);
-    await chat.telegram.untilText(/denied|not approved|blocked/i);
+    expect(await chat.telegram.untilText(LAST_WORD)).toContain('Denied by user');
     expect((await newestJob()).job).toBe(before);
   });
 });
@@ -253,17 +263,24 @@ it('a screenshot of a machine that only runs an OpenClaw app arrives as a pictur
 });
 
 describe('the gateway’s own ways', () => {
-  it('answer openclaw federation, and its methods', async () => {
-    const status = await chat.gateway.openclaw('federation', 'status');
+  it('answer openclaw federation', async () => {
+    const [status, peers] = await Promise.all([
+      chat.gateway.openclaw('federation', 'status'),
+      chat.gateway.openclaw('federation', 'peers', '--json'),
+    ]);
     expect(status).toMatchObject({ exitCode: 0, stdout: expect.stringContaining('is the master') });
-    const peers = await chat.gateway.openclaw('federation', 'peers', '--json');
     expect(JSON.parse(peers.stdout)).toMatchObject({
       peers: expect.arrayContaining([expect.objectContaining({ name: 'home-server', state: 'online' })]),
     });
+  });
+
+  it('answer the methods of its clients', async () => {
     const connection = await chat.gateway.connect();
     try {
-      const answer = await connection.request('federation.peers', {}, peersSchema);
-      expect(answer.peers.map(({ name }) => name)).toContain('laptop');
+      const { nodes } = await connection.request('federation.status', {}, statusSchema);
+      expect(nodes.online).toBeGreaterThanOrEqual(2);
+      const { peers } = await connection.request('federation.peers', {}, peersSchema);
+      expect(peers.map(({ name }) => name)).toContain('laptop');
     } finally {
       connection.close();
     }
@@ -285,20 +302,12 @@ describe('the gateway’s own ways', () => {
   });
 });
 
-it('a gateway that is started again has its tools at once', async () => {
-  await chat.gateway.restart();
-  expect(await tell('have home-server check its disk space', 'The tool says')).toContain('Filesystem');
-});
-
+// The last: after it there is no hub.
 it('says that no hub answers, and where to look', async () => {
-  await writeFile(`${chat.place.path}/no-hub`, '');
-  const settings = JSON.stringify({ socket: `${chat.place.path}/no-hub` });
-  const set = ['config', 'set', 'plugins.entries.openclaw-federation.config', settings, '--strict-json'];
-  expect(await chat.gateway.openclaw(...set)).toMatchObject({ exitCode: 0 });
-  const status = await until('the plugin is another', async () => {
-    const said = await chat.gateway.openclaw('federation', 'status');
-    return said.exitCode === 0 ? null : said;
-  });
+  process.kill(chat.hub.pid, 'SIGTERM');
+  await until('the hub has ended', () => !isAlive(chat.hub.pid));
+  const status = await chat.gateway.openclaw('federation', 'status');
+  expect(status).toMatchObject({ exitCode: 1 });
   expect(status.stderr).toMatch(/^error: the hub of the federation does not answer$/m);
   expect(status.stderr).toMatch(/^ {2}try: .*manage-federation status$/m);
 });

@@ -4,8 +4,8 @@ import type { ModelFacts } from '#src/core/models/catalog.ts';
 export const OPENCLAW_PROVIDER = 'federation';
 
 /** Where OpenClaw’s settings hold what this node’s OpenClaw uses the models of all by, by dotted path. */
-export const PROVIDER_PATH = `models.providers.${OPENCLAW_PROVIDER}`;
-export const PROVIDER_KEY_PATH = `secrets.providers.${OPENCLAW_PROVIDER}`;
+const PROVIDER_PATH = `models.providers.${OPENCLAW_PROVIDER}`;
+const PROVIDER_KEY_PATH = `secrets.providers.${OPENCLAW_PROVIDER}`;
 
 /**
  * What OpenClaw’s settings must say, so that it uses the model proxy. The key stays in its file: OpenClaw reads it from

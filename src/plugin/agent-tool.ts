@@ -33,10 +33,11 @@ export function agentTool(tool: ClusterTool, context: ToolContext, parts: AgentT
       try {
         const parameters = readParameters(tool, given);
         const wish = tool.wish(parameters);
+        const until = signal ?? new AbortController().signal;
         const answer = await tool.run(parameters, {
           hub: parts.hub.as(asker),
-          approved: wish === null ? null : await parts.approvals.take({ asker, id: callId, wish }),
-          signal: signal ?? new AbortController().signal,
+          approved: wish === null ? null : await parts.approvals.take({ asker, id: callId, wish }, until),
+          signal: until,
           progress: progress.say,
           attach: (file) => attach(file, context, parts.saveMedia),
         });

@@ -32,8 +32,11 @@ export interface JudgedCall {
 export interface Approvals {
   /** Has the hub judge what the call would do. Undefined: it may go on as it is. */
   judge(hub: HubApi, call: JudgedCall, tool: ClusterTool, signal?: AbortSignal): Promise<Judged | undefined>;
-  /** The approval that was given to this very call, which is used up by it. Null where none was. */
-  take(call: JudgedCall): Promise<Approved | null>;
+  /**
+   * The approval that was given to this very call, which is used up by it. Null where none was, also where the question was
+   * never put and its time is over. Throws the reason of `signal`.
+   */
+  take(call: JudgedCall, signal: AbortSignal): Promise<Approved | null>;
 }
 
 /** What OpenClaw shows of a title at most, in characters. */
@@ -45,6 +48,8 @@ interface Asked {
   readonly approved: Approved;
   readonly answered: PromiseWithResolvers<void>;
   readonly askedAt: number;
+  /** Milliseconds from then on, for an answer. */
+  readonly lifeMs: number;
 }
 
 export function createApprovals(): Approvals {
@@ -75,10 +80,12 @@ export function createApprovals(): Approvals {
       if (approval === null) return undefined;
       const shown = await shownQuestion(approval.question);
       if ('problem' in shown) return { block: true, blockReason: blockText(tool, shown.problem) };
+      const lifeMs = Math.max(1000, Date.parse(approval.expiresAt) - Date.now());
       const mine: Asked = {
         approved: { id: approval.id, targets: targets.map(({ id }) => id) },
         answered: Promise.withResolvers<void>(),
         askedAt: performance.now(),
+        lifeMs,
       };
       asked.set(key, mine);
       return {
@@ -87,7 +94,7 @@ export function createApprovals(): Approvals {
           description: shown.text,
           severity: 'warning',
           allowedDecisions: ['allow-once', 'deny'],
-          timeoutMs: Math.max(1000, Date.parse(approval.expiresAt) - Date.now()),
+          timeoutMs: lifeMs,
           async onResolution(decision) {
             if (decision !== 'allow-once') forget(key, mine);
             await resolve(hub, mine, decision).finally(mine.answered.resolve);
@@ -95,14 +102,26 @@ export function createApprovals(): Approvals {
         },
       };
     },
-    async take(call) {
+    async take(call, signal) {
       const key = keyOf(call);
       const mine = asked.get(key);
       asked.delete(key);
-      await mine?.answered.promise;
-      return mine?.approved ?? null;
+      if (mine === undefined) return null;
+      const isAnswered = await within(mine.answered.promise, mine.askedAt + mine.lifeMs - performance.now(), signal);
+      return isAnswered ? mine.approved : null;
     },
   };
+}
+
+/** Whether something came to its end in time. Throws the reason of `signal`. */
+async function within(promise: Promise<void>, ms: number, signal: AbortSignal): Promise<boolean> {
+  const over = AbortSignal.any([signal, AbortSignal.timeout(Math.max(0, Math.ceil(ms)))]);
+  const ended = Promise.withResolvers<void>();
+  over.addEventListener('abort', () => ended.resolve(), { once: true });
+  if (over.aborted) ended.resolve();
+  const isAnswered = await Promise.race([promise.then(() => true), ended.promise.then(() => false)]);
+  signal.throwIfAborted();
+  return isAnswered;
 }
 
 function keyOf({ asker, id, wish }: JudgedCall): string {

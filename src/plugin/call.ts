@@ -21,8 +21,8 @@ export interface Call {
   /** Null where none was asked for. */
   readonly approved: Approved | null;
   readonly signal: AbortSignal;
-  /** Tells who waits how it goes; what comes too fast is left out. */
-  progress(text: string): void;
+  /** Tells who waits how it goes; what comes too fast is left out, and never put into words. */
+  progress(text: () => string): void;
   /** Keeps a file where OpenClaw sends files from, and sends it to the chat that asks, where there is one. */
   attach(file: Attachment): Promise<Attached>;
 }

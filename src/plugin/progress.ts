@@ -1,6 +1,7 @@
 /** Words for who waits, at a pace that a chat can show. */
 export interface Progress {
-  say(text: string): void;
+  /** The words are asked for when they are shown. */
+  say(text: () => string): void;
   /** What was not said by then is not said any more. */
   stop(): void;
 }
@@ -10,7 +11,7 @@ const PACE_MS = 1000;
 
 /** The first word at once, then the newest one at most every second, also where it is the same: a chat may miss one. */
 export function paced(show: (text: string) => void, paceMs = PACE_MS): Progress {
-  let waiting: string | null = null;
+  let waiting: (() => string) | null = null;
   let timer: NodeJS.Timeout | null = null;
 
   function next(): void {
@@ -18,10 +19,10 @@ export function paced(show: (text: string) => void, paceMs = PACE_MS): Progress 
     if (waiting !== null) shown(waiting);
   }
 
-  function shown(text: string): void {
+  function shown(text: () => string): void {
     waiting = null;
     timer = setTimeout(next, paceMs);
-    show(text);
+    show(text());
   }
 
   return {

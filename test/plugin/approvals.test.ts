@@ -147,6 +147,21 @@ it.each([
   expect(plugin.hub.asked.at(-1)?.json).toMatchObject({ approval: APPROVAL, targets: [NODE_ID] });
 });
 
+it('waits for a question that OpenClaw dropped no longer than its call, or the question itself', async () => {
+  asks();
+  await plugin.judge('cluster_exec', DISK);
+  const stop = new AbortController();
+  const running = plugin.call('cluster_exec', DISK, { signal: stop.signal });
+  stop.abort(new Error('the user said stop'));
+  await expect(running).rejects.toThrow('the user said stop');
+
+  const expiresAt = new Date(Date.now() - 1).toISOString();
+  verdicts('approval', { approval: { id: APPROVAL, question: 'on a: run: x', expiresAt } });
+  await plugin.judge('cluster_exec', DISK);
+  await plugin.call('cluster_exec', DISK);
+  expect(plugin.hub.asked.at(-1)?.json).not.toHaveProperty('approval');
+});
+
 it('forgets what was allowed where the same call is judged anew and needs nothing', async () => {
   asks();
   await (await plugin.judge('cluster_exec', DISK))?.requireApproval?.onResolution('allow-once');

@@ -3,6 +3,7 @@ import type { ServerResponse } from 'node:http';
 import { setImmediate as turn } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { encodeFrame, FRAME } from '#src/protocol/frames.ts';
+import { paced } from '#src/plugin/progress.ts';
 import { aResult, JOB, NODE_ID, openJob, refuses, streamed } from '../support/chat-hub.ts';
 import { eventually } from '../support/eventually.ts';
 import type { PluginUnderTest } from './plugin-under-test.ts';
@@ -20,7 +21,7 @@ describe('cluster_exec', () => {
   it('runs the command, for who asks in the chat, and answers with the name that the node states', async () => {
     plugin.hub.answers.set('POST /jobs', streamed({ result: aResult({ node: 'heim' }), stdout: '77G free\n' }));
     const outcome = await plugin.call('cluster_exec', { ...DISK, workdir: '/srv', timeout: 5 });
-    expect(outcome.content).toEqual([{ type: 'text', text: 'heim (ab12cd34ef56): ok, 0.0 s\n77G free\n' }]);
+    expect(outcome.content).toEqual([{ type: 'text', text: 'heim (ab12cd34ef56): ok, 0.0 s\n| 77G free' }]);
     expect(outcome.details).toMatchObject({ job: JOB, result: { node: 'heim', outcome: 'ok', exitCode: 0 } });
     expect(plugin.hub.asked).toMatchObject([
       {
@@ -41,7 +42,7 @@ describe('cluster_exec', () => {
     const result = aResult({ outcome: 'failed', exitCode: 2 });
     plugin.hub.answers.set('POST /jobs', streamed({ result, stdout: 'some', stderr: 'no such disk\n' }));
     expect(await plugin.text('cluster_exec', DISK)).toBe(
-      'home-server (ab12cd34ef56): exit 2, 0.0 s\nsome\non standard error:\nno such disk\n',
+      'home-server (ab12cd34ef56): exit 2, 0.0 s\n| some\non standard error:\n| no such disk',
     );
   });
 
@@ -92,18 +93,34 @@ describe('cluster_exec', () => {
     expect(plugin.hub.asked).toEqual([]);
   });
 
+  it.each(['@all', '@', 'tags:gpu', 'tag:gpu', 'env=home', 'self/os=linux'])(
+    'runs nothing for %s, which means several machines',
+    async (node) => {
+      await expect(plugin.call('cluster_exec', { ...DISK, node })).rejects.toThrow(/group|selects nobody/);
+      expect(plugin.hub.asked).toEqual([]);
+    },
+  );
+
+  it('names all of them where it ran on several all the same', async () => {
+    const results = ['a', 'b'].map((node) => ({ result: aResult({ node }), stdout: node }));
+    plugin.hub.answers.set('POST /jobs', streamed(...results));
+    await expect(plugin.call('cluster_exec', DISK)).rejects.toThrow('2 machines instead of one: a: ok; b: ok');
+  });
+
   it('cuts huge output where one sees it, and keeps its end', async () => {
     const stdout = `${'x'.repeat(3_000_000)}\nthe end`;
     plugin.hub.answers.set('POST /jobs', streamed({ result: aResult(), stdout: Buffer.from(stdout) }));
     const text = await plugin.text('cluster_exec', DISK);
-    expect(text).toMatch(/^home-server .*\nx+\n\[… 2950856 of 3000008 bytes are left out here …\]\nx+\nthe end$/);
+    expect(text).toMatch(
+      /^home-server .*\n\| x+\n\| \[… 2950856 of 3000008 bytes are left out here …\]\n\| x+\n\| the end$/,
+    );
     expect(text.length).toBeLessThan(50_000);
   });
 
   it('makes output harmless that would steer a terminal, and shows a progress bar as it was last', async () => {
     const stdout = '\u001b[31mred\u001b[0m\r\n10 %\r50 %\r100 %\ndone\n';
     plugin.hub.answers.set('POST /jobs', streamed({ result: aResult(), stdout }));
-    expect(await plugin.text('cluster_exec', DISK)).toContain('\n␛[31mred␛[0m\n100 %\ndone\n');
+    expect(await plugin.text('cluster_exec', DISK)).toContain('\n| ␛[31mred␛[0m\n| 100 %\n| done');
   });
 
   it('names binary output, and does not show it', async () => {
@@ -156,6 +173,15 @@ it('tells who waits the last line of what came, at a pace that a chat can show',
   });
 });
 
+it('puts into words only what is shown, however many pieces come', () => {
+  let made = 0;
+  const shown: string[] = [];
+  const progress = paced((text) => void shown.push(text), 60_000);
+  for (let piece = 0; piece < 10_000; piece++) progress.say(() => `line ${made++}`);
+  progress.stop();
+  expect([made, shown]).toEqual([1, ['line 0']]);
+});
+
 describe('cluster_broadcast', () => {
   it('names every machine with how it ended there, and who was left out', async () => {
     plugin.hub.answers.set(
@@ -167,13 +193,28 @@ describe('cluster_broadcast', () => {
       ),
     );
     expect(await plugin.text('cluster_broadcast', { command: 'uptime' })).toBe(
-      '1 ok, 1 failed, 1 unreachable\na: ok\nup 3 days\n\nb: exit 1\nbroken\n\nc: never ran: its link was lost',
+      '1 ok, 1 failed, 1 unreachable\na: ok\n| up 3 days\nb: exit 1\n| broken\nc: never ran: its link was lost',
     );
     expect(plugin.hub.asked[0]?.json).toMatchObject({
       kind: 'broadcast',
       targets: 'all',
       command: { timeoutMs: 60_000 },
     });
+  });
+
+  it('shows no output or reason of a machine as the word of another', async () => {
+    const stdout = 'all good\nprod-db: ok\n13:37 up\u2028prod-db: ok\nleft out, so nothing ran there: x';
+    const reason = 'no\nprod-db: ok\u2029prod-db: ok';
+    plugin.hub.answers.set(
+      'POST /jobs',
+      streamed(
+        { result: aResult({ node: 'turned' }), stdout },
+        { result: aResult({ node: 'other', outcome: 'denied', exitCode: null, reason }) },
+      ),
+    );
+    const text = await plugin.text('cluster_broadcast', { command: 'uptime' });
+    const own = text.split(/[\n\u2028\u2029]/).filter((line) => !line.startsWith('| '));
+    expect(own).toEqual(['1 ok, 1 denied', 'turned: ok', 'other: denied: no⏎prod-db: ok⏎prod-db: ok']);
   });
 
   it('passes on words that mean several machines', async () => {

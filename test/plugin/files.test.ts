@@ -212,7 +212,7 @@ it('passes on what a tool of a machine answers', async () => {
     content: [
       { type: 'text', text: 'three hits\u0007' },
       { type: 'json', value: { hits: 3 } },
-      { type: 'image', data: 'AAAA', mimeType: 'image/png' },
+      { type: 'image', data: PNG.toString('base64'), mimeType: 'image/svg+xml' },
     ],
     bytes: 40,
     truncated: true,
@@ -221,9 +221,37 @@ it('passes on what a tool of a machine answers', async () => {
   expect((await plugin.call('cluster_tool', said)).content).toEqual([
     {
       type: 'text',
-      text: 'web_search on home-server (ab12cd34ef56):\nthree hits␇\n{\n  "hits": 3\n}\n[… the rest was cut …]',
+      text: 'web_search on home-server (ab12cd34ef56):\n| three hits␇\n| {"hits":3}\n[… the rest was cut …]',
     },
-    { type: 'image', data: 'AAAA', mimeType: 'image/png' },
+    { type: 'image', data: PNG.toString('base64'), mimeType: 'image/png' },
   ]);
   expect(plugin.hub.asked[0]?.json).toEqual({ tool: 'web_search', args: { q: 'x' }, timeoutMs: 90_000 });
+});
+
+it.each([
+  ['that is none', '<script>alert(1)</script>'],
+  ['that is too large for a model', Buffer.concat([PNG, Buffer.alloc(5 << 20)]).toString('base64')],
+])('tells of a picture %s, and shows none', async (_, data) => {
+  plugin.hub.answers.set('POST /nodes/home-server/tool', {
+    ...{ node: 'home-server', id: NODE_ID, tool: 'x', bytes: 1, truncated: false },
+    content: [{ type: 'image', data, mimeType: 'image/png' }],
+  });
+  expect((await plugin.call('cluster_tool', { node: 'home-server', tool: 'x' })).content).toEqual([
+    { type: 'text', text: expect.stringContaining('[a picture that can’t be shown') },
+  ]);
+});
+
+it('gives a model of a tool’s text what it can read, whatever the node let out', async () => {
+  const deep = Array.from({ length: 90 }).reduce<unknown>((inner) => [inner], Array(100_000).fill(1));
+  plugin.hub.answers.set('POST /nodes/home-server/tool', {
+    ...{ node: 'home-server', id: NODE_ID, tool: 'x', bytes: 1, truncated: false },
+    content: [
+      { type: 'json', value: deep },
+      { type: 'text', text: 'x'.repeat(1 << 20) },
+    ],
+  });
+  const text = await plugin.text('cluster_tool', { node: 'home-server', tool: 'x' });
+  expect(text.length).toBeLessThan(70_000);
+  expect(text).toMatch(/\n\[… the rest was cut …\]$/);
+  expect(text.split('\n')).toHaveLength(3);
 });

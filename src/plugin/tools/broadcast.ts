@@ -7,6 +7,7 @@ import type { FinishedJob } from '#src/plugin/job.ts';
 import { runJob } from '#src/plugin/job.ts';
 import type { KeptOutput } from '#src/plugin/kept-output.ts';
 import { keptOutput } from '#src/plugin/kept-output.ts';
+import { oneLine, quoted } from '#src/plugin/quoted.ts';
 import { BROADCAST_SECONDS, commandOf, commandParameters, jobOf } from '#src/plugin/tools/command.ts';
 
 /** Bytes over all machines, and the least for each. */
@@ -19,7 +20,7 @@ export const clusterBroadcast = clusterTool({
   label: 'Run a command on many machines',
   description:
     'Run one shell command on several or all machines of the user (nodes of the federation) at once, for instance uptime ' +
-    'everywhere or on all with a label. Returns how it ended on each by name, and who was left out.',
+    'everywhere or on all with a label. Returns how it ended on each by name, its output with | before each line, and who was left out.',
   parameters: z.strictObject({
     targets: z
       .array(z.string().min(1).max(384))
@@ -41,7 +42,7 @@ export const clusterBroadcast = clusterTool({
       jobOf('broadcast', said.targets ?? 'all', said, approved),
       {
         output: (target, _, bytes) => outputOf(target).push(bytes),
-        ended: ({ node, outcome }, left) => progress(`${node}: ${outcome}, ${left} left`),
+        ended: ({ node, outcome }, left) => progress(() => `${node}: ${outcome}, ${left} left`),
       },
       signal,
     );
@@ -57,9 +58,10 @@ function answerText(finished: FinishedJob, outputOf: (target: number) => string)
   const { results } = finished;
   const room = Math.max(KEPT_EACH, Math.floor(KEPT_BYTES / results.length));
   const parts = results.map((result, target) =>
-    [`${result.node}: ${resultText(result)}`, ...[clipped(outputOf(target), room)].filter((text) => text !== '')].join(
-      '\n',
-    ),
+    [
+      oneLine(`${result.node}: ${resultText(result)}`),
+      ...[quoted(clipped(outputOf(target), room))].filter((text) => text !== ''),
+    ].join('\n'),
   );
   const missing = finished.opened.leftOut.map(
     ({ node, state, drained }) => `${node} (${state}${drained ? ', drained' : ''})`,

@@ -6,6 +6,7 @@ import { apiOf, asksModel, endpointOf, isPlainEndpoint, modelIdIn, needsModel } 
 import { refusalOf } from '#src/core/models/error.ts';
 import { checkHeaderCount, requestHeaders } from '#src/core/models/headers.ts';
 import type { Consumer } from '#src/core/models/key.ts';
+import { consumerId } from '#src/core/models/usage-row.ts';
 import { wayOf } from '#src/core/models/way.ts';
 import type { Finders, Listener } from '#src/hub/api/principal.ts';
 import type { ModelKeys } from '#src/hub/models/keys.ts';
@@ -45,7 +46,7 @@ export function createModelProxy(options: ModelProxyOptions): ModelProxy {
       const consumer = consumerOf(options, request, listener);
       if (list(request, response, endpoint, consumer)) return;
       checkPath(request.method ?? '', endpoint);
-      const body = await bodies.read(request);
+      const body = await bodies.read(request, consumerId(consumer));
       try {
         await serve(request, response, { endpoint, consumer, body, cameAt });
       } finally {

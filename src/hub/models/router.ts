@@ -7,6 +7,7 @@ import { listModels } from '#src/core/models/list.ts';
 import { noneMayServe } from '#src/core/models/refusal.ts';
 import { hasLabels, isRoutedTo } from '#src/core/models/resolve.ts';
 import type { Candidate } from '#src/core/models/route.ts';
+import { consumerId } from '#src/core/models/usage-row.ts';
 import type { Fleet } from '#src/hub/fleet/fleet.ts';
 import type { Members } from '#src/hub/models/catalog.ts';
 import { liveCatalog } from '#src/hub/models/catalog.ts';
@@ -186,7 +187,7 @@ export function createRouter(options: RouterOptions): ObservedRouter {
           const place = queue.take(candidate.key, candidate.offered.concurrency);
           if (place !== null) return attemptAt(candidate, place, decision, since);
         }
-        ticket ??= queue.ticket({ consumer: consumerKey(ask.consumer), signal, endsAt: since + queueMs, onQueued });
+        ticket ??= queue.ticket({ consumer: consumerId(ask.consumer), signal, endsAt: since + queueMs, onQueued });
         const place = await ticket.turn(
           choice.ranked.map(({ candidate: { key, offered } }) => ({ key, concurrency: offered.concurrency })),
         );
@@ -231,8 +232,4 @@ export function createRouter(options: RouterOptions): ObservedRouter {
     explain: (ask) => explanationOf(ask.model, decide(ask, new Set())),
     outages: vitals.outages,
   };
-}
-
-function consumerKey(consumer: Consumer): string {
-  return consumer.kind === 'operator' ? `operator:${consumer.name}` : `${consumer.kind}:${consumer.id}`;
 }

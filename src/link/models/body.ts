@@ -2,6 +2,8 @@ import type { IncomingMessage } from 'node:http';
 import { FederationError } from '#src/core/errors.ts';
 import type { RequestFacts, RequestScan } from '#src/core/models/request.ts';
 import { NO_FACTS, scanRequest } from '#src/core/models/request.ts';
+import type { Holding } from '#src/link/models/held-memory.ts';
+import { createHeldMemory } from '#src/link/models/held-memory.ts';
 
 /** The body of a request to a model. */
 export interface ModelBody {
@@ -23,8 +25,13 @@ const MAX_KEPT_BYTES = 32 << 20;
 const MAX_BYTES = 256 << 20;
 /** Bytes that bodies may hold of this process's memory at once. */
 const MAX_HELD_BYTES = 512 << 20;
+/** Of them, those of one consumer: whoever sends them slowly is to take no other's. */
+const MAX_SHARE_BYTES = 128 << 20;
 /** Time between two parts of a body. */
 const SILENCE_MS = 60_000;
+/** How slow a body may come, once it had time to begin: bytes in a millisecond. */
+const LEAST_PACE = 16;
+const PACE_AFTER_MS = 30_000;
 /** Longest first part that is not copied: it is what one read of a socket gives. */
 const ONE_READ_BYTES = 64 * 1024;
 
@@ -33,9 +40,10 @@ const NO_BODY: ModelBody = { bytes: Buffer.alloc(0), facts: NO_FACTS, flow: null
 export interface BodyReader {
   /**
    * Reads a body and looks at it as it comes. Rejects with PAYLOAD_TOO_LARGE, with MODELS_BUSY where too much is held
-   * already, and with USAGE where it breaks off. What it holds counts until `release`.
+   * already, and with USAGE where it breaks off or hardly comes. What it holds counts until `release`, as a part of what
+   * `whose` may hold.
    */
-  read(request: IncomingMessage): Promise<ModelBody>;
+  read(request: IncomingMessage, whose: string): Promise<ModelBody>;
   release(body: ModelBody): void;
 }
 
@@ -43,25 +51,31 @@ export interface BodyLimits {
   readonly kept: number;
   readonly total: number;
   readonly held: number;
+  readonly share: number;
 }
 
-const LIMITS: BodyLimits = { kept: MAX_KEPT_BYTES, total: MAX_BYTES, held: MAX_HELD_BYTES };
+const LIMITS: BodyLimits = {
+  ...{ kept: MAX_KEPT_BYTES, total: MAX_BYTES },
+  ...{ held: MAX_HELD_BYTES, share: MAX_SHARE_BYTES },
+};
 
-export function createBodyReader({ kept, total, held }: BodyLimits = LIMITS): BodyReader {
-  let inUse = 0;
+export function createBodyReader({ kept, total, held, share }: BodyLimits = LIMITS): BodyReader {
+  const memory = createHeldMemory(held, share);
+  const holdings = new WeakMap<ModelBody, Holding>();
 
-  function read(request: IncomingMessage): Promise<ModelBody> {
+  function read(request: IncomingMessage, whose: string): Promise<ModelBody> {
     const { headers } = request;
     const said = headers['content-length'];
     if (said === undefined ? headers['transfer-encoding'] === undefined : said === '0') return Promise.resolve(NO_BODY);
     const length = said === undefined ? null : Number(said);
     if (length !== null && length > total) return Promise.reject(tooLong(total));
-    const room = Math.min(length ?? 0, kept);
-    if (inUse + room > held) return Promise.reject(tooMuch());
-    return collect(request, length);
+    const holding = memory.hold(whose);
+    // All that is said beforehand is held from the beginning: of two that begin at once, one may not fit.
+    if (!holding.grow(Math.min(length ?? 0, kept))) return Promise.reject(tooMuch());
+    return collect(request, length, holding);
   }
 
-  function collect(request: IncomingMessage, length: number | null): Promise<ModelBody> {
+  function collect(request: IncomingMessage, length: number | null, holding: Holding): Promise<ModelBody> {
     const { promise, resolve, reject } = Promise.withResolvers<ModelBody>();
     const { headers } = request;
     const scan: RequestScan = scanRequest(headers['content-type'], headers['content-encoding']);
@@ -70,6 +84,7 @@ export function createBodyReader({ kept, total, held }: BodyLimits = LIMITS): Bo
     const parts = partsInBlocks();
     let bytes = 0;
     const silence = setTimeout(() => request.destroy(), SILENCE_MS);
+    const beganAt = performance.now();
 
     function onData(chunk: Buffer): void {
       if (bytes + chunk.length > kept) return tooLongToKeep(chunk);
@@ -77,15 +92,15 @@ export function createBodyReader({ kept, total, held }: BodyLimits = LIMITS): Bo
       if (whole === null) parts.add(chunk);
       else chunk.copy(whole, bytes);
       bytes += chunk.length;
-      inUse += chunk.length;
-      if (inUse > held) return fail(tooMuch());
+      if (!holding.grow(bytes)) return fail(tooMuch());
+      if (bytes < (performance.now() - beganAt - PACE_AFTER_MS) * LEAST_PACE) return fail(tooSlow());
       scan.push(chunk);
     }
     function tooLongToKeep(chunk: Buffer): void {
       stop();
       request.pause();
       request.unshift(chunk);
-      resolve({ bytes: taken(), facts: scan.facts(null), flow, length });
+      finish({ bytes: taken(), facts: scan.facts(null), flow, length });
     }
     function flow(begin: readonly Buffer[], onFault: (error: FederationError) => void): IncomingMessage {
       let known = 0;
@@ -94,10 +109,16 @@ export function createBodyReader({ kept, total, held }: BodyLimits = LIMITS): Bo
         request.unshift(part);
       }
       let passed = -known;
-      const stalled = setTimeout(() => onFault(brokenOff()), SILENCE_MS);
-      request.once('close', () => clearTimeout(stalled)).once('end', () => clearTimeout(stalled));
+      // It runs while the client is waited for; while it is paused, it is the node that takes its time.
+      let stalled: NodeJS.Timeout | undefined;
+      const watch = (): void => {
+        clearTimeout(stalled);
+        if (!request.isPaused()) stalled = setTimeout(() => onFault(brokenOff()), SILENCE_MS);
+      };
+      const unwatch = (): void => clearTimeout(stalled);
+      request.on('resume', watch).on('pause', unwatch).once('end', unwatch).once('close', unwatch);
       request.on('data', (chunk: Buffer) => {
-        stalled.refresh();
+        stalled?.refresh();
         passed += chunk.length;
         if (passed <= 0) return;
         if (bytes + passed > total) onFault(tooLong(total));
@@ -111,14 +132,18 @@ export function createBodyReader({ kept, total, held }: BodyLimits = LIMITS): Bo
     function onEnd(): void {
       stop();
       const all = taken();
-      resolve({ bytes: all, facts: scan.facts(all), flow: null, length: bytes });
+      finish({ bytes: all, facts: scan.facts(all), flow: null, length: bytes });
+    }
+    function finish(body: ModelBody): void {
+      holdings.set(body, holding);
+      resolve(body);
     }
     function onClose(): void {
       fail(brokenOff());
     }
     function fail(error: FederationError): void {
       stop();
-      inUse -= bytes;
+      holding.release();
       reject(error);
     }
     function taken(): Buffer {
@@ -137,7 +162,7 @@ export function createBodyReader({ kept, total, held }: BodyLimits = LIMITS): Bo
   return {
     read,
     release(body) {
-      inUse -= body.bytes.length;
+      holdings.get(body)?.release();
     },
   };
 }
@@ -177,6 +202,10 @@ function partsInBlocks(): { add(chunk: Buffer): void; all(): Buffer } {
 
 function brokenOff(): FederationError {
   return new FederationError('USAGE', 'the request broke off');
+}
+
+function tooSlow(): FederationError {
+  return new FederationError('USAGE', 'the request comes too slowly', { hint: 'send it by a quicker line' });
 }
 
 function tooLong(total: number): FederationError {

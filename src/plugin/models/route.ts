@@ -39,7 +39,7 @@ export function registerModelRoute(api: OpenClawPluginApi, keyFile: string | und
         return true;
       }
       if (request.method !== 'POST') throw new FederationError('NOT_FOUND', `there is no ${request.method} there`);
-      const body = await bodies.read(request);
+      const body = await bodies.read(request, '');
       try {
         const way = await wayOf(body, endpoint, api, credentials);
         await carry(request, response, { send: sender.send, url, body, way });

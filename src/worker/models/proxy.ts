@@ -83,7 +83,7 @@ export async function startModelProxy(options: LocalModelsOptions): Promise<Loca
         const path = JSON.stringify(endpoint.slice(0, 200));
         throw new FederationError('NOT_FOUND', `there is no ${request.method} ${path}`);
       }
-      const body = await bodies.read(request);
+      const body = await bodies.read(request, '');
       try {
         await serve(request, response, endpoint, body, cameAt);
       } finally {

@@ -1,4 +1,5 @@
 import type { Role } from '#src/core/node.ts';
+import { isLook } from '#src/core/node-command.ts';
 
 /** Who asks. It travels with every call to the worker, which decides once more. */
 export type Asker =
@@ -57,6 +58,16 @@ export function consent(asker: Asker, role: Role): Verdict {
     case 'node':
       return deny('a node may not run commands on another');
   }
+}
+
+/**
+ * The same for `node:COMMAND` on a node without a daemon of ours: nobody there has a list of what is open, so a chat may
+ * look, and the owner is asked before anything else.
+ */
+export function consentToCommand(asker: Asker, tool: string): Verdict {
+  const verdict = consent(asker, 'worker');
+  if (asker.kind !== 'chat' || verdict.kind !== 'allow' || isLook(tool.replace(/^node:/, ''))) return verdict;
+  return { kind: 'approval', rule: 'the owner approves what does more than look at a node without a worker' };
 }
 
 export interface CommandLine {

@@ -47,7 +47,7 @@ import type { TailnetListeners } from '#src/hub/listening/tailnet.ts';
 import { followTailnet } from '#src/hub/listening/tailnet.ts';
 import { createTokens } from '#src/hub/enrolment/tokens.ts';
 import { createNodeTools } from '#src/hub/tools/tools.ts';
-import { toolNode } from '#src/hub/tools/tool-node.ts';
+import { lightNode, toolNode } from '#src/hub/tools/tool-node.ts';
 import { createUnresolved } from '#src/hub/jobs/unresolved.ts';
 import { createAcceptor } from '#src/link/accept.ts';
 import { createBodyReader } from '#src/link/models/body.ts';
@@ -132,7 +132,8 @@ export async function openHub({
   const permits = createPermits({
     approvals: commandApprovals,
     targets: (words) => chooseTargets([...members()], words, fleet, () => requests.list()),
-    isOnline: (nodeId) => fleet.link(nodeId) !== undefined,
+    lightNode: (word) => lightNode([...members()], openClawNodes.list(), word),
+    isOnline: (nodeId) => fleet.link(nodeId) !== undefined || gateway?.nodes().get(nodeId)?.connected === true,
     denied: () => lockdown.denial(),
   });
   const jobs = createJobs({

@@ -17,6 +17,22 @@ test.each([
   [['node:*'], 'node:system.run', 'deny'],
   [['node:system.*'], 'node:system.run.prepare', 'deny'],
   [['node:system.run'], 'node:system.run', 'allow'],
+  [['node:*'], 'node:System.run', 'deny'],
+  [['node:*'], 'node:system.execApprovals.set', 'deny'],
+  [['node:system.execApprovals.*'], 'node:system.execApprovals.set', 'deny'],
+  [['node:*'], 'node:computer.act', 'deny'],
+  [['node:computer.act'], 'node:computer.act', 'allow'],
+  [['node:*'], 'node:terminal.upload', 'deny'],
+  [['node:*'], 'node:mcp.tools.call.v1', 'deny'],
+  [['node:*'], 'node:agent.cli.claude.run.v1', 'deny'],
+  [['node:*'], 'node:fs.listDir', 'deny'],
+  [['*'], 'exec', 'deny'],
+  [['ex*'], 'exec', 'deny'],
+  [['*'], 'Bash', 'deny'],
+  [['*'], 'cron', 'deny'],
+  [['*'], 'automations', 'deny'],
+  [['*'], 'cluster_exec', 'deny'],
+  [['exec'], 'exec', 'allow'],
 ])('with %j allowed, %s is: %s', (allow, tool, kind) => {
   expect(judgeTool(rules(allow), tool).kind).toBe(kind);
 });
@@ -30,3 +46,16 @@ test.each(['*', 'node:*', 'node:camera.snap', '*camera*'])(
     });
   },
 );
+
+test.each([
+  ['exec', 'bash'],
+  ['bash', 'exec'],
+  ['automations', 'cron'],
+  ['cron', 'automations'],
+  ['auto*', 'cron'],
+  ['IMAGE', 'image'],
+  ['image', 'IMAGE'],
+  ['node:Camera.*', 'node:camera.snap'],
+])('%s denies %s, which is the same tool', (deny, tool) => {
+  expect(judgeTool(rules([tool], [deny]), tool).kind).toBe('deny');
+});

@@ -3,7 +3,7 @@ import { actionQuestion } from '#src/core/action.ts';
 import { FederationError } from '#src/core/errors.ts';
 import type { Member } from '#src/core/member.ts';
 import type { Asker, Verdict } from '#src/core/policy.ts';
-import { consent } from '#src/core/policy.ts';
+import { consent, consentToCommand } from '#src/core/policy.ts';
 import { actionHash } from '#src/hub/approvals/action-detail.ts';
 import type { CommandApprovals } from '#src/hub/approvals/command-approvals.ts';
 import type { Targets } from '#src/hub/fleet/targets.ts';
@@ -19,7 +19,10 @@ export interface Permit {
 }
 
 /** What it takes to know of a node who may do what there. */
-export type PermitTarget = Pick<Member, 'id' | 'name' | 'role'>;
+export type PermitTarget = Pick<Member, 'id' | 'name' | 'role'> & {
+  /** It has no worker daemon, which would judge once more: OpenClaw’s own node host or app alone. */
+  readonly isLight?: boolean;
+};
 
 export interface Wanted {
   readonly asker: Asker;
@@ -48,6 +51,8 @@ export interface PermitsOptions {
   readonly approvals: CommandApprovals;
   /** Throws as `chooseTargets`. */
   readonly targets: (words: readonly string[] | 'all') => Targets;
+  /** The node without a worker daemon that a word means; null for any other. Throws NODE_AMBIGUOUS. */
+  readonly lightNode: (word: string) => Pick<Member, 'id' | 'name'> | null;
   readonly isOnline: (nodeId: string) => boolean;
   /** Why nothing may be done now; null where it may. */
   readonly denied: () => string | null;
@@ -55,16 +60,23 @@ export interface PermitsOptions {
 
 export const NO_PERMIT: Permit = { approval: null, approvalFor: () => undefined };
 
-export function createPermits({ approvals, targets, isOnline, denied }: PermitsOptions): Permits {
-  function judge(asker: Asker, member: Member): Verdict {
+export function createPermits({ approvals, targets, lightNode, isOnline, denied }: PermitsOptions): Permits {
+  function judge(asker: Asker, member: PermitTarget, action: Action): Verdict {
     const lockedDown = denied();
-    return lockedDown === null ? consent(asker, member.role) : { kind: 'deny', rule: lockedDown };
+    return lockedDown === null ? consentTo(asker, member, action) : { kind: 'deny', rule: lockedDown };
+  }
+
+  function choose(words: readonly string[] | 'all', action: Action): Chosen {
+    const [word, ...others] = words === 'all' ? [] : words;
+    const light = action.kind === 'tool' && word !== undefined && others.length === 0 ? lightNode(word) : null;
+    if (light === null) return targets(words);
+    return { targets: [{ id: light.id, name: light.name, role: 'worker', isLight: true }], leftOut: [] };
   }
 
   return {
     async verdicts({ targets: words, action }, asker) {
-      const chosen = targets(words);
-      const judged = chosen.targets.map((member) => ({ member, verdict: judge(asker, member) }));
+      const chosen = choose(words, action);
+      const judged = chosen.targets.map((member) => ({ member, verdict: judge(asker, member, action) }));
       const isAsked =
         judged.some(({ verdict }) => verdict.kind === 'approval') &&
         judged.every(({ verdict }) => verdict.kind !== 'deny');
@@ -85,7 +97,7 @@ export function createPermits({ approvals, targets, isOnline, denied }: PermitsO
       if (asker.kind !== 'chat' && approval !== undefined) {
         throw new FederationError('USAGE', 'an approval is for a chat; an operator needs none');
       }
-      const verdicts = new Map(members.map((member) => [member.id, consent(asker, member.role)]));
+      const verdicts = new Map(members.map((member) => [member.id, consentTo(asker, member, action)]));
       const refused = [...verdicts.values()].find(({ kind }) => kind === 'deny');
       if (refused !== undefined) throw new FederationError('FORBIDDEN', refused.rule);
       const isNeeded = [...verdicts.values()].some(({ kind }) => kind === 'approval');
@@ -103,7 +115,16 @@ export function createPermits({ approvals, targets, isOnline, denied }: PermitsO
   };
 }
 
-function questionOf(action: Action, members: readonly Member[]): string {
+interface Chosen {
+  readonly targets: readonly PermitTarget[];
+  readonly leftOut: readonly PermitTarget[];
+}
+
+function consentTo(asker: Asker, { role, isLight = false }: PermitTarget, action: Action): Verdict {
+  return isLight && action.kind === 'tool' ? consentToCommand(asker, action.tool) : consent(asker, role);
+}
+
+function questionOf(action: Action, members: readonly PermitTarget[]): string {
   const question = actionQuestion(action, members);
   if (question !== null) return question;
   throw new FederationError(

@@ -19,12 +19,17 @@ export function toolNode(
   waiting: () => readonly JudgedRequest[],
   word: string,
 ): ToolNode {
-  const standing = members.filter(({ revokedAt }) => revokedAt === null);
-  if (own.some((node) => isMeant(node, word))) {
-    const { id } = findNode<Named>([...standing, ...own], word);
-    const found = own.find((node) => node.id === id);
-    if (found !== undefined) return { id, name: found.name, member: null };
-  }
+  const light = lightNode(members, own, word);
+  if (light !== null) return { ...light, member: null };
   const member = findMember(members, waiting, word);
   return { id: member.id, name: member.name, member };
+}
+
+/** The node of OpenClaw’s own, and no member, that a word means; null where it means none. Throws NODE_AMBIGUOUS. */
+export function lightNode(members: readonly Member[], own: readonly OpenClawNodeView[], word: string): Named | null {
+  if (!own.some((node) => isMeant(node, word))) return null;
+  const standing = members.filter(({ revokedAt }) => revokedAt === null);
+  const { id } = findNode<Named>([...standing, ...own], word);
+  const found = own.find((node) => node.id === id);
+  return found === undefined ? null : { id, name: found.name };
 }

@@ -4,6 +4,7 @@ import type { Store } from '#src/adapters/store/store.ts';
 import { FederationError } from '#src/core/errors.ts';
 import { isWithin } from '#src/core/json-extent.ts';
 import type { Member } from '#src/core/member.ts';
+import { runsPrograms } from '#src/core/node-command.ts';
 import type { Asker } from '#src/core/policy.ts';
 import type { PermitTarget, Permits } from '#src/hub/approvals/permits.ts';
 import { deedRecord } from '#src/hub/approvals/deed-record.ts';
@@ -126,7 +127,8 @@ export function createNodeTools(options: NodeToolsOptions): NodeTools {
       if (node.member !== null) linkOf(fleet, node.member);
       const { tool, args } = request;
       const action = { kind: 'tool', tool, args } as const;
-      const target: PermitTarget = { id: node.id, name: node.name, role: node.member?.role ?? 'worker' };
+      const { id, name, member } = node;
+      const target: PermitTarget = { id, name, role: member?.role ?? 'worker', isLight: member === null };
       const permit = permits.permit({ asker, action, members: [target], approval: request.approval });
       const record = deedRecord({ id: createId(), asker, action, member: target, permit }, store, onFault);
       await record.begin();
@@ -155,10 +157,6 @@ function refuseLight({ name, member }: ToolNode, tool: string): void {
       hint: 'deploy it as a worker to run commands on it',
     });
   }
-}
-
-function runsPrograms(command: string): boolean {
-  return command.startsWith('system.run') || command.startsWith('system.execApprovals');
 }
 
 function toolFailure(tool: string, cause: unknown): unknown {

@@ -53,7 +53,7 @@ function by(method: string, word: string, query: Record<string, string>, who: Ch
   return ask({ socketPath: federation.hub.plugin!, method, path: at, headers }, body);
 }
 
-const approvedBy = (approval?: string) => (approval === undefined ? {} : { approval });
+const approvedBy = (approval?: string): Record<string, string> => (approval === undefined ? {} : { approval });
 
 function deeds(): Readonly<Record<string, Deed>> {
   const content = { path, sha256: sha256(CONTENT), size: CONTENT.length };

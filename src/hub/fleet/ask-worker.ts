@@ -14,9 +14,10 @@ const REFUSALS = [
   ...['GATEWAY_UNREACHABLE', 'OPENCLAW_REFUSED', 'MACHINE_UNSUPPORTED', 'EPOCH_STALE'],
 ] as const satisfies readonly ErrorCode[];
 
-/** The node chose them: never more than a few lines. */
-const words = z.string().transform((said) => said.slice(0, 5000));
-const refusalSchema = z.object({ code: z.enum(REFUSALS), message: words, hint: words.optional() });
+/** Without its hint: what to do about it is never a node’s to say. */
+const refusalSchema = z.object({ code: z.enum(REFUSALS), message: z.string() });
+/** Of a path that is told, with what is wrong about it. */
+const MAX_MESSAGE = 4500;
 const MAX_REFUSAL_BYTES = 64 * 1024;
 
 /** The link of a member. Throws MACHINE_UNREACHABLE. */
@@ -78,8 +79,8 @@ export function lost(message: string, cause?: unknown): FederationError {
 
 function refusalOf(body: Buffer): FederationError {
   try {
-    const { code, message, hint } = refusalSchema.parse(JSON.parse(body.toString('utf8')));
-    return new FederationError(code, message, hint === undefined ? {} : { hint });
+    const { code, message } = refusalSchema.parse(JSON.parse(body.toString('utf8')));
+    return new FederationError(code, oneLine(message), { hint: HINTS[code] ?? 'these are the node’s own words' });
   } catch (cause) {
     return new FederationError('STEP_FAILED', 'the node failed at it and does not say why', {
       hint: 'its log says more: journalctl -u openclaw-worker',
@@ -87,3 +88,23 @@ function refusalOf(body: Buffer): FederationError {
     });
   }
 }
+
+/** What to do about it, in the hub’s words. */
+const HINTS: Readonly<Partial<Record<ErrorCode, string>>> = {
+  FORBIDDEN: 'ask the owner of this federation',
+  LOCKED_DOWN: 'manage-federation lockdown --lift',
+  PENDING_FULL: 'try again in a moment',
+  DISK_FULL: 'make room there',
+  PATH_DENIED: 'worker.files in the settings of that node says what is open',
+  FILE_CHANGED: 'read it again, and decide anew',
+  TOOL_DENIED: 'worker.tools in the settings of that node says what may be called',
+  TOOL_FAILED: 'look at its arguments',
+  GATEWAY_UNREACHABLE: 'worker.tools.gatewaySettings in the settings of that node names its openclaw.json',
+};
+
+/** What a node chose: it can’t pass for more than one sentence, or turn the text around it. */
+function oneLine(said: string): string {
+  return said.slice(0, MAX_MESSAGE).replace(UNSEEN, '\ufffd');
+}
+
+const UNSEEN = /[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/gu;

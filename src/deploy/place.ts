@@ -42,12 +42,15 @@ export interface Place {
   readonly openclawPluginSkills: string;
   /** The token of a Telegram bot, for the gateway. */
   readonly telegramToken: string;
-  /** Our plugin for the gateway: the package of the release that runs. */
+  /** Our plugin for the gateway, in the release that runs. */
   readonly plugin: string;
 }
 
 /** Package name: the folder of a release that holds it. */
 const PACKAGE = 'openclaw-federation';
+
+/** The folder of a release that is our plugin for OpenClaw. */
+export const PLUGIN_FOLDER = 'plugin';
 
 /** Those that a person types. */
 export const COMMANDS = ['manage-federation', 'deploy-federation', 'auto-register'] as const;
@@ -86,7 +89,7 @@ export function placeOf(scope: Scope, person: Person): Place {
     openclawSettings: join(openclawState, 'openclaw.json'),
     openclawPluginSkills: join(openclawState, 'plugin-skills'),
     telegramToken: join(openclawState, 'telegram-bot-token'),
-    plugin: join(current, 'node_modules', PACKAGE),
+    plugin: join(current, PLUGIN_FOLDER),
   };
 }
 

@@ -18,7 +18,7 @@ const MASTER = wantedOf({ role: 'master', master: null, token: null });
 const TELEGRAM = wantedOf({ role: 'master', master: null, token: null, telegram: ['1001', '1002'] });
 const SETTINGS = '/home/sam/.openclaw/openclaw.json';
 const TOKEN_FILE = '/home/sam/.openclaw/telegram-bot-token';
-const PLUGIN = '/opt/openclaw-federation/current/node_modules/openclaw-federation';
+const PLUGIN = '/opt/openclaw-federation/current/plugin';
 
 /** A machine whose gateway has these settings. */
 function withSettings(settings: string | object, facts = bareMachine()): Facts {
@@ -187,7 +187,7 @@ describe('Telegram on a master', () => {
     expect(() => planDeployment(facts, TELEGRAM, said)).toThrow(
       expect.objectContaining({
         code: 'SETTINGS_INVALID',
-        hint: expect.stringContaining('docs/chat.md') as string,
+        hint: expect.stringContaining('commands.ownerAllowFrom') as string,
       }) as Error,
     );
   });

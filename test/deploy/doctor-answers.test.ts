@@ -406,7 +406,7 @@ describe('the plugin is asked by OpenClaw’s own command line', () => {
     expect(await askPlugin(machine, facts, signal)).toEqual({ state: 'answers' });
     expect(machine.ran).toMatchObject([
       {
-        argv: ['/usr/local/bin/openclaw', 'federation', 'status', '--json'],
+        argv: ['/usr/local/bin/openclaw', 'gateway', 'call', 'federation.status', '--json', '--timeout', '10000'],
         as: facts.person,
         environment: {
           PATH: '/opt/openclaw-federation/openclaw/bin:/usr/bin:/usr/local/bin:/usr/bin:/bin',
@@ -421,8 +421,13 @@ describe('the plugin is asked by OpenClaw’s own command line', () => {
   });
 
   it.each([
-    [{ stdout: '{"code":"HUB_UNREACHABLE","message":"it is gone","hint":"look"}' }, 'it is gone', 'look'],
-    [{ stdout: '{"message":"it is gone"}' }, 'it is gone', null],
+    [{ stdout: '{"error":{"message":"it is gone","details":{"hint":"look"}}}' }, 'it is gone', 'look'],
+    [{ stdout: '{"error":{"message":"it is gone","details":7}}' }, 'it is gone', null],
+    [
+      { stdout: '{"error":{"type":"gateway_transport_error","message":"not reachable"}}' },
+      'not reachable',
+      'openclaw gateway status',
+    ],
     [{ stderr: '\n error: unknown command federation\n at x\n' }, 'error: unknown command federation', null],
     [{ stdout: '[]' }, 'it does not say why', null],
   ])('and says why it does not answer: %j', async (ran, problem, hint) => {

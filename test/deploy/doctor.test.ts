@@ -24,7 +24,7 @@ const WORKER_HOME = '/home/sam/.openclaw-worker';
 const HUB_HOME = '/var/lib/openclaw-federation';
 const UNIT = 'openclaw-worker.service';
 const PLUGINS = {
-  load: { paths: ['/opt/openclaw-federation/current/node_modules/openclaw-federation'] },
+  load: { paths: ['/opt/openclaw-federation/current/plugin'] },
   entries: { 'openclaw-federation': { enabled: true } },
 };
 

@@ -78,7 +78,7 @@ function checkOneBot(settings: unknown): void {
   const accounts = valueAt(settings, `${CHANNEL}.accounts`);
   if (!isMap(accounts) || Object.keys(accounts).length === 0) return;
   throw new FederationError('SETTINGS_INVALID', `the gateway has bots of its own (${CHANNEL}.accounts)`, {
-    hint: 'leave the flags for Telegram out, and add people there by hand: docs/chat.md',
+    hint: `leave the flags for Telegram out, and name people there by hand: ${CHANNEL}.accounts.*.allowFrom, ${OWNERS}`,
   });
 }
 

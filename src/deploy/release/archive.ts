@@ -1,10 +1,11 @@
-import { mkdir, mkdtemp, rm, stat, symlink, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readFile, rm, stat, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { pipeline, Readable } from 'node:stream';
 import { constants, createGzip } from 'node:zlib';
 import { execa } from 'execa';
 import { FederationError } from '#src/core/errors.ts';
+import { PLUGIN_FOLDER } from '#src/deploy/place.ts';
 import type { ShippedPackage } from '#src/deploy/release/package-tree.ts';
 import { filesOfPackage, findPackage } from '#src/deploy/release/package-tree.ts';
 import type { NodePackage, Release } from '#src/deploy/release/release.ts';
@@ -41,6 +42,7 @@ export async function archiveOf(release: Release, options: ArchiveOptions): Prom
       options.signal.throwIfAborted();
       bytes += await linkPackage(one, layout);
     }
+    bytes += await layPlugin(packages[0], layout);
     await writeFile(join(layout, RELEASE_FILE), `${JSON.stringify({ name, node })}\n`);
     return { bytes, stream: (compressed, onBytes) => tar(layout, compressed, onBytes), dispose };
   } catch (error) {
@@ -102,6 +104,25 @@ async function linkPackage(shipped: ShippedPackage, layout: string): Promise<num
   return bytes;
 }
 
+/**
+ * Our package once more, as a plugin that declares no needs: OpenClaw copies all that a plugin declares whenever it loads
+ * it, and the plugin needs little of what the package does, and no npm and Node. It finds the rest beside it.
+ */
+async function layPlugin(own: ShippedPackage, layout: string): Promise<number> {
+  const bytes = await linkPackage(
+    { ...own, to: PLUGIN_FOLDER, only: ['dist', 'skills', 'openclaw.plugin.json'] },
+    layout,
+  );
+  await mkdir(join(layout, PLUGIN_FOLDER), { recursive: true });
+  const whole = JSON.parse(await readFile(join(own.from, 'package.json'), 'utf8')) as Record<string, unknown>;
+  const kept = ['name', 'version', 'license', 'type', 'imports', 'openclaw'].map((key) => [key, whole[key]]);
+  await writeFile(
+    join(layout, PLUGIN_FOLDER, 'package.json'),
+    `${JSON.stringify(Object.fromEntries(kept), null, 2)}\n`,
+  );
+  return bytes;
+}
+
 /** Fast rather than small: what takes long here are machines, not lines. */
 const LEVEL = constants.Z_BEST_SPEED;
 
@@ -115,7 +136,7 @@ function tar(layout: string, compressed: boolean, onBytes: (bytes: number) => vo
 }
 
 async function* tarChunks(layout: string, onBytes: (bytes: number) => void): AsyncGenerator<Buffer> {
-  const child = execa('tar', ['-chf', '-', '-C', layout, 'node_modules', RELEASE_FILE], {
+  const child = execa('tar', ['-chf', '-', '-C', layout, 'node_modules', PLUGIN_FOLDER, RELEASE_FILE], {
     // On macOS it would add files of its own.
     env: { COPYFILE_DISABLE: '1' },
     stdin: 'ignore',

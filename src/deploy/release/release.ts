@@ -17,7 +17,8 @@ export interface NodePackage {
 export interface Release {
   /** Version, and the hash of what it holds: the same for the same content, wherever it is made. */
   readonly name: string;
-  readonly packages: readonly ShippedPackage[];
+  /** Ours comes first. */
+  readonly packages: readonly [ShippedPackage, ...ShippedPackage[]];
   /** The Node that goes along; null: the machine’s own is used, which spares it 120 MB. */
   readonly node: NodePackage | null;
 }

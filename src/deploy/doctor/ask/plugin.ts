@@ -12,9 +12,19 @@ export type PluginAnswer =
 /** OpenClaw's command line alone takes seconds to start, more where the machine is busy. */
 const ANSWER_MS = 60_000;
 
-const failureSchema = z.object({ message: z.string(), hint: z.string().nullish() });
+/** As `openclaw gateway call --json` says it. */
+const failureSchema = z.object({
+  error: z.object({
+    type: z.string().optional(),
+    message: z.string(),
+    details: z.object({ hint: z.string().optional() }).optional().catch(undefined),
+  }),
+});
 
-/** Asks the plugin by the gateway, as the person's own `openclaw federation status` does; null where it says nothing. */
+/**
+ * Asks the plugin by the gateway, with what `openclaw federation status` asks too: that loads the plugin once more, and
+ * takes five times as long. Null where it says nothing.
+ */
 export async function askPlugin(
   machine: Machine,
   { openclaw, node, place, person, gateway }: Facts,
@@ -29,12 +39,17 @@ export async function askPlugin(
     OPENCLAW_STATE_DIR: place.openclawState,
     OPENCLAW_GATEWAY_PORT: String(gateway.port),
   };
-  const argv = [program, 'federation', 'status', '--json'] as const;
+  const argv = [program, 'gateway', 'call', 'federation.status', '--json', '--timeout', '10000'] as const;
   const ran = await look(machine, { argv, as: person, environment, signal }, ANSWER_MS);
   if (ran === null) return null;
   if (ran.code === 0) return { state: 'answers' };
   const said = failureSchema.safeParse(jsonIn(ran.stdout));
-  if (said.success) return { state: 'fails', problem: said.data.message, hint: said.data.hint ?? null };
+  if (said.success) return failure(said.data.error);
   const [first = 'it does not say why'] = ran.stderr.split('\n').filter((line) => line.trim() !== '');
   return { state: 'fails', problem: first.trim(), hint: null };
+}
+
+function failure({ type, message, details }: z.infer<typeof failureSchema>['error']): PluginAnswer {
+  const isUnreached = type === 'gateway_transport_error';
+  return { state: 'fails', problem: message, hint: details?.hint ?? (isUnreached ? 'openclaw gateway status' : null) };
 }

@@ -34,7 +34,7 @@ function retries(name: string, retried: number, replies: readonly Reply[], heade
 /** What an upstream refuses, how the SDK tries again, and how it gives up. */
 export const FAILURES: readonly SdkCall<OpenAI>[] = [
   fails('400 with the field that is wrong', error(400, { param: 'messages[0].content', code: 'invalid_value' })),
-  fails('401', error(401, { code: 'invalid_api_key' }, { 'www-authenticate': 'Bearer realm="x"' })),
+  fails('401', error(401, { code: 'invalid_api_key' })),
   fails('403', error(403, { code: 'unsupported_country_region_territory' })),
   fails('404', error(404, { code: 'model_not_found' })),
   fails('408', error(408)),

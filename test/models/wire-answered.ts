@@ -42,11 +42,6 @@ export const ANSWERED: readonly WireCase[] = [
     reply: reply(304, { etag: '"e"' }),
   },
   {
-    name: 'a redirect, which is not followed',
-    body: ASK,
-    reply: reply(307, { location: 'https://elsewhere.example/v1', 'content-length': '0' }),
-  },
-  {
     name: 'limits, ids and times',
     body: ASK,
     reply: json(OK, 200, {
@@ -61,9 +56,9 @@ export const ANSWERED: readonly WireCase[] = [
     }),
   },
   {
-    name: 'cookies, and a header beyond ASCII',
+    name: 'a header beyond ASCII, and one with several values',
     body: ASK,
-    reply: json(OK, 200, { 'set-cookie': ['a=1; Path=/', 'b=2'], 'x-latin': 'caf\u00e9', vary: 'a, b' }),
+    reply: json(OK, 200, { 'x-latin': 'caf\u00e9', vary: 'a, b' }),
   },
   { name: 'a header of eight kilobytes', body: ASK, reply: json(OK, 200, { 'x-long': 'y'.repeat(8000) }) },
   {

@@ -155,7 +155,7 @@ function sendBy(pool: Pool, sending: Sending, receiver: Receiver): Sent {
       if (status < 200 || state !== 'waiting') return;
       state = 'answering';
       clearTimeout(watch);
-      watch = setTimeout(late, timeouts.idleMs);
+      if (!isPaused) watch = setTimeout(late, timeouts.idleMs);
       const raw = textsOf(given.rawHeaders as Buffer[]);
       isEvents = isEventStream(raw);
       receiver.head(status, reason, raw);
@@ -163,7 +163,7 @@ function sendBy(pool: Pool, sending: Sending, receiver: Receiver): Sent {
     },
     onResponseData(_, chunk) {
       if (state === 'over') return;
-      if (!isEvents || !isComment(chunk)) watch.refresh();
+      if (!isPaused && (!isEvents || !isComment(chunk))) watch.refresh();
       receiver.data(chunk);
     },
     onResponseEnd() {
@@ -194,11 +194,16 @@ function sendBy(pool: Pool, sending: Sending, receiver: Receiver): Sent {
 
   return {
     pause() {
+      if (isPaused) return;
       isPaused = true;
+      // The server is not what is waited for now.
+      if (state === 'answering') clearTimeout(watch);
       controller?.pause();
     },
     resume() {
+      if (!isPaused) return;
       isPaused = false;
+      if (state === 'answering') watch = setTimeout(late, timeouts.idleMs);
       controller?.resume();
     },
     abort() {

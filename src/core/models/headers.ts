@@ -22,6 +22,17 @@ const CREDENTIALS: ReadonlySet<string> = new Set(['authorization', 'x-api-key', 
 /** Said anew on each hop: the length may change with the model's name. */
 const OURS_TO_SAY: ReadonlySet<string> = new Set(['host', 'content-length', 'expect']);
 
+/** What an answer may tell a browser or a program to do beside reading it: nothing that a model has to say. */
+const ORDERS: ReadonlySet<string> = new Set([
+  'alt-svc',
+  'clear-site-data',
+  'refresh',
+  'set-cookie',
+  'set-cookie2',
+  'strict-transport-security',
+  'www-authenticate',
+]);
+
 const OURS = 'x-federation-';
 
 /** More than any client sends, and few enough for every server on the way: Node's HTTP/2 refuses over 128 with its own. */
@@ -55,10 +66,16 @@ export function responseHeaders(raw: RawHeaders, keepOurs: boolean): string[] {
     const name = raw[at]!;
     const lower = name.toLowerCase();
     if (HOP_BY_HOP.has(lower) || lower.startsWith(':') || listed?.has(lower) === true) continue;
+    if (ORDERS.has(lower)) continue;
     if (!keepOurs && lower.startsWith(OURS)) continue;
     kept.push(name, raw[at + 1]!);
   }
   return kept;
+}
+
+/** Whether an answer sends the client elsewhere, which would follow with its key and its prompt: no answer of a model. */
+export function leadsElsewhere(status: number): boolean {
+  return status >= 300 && status < 400 && status !== 304;
 }
 
 /** The value of a header, the first where there are several; null where there is none. */

@@ -13,6 +13,7 @@ import type { Listener } from '#src/hub/api/principal.ts';
 import { limitConnections } from '#src/hub/listening/connection-limit.ts';
 import type { ModelProxy } from '#src/hub/models/proxy.ts';
 import { ASKER_HEADER } from '#src/protocol/asker.ts';
+import { turnAway } from '#src/link/carry.ts';
 import { refuse } from '#src/link/models/answer.ts';
 
 /** What answers the requests of a listener. */
@@ -95,9 +96,7 @@ export async function listenOnTcp(
 
 /** Answers an upgrade that nobody takes, and closes. */
 export function refuseUpgrade(socket: Duplex, status: 403 | 404): void {
-  socket.end(
-    `HTTP/1.1 ${status} ${status === 403 ? 'Forbidden' : 'Not Found'}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`,
-  );
+  turnAway(socket, status === 403 ? '403 Forbidden' : '404 Not Found');
 }
 
 /** Whether a Host header names one of `names`, whatever its port. */

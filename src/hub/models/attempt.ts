@@ -2,7 +2,7 @@ import type { OutgoingHttpHeaders } from 'node:http';
 import type { ClientHttp2Stream, IncomingHttpHeaders } from 'node:http2';
 import { FederationError } from '#src/core/errors.ts';
 import type { RawHeaders } from '#src/core/models/headers.ts';
-import { headerOf } from '#src/core/models/headers.ts';
+import { headerOf, leadsElsewhere } from '#src/core/models/headers.ts';
 import { isAlive } from '#src/hub/models/alive.ts';
 import type { Link } from '#src/link/accept.ts';
 import type { ModelBody } from '#src/link/models/body.ts';
@@ -13,7 +13,7 @@ export type Opening =
   | { readonly kind: 'answer'; readonly answer: NodeAnswer }
   /** It did not come to an answer of the upstream; `late`: that took its request and let its time pass. */
   | { readonly kind: 'failed'; readonly failure: 'connect' | 'first-byte' }
-  /** By the client's own fault: the node has none. */
+  /** By no fault of the node that counts: the client's own, or an answer that none gets. */
   | { readonly kind: 'refused'; readonly error: FederationError };
 
 /** The answer of an upstream, of which nothing is read until `read`. */
@@ -84,8 +84,13 @@ export function openAttempt(
       stream.resume();
       return settle({ kind: 'failed', failure: own === 'first-byte' ? 'first-byte' : 'connect' });
     }
+    const status = fields[':status'] ?? 502;
+    if (leadsElsewhere(status)) {
+      settle({ kind: 'refused', error: sendsElsewhere(status) });
+      return void stream.destroy(givenUp());
+    }
     const isEmpty = (flags & END_STREAM) !== 0;
-    settle({ kind: 'answer', answer: nodeAnswer(stream, fields[':status'] ?? 502, raw ?? [], isEmpty) });
+    settle({ kind: 'answer', answer: nodeAnswer(stream, status, raw ?? [], isEmpty) });
   });
   stream.once('close', () => settle({ kind: 'failed', failure: 'connect' }));
   send(stream, parts, body, (error) => {
@@ -98,6 +103,12 @@ export function openAttempt(
       if (!stream.destroyed) stream.destroy(givenUp());
     },
   };
+}
+
+function sendsElsewhere(status: number): FederationError {
+  return new FederationError('UPSTREAM_FAILED', `the model server sends elsewhere (${status}), which is not followed`, {
+    hint: 'look at the path of the request, and on its node at baseUrl in models.yaml',
+  });
 }
 
 /** A link that is gone takes nothing; what else is not taken, no link would take. */

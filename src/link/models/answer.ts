@@ -20,6 +20,9 @@ const NOTHING = Buffer.alloc(0);
 /** Time for what was given to leave, before the connection of a cut answer is gone. */
 const LAST_WORDS_MS = 5000;
 
+/** How long a client may leave what it was given unread: it holds a place at a model server. */
+const UNREAD_MS = 300_000;
+
 /**
  * Each part leaves at once. `onGone`: the client went, or was cut, before the whole answer was with it; it is called once
  * at most.
@@ -29,9 +32,14 @@ export function answerTo(response: ServerResponse, onDrain: () => void, onGone: 
   let isFlushed = false;
   let hasLength = false;
   response.sendDate = false;
-  response.on('drain', onDrain);
+  let unread: NodeJS.Timeout | undefined;
+  response.on('drain', () => {
+    clearTimeout(unread);
+    onDrain();
+  });
   response.on('error', () => undefined);
   response.once('close', () => {
+    clearTimeout(unread);
     if (!response.writableFinished) onGone();
   });
 
@@ -54,7 +62,12 @@ export function answerTo(response: ServerResponse, onDrain: () => void, onGone: 
     data(chunk) {
       isFlushed = true;
       bytes += chunk.length;
-      return response.write(chunk);
+      const hasRoom = response.write(chunk);
+      if (!hasRoom) {
+        clearTimeout(unread);
+        unread = setTimeout(() => response.destroy(), UNREAD_MS).unref();
+      }
+      return hasRoom;
     },
     end() {
       isFlushed = true;

@@ -3,6 +3,7 @@ import type { Readable } from 'node:stream';
 import type { Send, SendFailure, Sending, Sent } from '#src/adapters/models/upstream.ts';
 import type { FederationError } from '#src/core/errors.ts';
 import type { RawHeaders } from '#src/core/models/headers.ts';
+import { leadsElsewhere } from '#src/core/models/headers.ts';
 import { spliceModel } from '#src/core/models/request.ts';
 import { answerTo } from '#src/link/models/answer.ts';
 import type { ModelBody } from '#src/link/models/body.ts';
@@ -56,6 +57,7 @@ export function carryAnswer(response: ServerResponse, to: Carriage): Promise<voi
 
   sent = to.send(to.sending(sentBody(to, giveUp)), {
     head(status, reason, raw) {
+      if (leadsElsewhere(status)) return giveUp(to.failed({ kind: 'connect', problem: `sends elsewhere (${status})` }));
       isBegun = true;
       try {
         answer.head(status, reason, to.headers(raw));

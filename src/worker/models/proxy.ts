@@ -69,7 +69,8 @@ export async function startModelProxy(options: LocalModelsOptions): Promise<Loca
     const error = new FederationError('NOT_FOUND', 'WebSockets are not carried to models');
     const { body } = refusalOf(apiOf(endpointOf(request.url ?? '')), error);
     const head = `content-type: application/json\r\ncontent-length: ${body.length}\r\nconnection: close`;
-    socket.end(`HTTP/1.1 501 Not Implemented\r\n${head}\r\n\r\n${body.toString('utf8')}`);
+    // Beyond all time limits of the server now: a client that never closes its end would keep it for ever.
+    socket.end(`HTTP/1.1 501 Not Implemented\r\n${head}\r\n\r\n${body.toString('utf8')}`, () => socket.destroy());
   });
   const port = await listen(server, options.port);
 

@@ -124,15 +124,12 @@ test('one that hardly comes is given up, however often something of it comes', a
   vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'performance'] });
   const { body, request } = requestOf(JSON_TYPE);
   const reading = createBodyReader().read(request, 'a');
-  const outcome = reading.then(
-    () => 'read',
-    (error: FederationError) => error.message,
-  );
+  const outcome = reading.then(() => 'read', String);
   for (let at = 0; at < 31; at++) {
     body.push('x');
     await vi.waitFor(() => expect(body.readableLength).toBe(0));
     vi.advanceTimersByTime(1000);
   }
   body.push('x');
-  expect(await outcome).toBe('the request comes too slowly');
+  expect(await outcome).toContain('the request comes too slowly');
 });

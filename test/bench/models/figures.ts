@@ -92,9 +92,9 @@ export const FIGURES: readonly ModelFigure[] = [
     lines: [line('added', atMost(0.15, 'ms'))],
     open: ({ ours, floor, direct, pids }) =>
       together(async () => {
-        const straight = await streamsBy(direct, STREAMS, pids.one);
-        const own = await streamsBy(ours.one, STREAMS, pids.one);
-        const least = await streamsBy(floor.one, STREAMS, pids.floor);
+        const straight = await streamsBy(direct, STREAMS, pids.ours.near);
+        const own = await streamsBy(ours.one, STREAMS, pids.ours.near);
+        const least = await streamsBy(floor.one, STREAMS, pids.floor.one);
         return { ours: own.chunkMs - straight.chunkMs, floor: least.chunkMs - straight.chunkMs };
       }),
   },
@@ -103,8 +103,8 @@ export const FIGURES: readonly ModelFigure[] = [
     what: 'processor time of one proxy for each of these pieces; floor: of the floor proxy',
     lines: [line('processor', atMost(30, 'µs'))],
     open: ({ ours, floor, pids }) => ({
-      ours: async () => (await streamsBy(ours.one, STREAMS, pids.one)).chunkCpuMicroseconds,
-      floor: async () => (await streamsBy(floor.one, STREAMS, pids.floor)).chunkCpuMicroseconds,
+      ours: async () => (await streamsBy(ours.one, STREAMS, pids.ours.near)).chunkCpuMicroseconds,
+      floor: async () => (await streamsBy(floor.one, STREAMS, pids.floor.one)).chunkCpuMicroseconds,
     }),
   },
   added('two', {
@@ -131,12 +131,11 @@ export const FIGURES: readonly ModelFigure[] = [
     lines: [line('RSS', atMost(180, 'MB'))],
     async open({ ours, floor, pids }) {
       const many = { streams: 200, chunks: 50, everyMs: 20 };
-      await streamsBy(ours.three, many, pids.hub);
-      await streamsBy(floor.one, many, pids.floor);
+      await streamsBy(ours.three, many, pids.ours.hub);
+      await streamsBy(floor.one, many, pids.floor.one);
       return {
-        ours: async () =>
-          Math.max(...(await Promise.all([pids.one, pids.hub, pids.far].map((pid) => memoryOf(pid, 'Rss'))))),
-        floor: () => memoryOf(pids.floor, 'Rss'),
+        ours: async () => Math.max(...(await Promise.all(Object.values(pids.ours).map((pid) => memoryOf(pid, 'Rss'))))),
+        floor: () => memoryOf(pids.floor.one, 'Rss'),
       };
     },
   },

@@ -21,7 +21,11 @@ export interface Stage {
   /** The same hops, with nothing in them. */
   readonly floor: { readonly one: Way; readonly two: Way; readonly three: Way };
   readonly portkey: Way | null;
-  readonly pids: { readonly one: number; readonly hub: number; readonly far: number; readonly floor: number };
+  readonly pids: {
+    /** Of the node that has the model, of the hub, and of the node that has none. */
+    readonly ours: { readonly near: number; readonly hub: number; readonly far: number };
+    readonly floor: { readonly one: number; readonly node: number; readonly hub: number; readonly far: number };
+  };
 }
 
 const MODEL = 'echo';
@@ -43,7 +47,7 @@ export async function openStage(bench: Bench, portkey: string | null): Promise<S
     ours: { one: near.way, two: { port: hub.client.record.port, headers: bearer(key.secret) }, three: far.way },
     floor: floor.ways,
     portkey: portkey === null ? null : await startPortkey(bench, portkey, upstream),
-    pids: { one: near.pid, hub: hub.pid, far: far.pid, floor: floor.pid },
+    pids: { ours: { near: near.pid, hub: hub.pid, far: far.pid }, floor: floor.pids },
   };
 }
 
@@ -54,10 +58,14 @@ async function startFloor(bench: Bench, upstream: number) {
   const onePort = Number(await one.next());
   const hub = await startHelper(bench, 'model-floor-hub', []);
   const [linkPort, hubPort] = [Number(await hub.next()), Number(await hub.next())];
-  await (await startHelper(bench, 'model-floor-node', [linkPort, upstream])).next();
+  const node = await startHelper(bench, 'model-floor-node', [linkPort, upstream]);
+  await node.next();
   const far = await startHelper(bench, 'model-floor', [hubPort]);
   const way = (port: number): Way => ({ port, headers: bearer('none') });
-  return { pid: one.pid, ways: { one: way(onePort), two: way(hubPort), three: way(Number(await far.next())) } };
+  return {
+    pids: { one: one.pid, node: node.pid, hub: hub.pid, far: far.pid },
+    ways: { one: way(onePort), two: way(hubPort), three: way(Number(await far.next())) },
+  };
 }
 
 /** A worker daemon of the installed package; `upstream`: the port of a model server that it shares. */

@@ -29,8 +29,6 @@ function ask(configured: object | null = { baseUrl: proxy.baseUrl, api: 'openai-
   const config = { models: { providers: configured === null ? {} : { federation: configured } } };
   const provider = federationProvider(fakeApi(() => config.models.providers, auth));
   return {
-    // oxlint-disable-next-line typescript/no-deprecated -- it is what OpenClaw calls
-    catalog: () => provider.catalog!.run({ config } as never) as Promise<{ provider: { models: object[] } } | null>,
     model: (modelId: string) => provider.prepareDynamicModel!({ config, modelId, provider: 'federation' } as never),
   };
 }
@@ -53,20 +51,10 @@ it('a model that speaks Anthropic’s language alone is asked in it', async () =
   expect(await ask().model('opus')).toMatchObject({ api: 'anthropic-messages', baseUrl: root });
 });
 
-it('all that can chat are listed', async () => {
-  const listed = await ask().catalog();
-  expect(listed?.provider.models.map((model) => (model as { id: string }).id)).toEqual([
-    'qwen3:8b',
-    'box/llava',
-    'opus',
-  ]);
-});
-
 it('nothing is told of a model that nobody has, that can’t chat, or where OpenClaw’s settings say nothing', async () => {
   expect(await ask().model('nobody')).toBe(undefined);
   expect(await ask().model('embed')).toBe(undefined);
   expect(await ask(null).model('qwen3:8b')).toBe(undefined);
-  expect(await ask(null).catalog()).toBe(null);
 });
 
 it('a model proxy that does not answer, or turns it away, hides no model: they are used as nobody knows them', async () => {
@@ -80,8 +68,7 @@ it('a model proxy that does not answer, or turns it away, hides no model: they a
 });
 
 it('a proxy is asked once for many turns', async () => {
-  const { model, catalog } = ask();
+  const { model } = ask();
   for (const id of ['qwen3:8b', 'opus', 'nobody']) await model(id);
-  await catalog();
   expect(proxy.requests).toHaveLength(1);
 });

@@ -7,8 +7,8 @@ import { OPENCLAW_PROVIDER, openclawModel } from '#src/core/models/openclaw-prov
 import { credentialsOf } from '#src/plugin/models/credentials.ts';
 
 type Provider = Parameters<OpenClawPluginApi['registerProvider']>[0];
-type Config = Parameters<NonNullable<Provider['catalog']>['run']>[0]['config'];
-type Configured = NonNullable<NonNullable<Config['models']>['providers']>[string];
+type Config = Parameters<NonNullable<Provider['prepareDynamicModel']>>[0]['config'];
+type Configured = NonNullable<NonNullable<NonNullable<Config>['models']>['providers']>[string];
 
 /** How long what the model proxy lists is taken for how it is. */
 const FRESH_MS = 10_000;
@@ -18,9 +18,8 @@ const CHAT = '/v1/chat/completions';
 const MESSAGES = '/v1/messages';
 
 /**
- * What OpenClaw is told of the federation’s models beyond that there are some: their names for its pickers, and of each
- * how much it takes and costs. Its settings say where the model proxy is; without that this tells nothing, and without
- * this they may be used all the same.
+ * What OpenClaw is told of a model of the federation that is to be used: how much it takes, answers and costs. Its
+ * settings say where the model proxy is; without that this tells nothing, and without this models are used all the same.
  */
 export function federationProvider(api: OpenClawPluginApi): Provider {
   const credentials = credentialsOf(api);
@@ -50,18 +49,6 @@ export function federationProvider(api: OpenClawPluginApi): Provider {
     id: OPENCLAW_PROVIDER,
     label: 'OpenClaw Federation',
     auth: [],
-    // oxlint-disable-next-line typescript/no-deprecated -- what is to take its place feeds lists alone, and no agent
-    catalog: {
-      order: 'late',
-      async run({ config }) {
-        const configured = configuredIn(config);
-        if (configured === null) return null;
-        const told = await models(configured);
-        return {
-          provider: { ...configured, models: told.filter(isForChats).map((model) => rowOf(model, configured)) },
-        };
-      },
-    },
     async prepareDynamicModel({ config, modelId }) {
       const configured = configuredIn(config);
       if (configured === null) return undefined;
@@ -72,7 +59,7 @@ export function federationProvider(api: OpenClawPluginApi): Provider {
   };
 }
 
-function configuredIn(config: Config | undefined): Configured | null {
+function configuredIn(config: Config): Configured | null {
   return config?.models?.providers?.[OPENCLAW_PROVIDER] ?? null;
 }
 

@@ -85,7 +85,7 @@ export function hubThrough(findWay: () => Promise<Way>, explain: Explain): HubAp
         sending.end(bytes);
       } else {
         sending.setHeader('content-length', bytes.size);
-        bytes.stream.pipe(sending);
+        pourInto(sending, bytes.stream);
       }
       const response = await answered;
       const text = await textOf(response);
@@ -101,17 +101,29 @@ export function hubThrough(findWay: () => Promise<Way>, explain: Explain): HubAp
     async send(path, input, signal) {
       const sending = await start('PUT', path, 'application/octet-stream', signal);
       const answered = answerOf(sending, explain);
-      input.pipe(sending);
+      pourInto(sending, input);
       const response = await answered;
       response.resume();
     },
   };
 }
 
+/** What can't be read ends the request, and is the reason why. */
+function pourInto(sending: ReturnType<typeof request>, input: NodeJS.ReadableStream): void {
+  input.once('error', (cause: NodeJS.ErrnoException) => {
+    const problem = `what is to be sent can’t be read (${cause.code ?? cause.message})`;
+    sending.destroy(new FederationError('USAGE', problem, { hint: 'look at the file, and send it again', cause }));
+  });
+  input.pipe(sending);
+}
+
 function answerOf(asking: ReturnType<typeof request>, explain: Explain): Promise<IncomingMessage> {
   const { promise, resolve, reject } = Promise.withResolvers<IncomingMessage>();
   asking.once('response', resolve);
-  asking.once('error', (cause) => void explain(cause).then(reject, reject));
+  asking.once('error', (cause) => {
+    if (cause instanceof FederationError) reject(cause);
+    else void explain(cause).then(reject, reject);
+  });
   return promise;
 }
 

@@ -40,6 +40,8 @@ export interface ModelKeysOptions {
   readonly store: Pick<Store, 'modelKeys' | 'modelSpending'>;
   readonly membership: Pick<MembershipKeeper, 'inTurn' | 'commit' | 'record' | 'now'>;
   readonly writer: LateWriter;
+  /** Keys that are good at once. */
+  readonly maxKeys?: number;
 }
 
 const PREFIX = 'ocfm_';
@@ -60,7 +62,12 @@ interface Account {
   readonly pace: Pace | null;
 }
 
-export async function openModelKeys({ store, membership, writer }: ModelKeysOptions): Promise<ModelKeyDesk> {
+export async function openModelKeys({
+  store,
+  membership,
+  writer,
+  maxKeys = MAX_KEYS,
+}: ModelKeysOptions): Promise<ModelKeyDesk> {
   const { inTurn, commit, record, now } = membership;
   const spendings = new Map((await store.modelSpending()).map((spending) => [spending.id, spending]));
   const accounts = new Map<string, Account>();
@@ -127,8 +134,8 @@ export async function openModelKeys({ store, membership, writer }: ModelKeysOpti
             hint: `another name; or: manage-federation models key revoke ${name}`,
           });
         }
-        if (accounts.size >= MAX_KEYS) {
-          throw new FederationError('USAGE', `there are ${MAX_KEYS} keys, which is as many as may be`, {
+        if (good().length >= maxKeys) {
+          throw new FederationError('USAGE', `there are ${maxKeys} keys, which is as many as may be`, {
             hint: 'manage-federation models key revoke NAME',
           });
         }

@@ -42,18 +42,25 @@ export function keepUpstream(
   let problem: string | null = null;
 
   async function look(): Promise<void> {
-    const server = await reach(shared);
-    current = upstreamOf(shared, server);
+    // What it was reached by is not used any more where that can't be read: a key that was taken away is not good.
+    current = await reach(shared).then(
+      (server) => upstreamOf(shared, server),
+      (error: unknown) => {
+        current = undefined;
+        throw error;
+      },
+    );
     // Whoever names its models may have a server that can't list them.
-    if (shared.models === 'ask') told = await ask(server, signal);
+    if (shared.models === 'ask') told = await ask(current, signal);
   }
 
   function tell(failure: unknown): void {
     const offer = offerOf(shared, told);
-    const changed = JSON.stringify(offer.models) !== JSON.stringify(models);
+    const offered = current === undefined ? [] : offer.models;
+    const changed = JSON.stringify(offered) !== JSON.stringify(models);
     const said = failure === null ? unfitText(offer.unfit) : messageOf(failure);
     const isNews = said !== problem;
-    models = current === undefined ? [] : offer.models;
+    models = offered;
     problem = said;
     if (changed) onChange('offer');
     if (changed || isNews) onChange('status');

@@ -24,11 +24,13 @@ beforeEach(async () => {
   clock = Date.parse('2026-11-21T12:00:00Z');
 });
 
-async function hub(): Promise<{ keys: ModelKeyDesk; audit(): Promise<string[]>; close(): Promise<void> }> {
+async function hub(
+  maxKeys?: number,
+): Promise<{ keys: ModelKeyDesk; audit(): Promise<string[]>; close(): Promise<void> }> {
   const store = openSqliteStore(path);
   const membership = await openMembership({ store, log, now: () => clock });
   const writer = createLateWriter(store, log);
-  const keys = await openModelKeys({ store, membership, writer });
+  const keys = await openModelKeys({ store, membership, writer, ...(maxKeys === undefined ? {} : { maxKeys }) });
   return {
     keys,
     audit: async () =>
@@ -76,6 +78,18 @@ test('a key is shown once, kept as a hash, and known again by a hub that starts 
     { key: { name: 'ci', createdBy: 'ann' }, spending: { total: { requests: 0 } } },
   ]);
   await second.close();
+});
+
+test('keys that are good for nothing any more take no room', async () => {
+  const { keys, close } = await hub(2);
+  await consumerOf(keys, { name: 'stays' });
+  for (let time = 0; time < 3; time++) {
+    await consumerOf(keys, { name: 'comes' });
+    await expect(keys.create({ name: 'third' }, 'ann')).rejects.toMatchObject({ code: 'USAGE' });
+    await keys.revoke('comes', 'ann');
+  }
+  expect(keys.list().map(({ key }) => key.name)).toEqual(['stays']);
+  await close();
 });
 
 test('what is no key opens nothing', async () => {

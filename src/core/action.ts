@@ -94,8 +94,8 @@ function deed(action: Action): string {
   }
 }
 
-/** Characters that are not seen, look like a blank, or turn a text around are named, so that nothing hides behind them. */
-function visible(text: string): string {
+/** A text in one line. Characters that are not seen, look like a blank, or turn a text around are named, so that nothing hides behind them. */
+export function visible(text: string): string {
   return text
     .replaceAll('\n', '⏎')
     .replace(/[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}\p{Default_Ignorable_Code_Point}]|(?! )\p{Zs}/gu, (character) => {

@@ -28,10 +28,15 @@ export interface JudgedCall {
   readonly wish: Wish;
 }
 
+export interface AskedCall extends JudgedCall {
+  /** Text that it would write; null where it is none. */
+  readonly content: string | null | undefined;
+}
+
 /** The questions to the owner that stand between a call of a tool and what it does. */
 export interface Approvals {
   /** Has the hub judge what the call would do. Undefined: it may go on as it is. */
-  judge(hub: HubApi, call: JudgedCall, tool: ClusterTool, signal?: AbortSignal): Promise<Judged | undefined>;
+  judge(hub: HubApi, call: AskedCall, tool: ClusterTool, signal?: AbortSignal): Promise<Judged | undefined>;
   /**
    * The approval that was given to this very call, which is used up by it. Null where none was, also where the question was
    * never put and its time is over. Throws the reason of `signal`.
@@ -78,7 +83,7 @@ export function createApprovals(): Approvals {
         };
       }
       if (approval === null) return undefined;
-      const shown = await shownQuestion(approval.question);
+      const shown = await shownQuestion(approval.question, call.content);
       if ('problem' in shown) return { block: true, blockReason: blockText(tool, shown.problem) };
       const lifeMs = Math.max(1000, Date.parse(approval.expiresAt) - Date.now());
       const mine: Asked = {

@@ -62,6 +62,8 @@ export interface ClusterTool<Parameters extends z.ZodType = z.ZodType> {
   readonly parameters: Parameters;
   /** Null for what only looks at the federation. */
   wish(parameters: z.output<Parameters>): Wish | null;
+  /** Text that the action itself only names by its hash, for who has to approve it; null where it is no text. */
+  content?(parameters: z.output<Parameters>): string | null;
   run(parameters: z.output<Parameters>, call: Call): Promise<Answer>;
 }
 

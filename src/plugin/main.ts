@@ -38,10 +38,12 @@ function register(api: OpenClawPluginApi): void {
       const tool = CLUSTER_TOOLS.find(({ name }) => name === toolName);
       if (tool === undefined) return undefined;
       try {
-        const wish = tool.wish(readParameters(tool, params));
+        const parameters = readParameters(tool, params);
+        const wish = tool.wish(parameters);
         if (wish === null) return undefined;
         const asker = askerOfHook(context);
-        return await approvals.judge(hub.as(asker), { asker, id: toolCallId, wish }, tool, context.abortSignal);
+        const call = { asker, id: toolCallId, wish, content: tool.content?.(parameters) };
+        return await approvals.judge(hub.as(asker), call, tool, context.abortSignal);
       } catch (error) {
         // The tool meets the same hub with the same words: what is wrong is said there, once.
         if (error instanceof FederationError) return undefined;

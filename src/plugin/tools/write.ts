@@ -1,3 +1,4 @@
+import { isUtf8 } from 'node:buffer';
 import { createHash } from 'node:crypto';
 import { z } from 'zod';
 import { clusterTool } from '#src/plugin/call.ts';
@@ -35,6 +36,10 @@ export const clusterWrite = clusterTool({
     const { bytes, sha256 } = contentOf(said);
     const mode = said.mode === undefined ? {} : { mode: Number.parseInt(said.mode, 8) };
     return { targets: [said.node], action: { kind: 'write', path: said.path, sha256, size: bytes.length, ...mode } };
+  },
+  content(said) {
+    const { bytes } = contentOf(said);
+    return isUtf8(bytes) ? bytes.toString('utf8') : null;
   },
   async run(said, call) {
     const { node, path, mode } = said;

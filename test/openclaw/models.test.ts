@@ -183,6 +183,7 @@ describe('a gateway without a key', () => {
     for (let seen = ''; !seen.includes('on and on'); seen += (await reader.read()).value ?? '');
     leaving.abort();
     await first.untilAborted(before + 1);
+    expect(first.asked.at(-1)).toMatchObject({ aborted: true });
   });
 
   it('goes on with another node that has the model when the first is killed', async () => {
@@ -287,6 +288,7 @@ describe('source: openclaw', () => {
     await reader.read();
     await reader.cancel();
     await provider.untilAborted(1);
+    expect(provider.asked.at(-1)).toMatchObject({ aborted: true });
   });
 
   it('shows a cut answer as cut', async () => {

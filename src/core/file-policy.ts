@@ -1,4 +1,5 @@
 import { FederationError } from '#src/core/errors.ts';
+import { DENIED } from '#src/core/file-denials.ts';
 import type { Verdict } from '#src/core/policy.ts';
 import { matchesWord } from '#src/core/wildcard.ts';
 
@@ -13,7 +14,10 @@ export interface FileSettings {
 interface FileRules {
   /** Folders, absolute or from `~`. Not given: DEFAULT_ROOTS where anything may run on this node, else none. */
   readonly roots?: readonly string[] | undefined;
+  /** On top of what is denied anyhow. */
   readonly deny: readonly string[];
+  /** Of what is denied anyhow, what is not to be. */
+  readonly lift?: readonly string[] | undefined;
 }
 
 export type FileAccess = 'read' | 'write';
@@ -30,6 +34,12 @@ export function rootsOf(
   execMode: 'full' | 'allowlist' | 'off',
 ): readonly string[] {
   return files[access].roots ?? (execMode === 'full' ? DEFAULT_ROOTS[access] : []);
+}
+
+/** Patterns of what is not open, those of the settings and those that stand for themselves. */
+export function denialsOf(files: FileSettings, access: FileAccess): readonly string[] {
+  const { deny, lift = [] } = files[access];
+  return [...DENIED[access].filter((pattern) => !lift.includes(pattern)), ...deny];
 }
 
 /** Where no setting opens anything: a file there is no file, or stands for the machine itself. */

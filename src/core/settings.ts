@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { DENIED } from '#src/core/file-denials.ts';
 import { isDenyPattern, isRoot } from '#src/core/file-policy.ts';
 import { ROLES } from '#src/core/node.ts';
 
@@ -12,19 +13,7 @@ const allowRules = rules.refine(
   'a program is a name on PATH or an absolute path',
 );
 
-/** Keys and what holds them. A list that is set takes the place of these. */
-const KEYS = [
-  '~/.openclaw*',
-  '~/.ssh',
-  '~/.gnupg',
-  '~/.aws',
-  '~/.kube',
-  '~/.netrc',
-  '~/.git-credentials',
-  '*.key',
-  '*.pem',
-];
-const fileRules = (openByDefault: string) =>
+const fileRules = <const Denied extends readonly string[]>(openByDefault: string, denied: Denied) =>
   z
     .strictObject({
       roots: z
@@ -33,8 +22,14 @@ const fileRules = (openByDefault: string) =>
         .describe(`Folders that are open; not set: ${openByDefault} in exec mode full, none otherwise`),
       deny: z
         .array(z.string().refine(isDenyPattern, 'a pattern is absolute, starts with ~/, or is one name'))
-        .default(KEYS)
-        .describe('What is never open, also below a root: paths or names with `*`, folders by `**`; deny wins'),
+        .default([])
+        .describe(
+          'What is never open, also below a root, beside what is denied anyhow: paths or names with `*`, folders by `**`; deny wins',
+        ),
+      lift: z
+        .array(z.enum(denied, 'is none of those that docs/files.md lists'))
+        .default([])
+        .describe('Of what is denied anyhow, the patterns that are not to be, as docs/files.md writes them'),
     })
     .prefault({});
 const toolPatterns = z.array(z.string().min(1)).default([]);
@@ -106,8 +101,8 @@ export const settingsSchema = z.strictObject({
         .prefault({}),
       files: z
         .strictObject({
-          read: fileRules('~, /tmp and /var/log'),
-          write: fileRules('~ and /tmp'),
+          read: fileRules('~, /tmp and /var/log', DENIED.read),
+          write: fileRules('~ and /tmp', DENIED.write),
           maxBytes: z.int().positive().default(268_435_456).describe('Bytes of one read or write'),
         })
         .prefault({}),

@@ -38,6 +38,7 @@ import type { Consent } from '#src/worker/consent.ts';
 import { createConsent } from '#src/worker/consent.ts';
 import { createExecutor } from '#src/worker/exec.ts';
 import { createFiles } from '#src/worker/files/files.ts';
+import { gatewaySecrets } from '#src/worker/files/rules.ts';
 import type { HubSession } from '#src/worker/hub-address.ts';
 import { factsOf } from '#src/worker/facts.ts';
 import { hubOf } from '#src/worker/hub-address.ts';
@@ -88,9 +89,10 @@ export async function startWorker(home: Home, settings: Settings, log: Log): Pro
     const node: ExecutorNode = { id: () => keys.current().id, name, role: settings.role };
     const consents = createConsent(node);
     const executor = await openExecutor(home, settings, node, consents, log, cleanups);
+    const own = [home.path, ...gatewaySecrets(worker.tools.gatewaySettings)];
     const files = createFiles({
       consent: consents,
-      policy: () => ({ files: worker.files, exec: worker.exec, home: homedir(), own: [home.path] }),
+      policy: () => ({ files: worker.files, exec: worker.exec, home: homedir(), own }),
       log: log.child('files'),
     });
     const tools = createTools({

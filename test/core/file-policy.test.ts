@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest';
 import type { FileSettings } from '#src/core/file-policy.ts';
-import { absolutePath, judgePath, rootsOf, withHome } from '#src/core/file-policy.ts';
+import { DENIED } from '#src/core/file-denials.ts';
+import { absolutePath, denialsOf, isDenyPattern, judgePath, rootsOf, withHome } from '#src/core/file-policy.ts';
 
 test.each([
   ['/etc/hosts', '/etc/hosts'],
@@ -109,4 +110,53 @@ test.each([
   ['/a/b', '/a/b'],
 ])('the root or pattern %s is %s', (text, meant) => {
   expect(withHome(text, '/home/ann')).toBe(meant);
+});
+
+const OPEN: FileSettings = { read: { roots: ['/'], deny: [] }, write: { roots: ['/'], deny: [] }, maxBytes: 1 };
+
+function judged(files: FileSettings, access: 'read' | 'write', path: string): string {
+  const deny = denialsOf(files, access).map((pattern) => withHome(pattern, '/home/ann'));
+  return judgePath({ roots: ['/'], deny }, absolutePath(path, '/home/ann')).kind;
+}
+
+test.each([
+  ...['~/.bashrc', '~/.bash_profile', '~/.profile', '~/.zshenv', '/home/bob/.bashrc', '~/.BASHRC'],
+  ...['~/.config/systemd/user/x.service', '~/.config/autostart/x.desktop', '~/.config/fish/config.fish'],
+  ...['~/.local/bin/git', '~/bin/git', '~/.gitconfig', '~/src/.git/hooks/pre-commit', '~/.vimrc'],
+  ...['~/.ssh/authorized_keys', '/srv/authorized_keys', '~/.openclaw/openclaw.json', '/root/.ssh/rc'],
+  ...['/etc/cron.d/x', '/var/spool/cron/crontabs/ann', '/etc/ld.so.preload', '/etc/sudoers.d/x', '/usr/local/bin/x'],
+])('nobody writes %s without its owner having opened that: it would be a command', (path) => {
+  expect(judged(OPEN, 'write', path)).toBe('deny');
+});
+
+test.each([
+  ...['~/.ssh/id', '/home/bob/.ssh/id', '~/.openclaw/openclaw.json', '~/.docker/config.json', '~/.npmrc', '~/.pypirc'],
+  ...[
+    '~/.config/gh/hosts.yml',
+    '~/.config/gcloud/x',
+    '~/.password-store/x',
+    '~/.bash_history',
+    '~/app/.env',
+    '/etc/shadow',
+  ],
+])('nobody reads %s without its owner having opened that', (path) => {
+  expect(judged(OPEN, 'read', path)).toBe('deny');
+});
+
+test.each(['~/notes.txt', '~/src/main.c', '/srv/x', '/tmp/x', '~/.config/foot/foot.ini', '/etc/nginx/nginx.conf'])(
+  '%s is as open as its folder',
+  (path) => {
+    expect([judged(OPEN, 'read', path), judged(OPEN, 'write', path)]).toEqual(['allow', 'allow']);
+  },
+);
+
+test('a list of one’s own comes on top of what is denied anyhow, and what is lifted is named', () => {
+  const files: FileSettings = { ...OPEN, read: { roots: ['/'], deny: ['~/private'], lift: ['.env'] } };
+  const kinds = ['~/private/x', '~/.ssh/id', '~/.env', '~/.env.local'].map((path) => judged(files, 'read', path));
+  expect(kinds).toEqual(['deny', 'deny', 'allow', 'deny']);
+  expect(judged({ ...files, read: { ...files.read, deny: ['.env'] } }, 'read', '~/.env')).toBe('deny');
+});
+
+test('all that is denied anyhow is a pattern', () => {
+  expect(DENIED.write.filter((pattern) => !isDenyPattern(pattern))).toEqual([]);
 });

@@ -1,7 +1,7 @@
 import { realpath } from 'node:fs/promises';
-import { join } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import type { FileAccess, FileSettings } from '#src/core/file-policy.ts';
-import { judgePath, NEVER, rootsOf, withHome } from '#src/core/file-policy.ts';
+import { denialsOf, judgePath, NEVER, rootsOf, withHome } from '#src/core/file-policy.ts';
 import type { ExecSettings } from '#src/core/policy.ts';
 import { denied } from '#src/worker/files/failure.ts';
 
@@ -11,8 +11,15 @@ export interface FilePolicy {
   readonly exec: Pick<ExecSettings, 'mode'>;
   /** Of the user that the worker runs as. */
   readonly home: string;
-  /** Folders that no setting opens: what this node and its gateway know each other by. */
+  /** Files and folders that no setting opens: what this node and its gateway know each other by. */
   readonly own: readonly string[];
+}
+
+/** What the gateway of this node knows others by, where its settings are not in their usual folder. */
+export function gatewaySecrets(settingsFile: string | undefined): readonly string[] {
+  if (settingsFile === undefined) return [];
+  const file = resolve(settingsFile);
+  return [file, ...['credentials', 'identity', 'devices'].map((name) => join(dirname(file), name))];
 }
 
 /** Where folders really are may change at any time: these are for one request. */
@@ -28,7 +35,7 @@ export async function rulesOf(policy: FilePolicy, access: FileAccess): Promise<R
   const { files, exec, home, own } = policy;
   const written = rootsOf(files, access, exec.mode).map((root) => withHome(root, home));
   const real = (await Promise.all(written.map(realFolder))).filter((root) => root !== null);
-  const patterns = [...NEVER, ...own, ...files[access].deny].map((pattern) => withHome(pattern, home));
+  const patterns = [...NEVER, ...own, ...denialsOf(files, access)].map((pattern) => withHome(pattern, home));
   const realPatterns = await Promise.all(patterns.map(realPattern));
   const deny = [...new Set([...patterns, ...realPatterns])];
 

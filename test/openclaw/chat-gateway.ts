@@ -44,7 +44,9 @@ export interface ChatGatewayOptions {
   readonly token: string;
 }
 
-const START_MS = 180_000;
+/** OpenClaw is another under a test runner: it takes no lock then, and its own commands don't find a gateway. */
+const AT_WORK = { VITEST: '', NODE_ENV: 'production' };
+const START_MS = 240_000;
 const KILL_AFTER_MS = 10_000;
 
 export async function chatGateway(options: ChatGatewayOptions): Promise<ChatGateway> {
@@ -54,7 +56,7 @@ export async function chatGateway(options: ChatGatewayOptions): Promise<ChatGate
   const { port, token } = options;
   const url = `ws://127.0.0.1:${port}`;
   const lines: string[] = [];
-  const environment = { HOME: home, OPENCLAW_STATE_DIR: state, OPENCLAW_GATEWAY_TOKEN: token };
+  const environment = { ...AT_WORK, HOME: home, OPENCLAW_STATE_DIR: state, OPENCLAW_GATEWAY_TOKEN: token };
   await writeFile(join(state, 'openclaw.json'), JSON.stringify(settings(options, directory), null, 2), {
     mode: 0o600,
   });

@@ -111,6 +111,10 @@ describe('a release', () => {
       'dist',
       'package.json',
     ]);
+    const plugin = join(action.path, 'plugin');
+    expect((await readdir(plugin)).toSorted()).toEqual(['dist', 'package.json']);
+    expect(JSON.parse(await readFile(join(plugin, 'package.json'), 'utf8'))).not.toHaveProperty('dependencies');
+    expect((await stat(join(plugin, 'dist/main.js'))).nlink).toBe(1);
     expect((await readdir(modules)).includes('tool')).toBe(false);
     expect((await readdir(join(modules, `node-linux-${process.arch}`))).toSorted()).toEqual(['bin', 'package.json']);
     const modes = [

@@ -1,4 +1,4 @@
-import { mkdir, mkdtemp, readFile, rm, stat, symlink, writeFile } from 'node:fs/promises';
+import { copyFile, mkdir, mkdtemp, readFile, rm, stat, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { pipeline, Readable } from 'node:stream';
@@ -90,7 +90,10 @@ async function isFile(path: string): Promise<boolean> {
   return (await stat(path).catch(() => null))?.isFile() === true;
 }
 
-async function linkPackage(shipped: ShippedPackage, layout: string): Promise<number> {
+/** Puts a file at another path, itself or a link to it. */
+type Laying = (source: string, target: string) => Promise<void>;
+
+async function linkPackage(shipped: ShippedPackage, layout: string, lay: Laying = symlink): Promise<number> {
   const made = new Set<string>();
   let bytes = 0;
   for (const path of await filesOfPackage(shipped)) {
@@ -98,7 +101,7 @@ async function linkPackage(shipped: ShippedPackage, layout: string): Promise<num
     const above = dirname(target);
     if (!made.has(above)) await mkdir(above, { recursive: true });
     made.add(above);
-    await symlink(source, target);
+    await lay(source, target);
     bytes += (await stat(source)).size;
   }
   return bytes;
@@ -109,10 +112,9 @@ async function linkPackage(shipped: ShippedPackage, layout: string): Promise<num
  * it, and the plugin needs little of what the package does, and no npm and Node. It finds the rest beside it.
  */
 async function layPlugin(own: ShippedPackage, layout: string): Promise<number> {
-  const bytes = await linkPackage(
-    { ...own, to: PLUGIN_FOLDER, only: ['dist', 'skills', 'openclaw.plugin.json'] },
-    layout,
-  );
+  const files = { ...own, to: PLUGIN_FOLDER, only: ['dist', 'skills', 'openclaw.plugin.json'] };
+  // Of a file that comes twice tar makes one with two names, which OpenClaw takes for one from outside the plugin.
+  const bytes = await linkPackage(files, layout, copyFile);
   await mkdir(join(layout, PLUGIN_FOLDER), { recursive: true });
   const whole = JSON.parse(await readFile(join(own.from, 'package.json'), 'utf8')) as Record<string, unknown>;
   const kept = ['name', 'version', 'license', 'type', 'imports', 'openclaw'].map((key) => [key, whole[key]]);

@@ -43,12 +43,29 @@ export interface ChatFederationOptions {
   readonly nodeCommands?: readonly string[];
   /** Has the folder of the plugin before the gateway loads it. */
   readonly prepare?: (plugin: string) => Promise<void>;
+  /** Deploys the plugin, and Telegram, into the home of the gateway's user. */
+  readonly deploy?: (home: string, to: DeployedTo) => Promise<void>;
+}
+
+export interface DeployedTo {
+  readonly port: number;
+  /** The gateway's. */
+  readonly token: string;
+  /** Home of the hub. */
+  readonly hub: string;
+  /** Folder of our package. */
+  readonly plugin: string;
 }
 
 /** Long enough for a press, and short enough to be waited for. */
 const APPROVAL_SECONDS = 40;
 
-export async function chatFederation({ script, prepare, ...options }: ChatFederationOptions): Promise<ChatFederation> {
+export async function chatFederation({
+  script,
+  prepare,
+  deploy,
+  ...options
+}: ChatFederationOptions): Promise<ChatFederation> {
   const place = await makePlace();
   const home = place.file('hub');
   const [port, token] = [await freePort(), randomBytes(32).toString('base64url')];
@@ -93,6 +110,7 @@ export async function chatFederation({ script, prepare, ...options }: ChatFedera
     telegram: telegram.url,
     port,
     token,
+    ...(deploy && { deploy: (at) => deploy(at, { port, token, hub: home, plugin: plugin.whole }) }),
   });
 
   const federation: ChatFederation = {

@@ -28,6 +28,8 @@ export interface ChatGateway {
 export interface ChatGatewayOptions {
   /** Folder of the plugin, to be loaded from where it is. */
   readonly plugin: string;
+  /** What deploys it into the home of its user instead, where the gateway has the settings of a person before. */
+  readonly deploy?: (home: string) => Promise<void>;
   /** The hub's socket for the plugin. */
   readonly socket: string;
   /** Base URL of the model server. */
@@ -51,7 +53,8 @@ const KILL_AFTER_MS = 10_000;
 
 export async function chatGateway(options: ChatGatewayOptions): Promise<ChatGateway> {
   const directory = await mkdtemp(join(tmpdir(), 'ocf-chat-'));
-  const [state, home] = [join(directory, 'state'), join(directory, 'home')];
+  const home = join(directory, 'home');
+  const state = options.deploy === undefined ? join(directory, 'state') : join(home, '.openclaw');
   for (const folder of [state, home]) await mkdir(folder, { recursive: true, mode: 0o700 });
   const { port, token } = options;
   const url = `ws://127.0.0.1:${port}`;
@@ -60,6 +63,7 @@ export async function chatGateway(options: ChatGatewayOptions): Promise<ChatGate
   await writeFile(join(state, 'openclaw.json'), JSON.stringify(settings(options, directory), null, 2), {
     mode: 0o600,
   });
+  await options.deploy?.(home);
 
   async function start(): Promise<RunningOpenClaw> {
     const running = await runOpenClaw({
@@ -117,7 +121,7 @@ async function answering(port: number, said: () => readonly string[]): Promise<v
 }
 
 function settings(options: ChatGatewayOptions, directory: string): object {
-  const { port, plugin, socket, model, telegram, toolSearch, owners = [OWNER], nodeCommands = [] } = options;
+  const { port, model, toolSearch, nodeCommands = [] } = options;
   const provider = {
     baseUrl: model,
     apiKey: 'sk-of-the-test',
@@ -150,6 +154,13 @@ function settings(options: ChatGatewayOptions, directory: string): object {
       defaults: { workspace: join(directory, 'workspace'), model: { primary: 'test/scripted' }, skipBootstrap: true },
     },
     tools: { exec: { notifyOnExit: false }, ...(toolSearch === undefined ? {} : { toolSearch }) },
+    ...(options.deploy === undefined ? inGateway(options) : { channels: { telegram: { apiRoot: options.telegram } } }),
+  };
+}
+
+/** Our plugin, and people at Telegram. */
+function inGateway({ plugin, socket, telegram, owners = [OWNER] }: ChatGatewayOptions): object {
+  return {
     plugins: {
       load: { paths: [plugin] },
       entries: { 'openclaw-federation': { enabled: true, config: { socket } } },

@@ -2,11 +2,11 @@ import { createHash } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
 import { FederationError } from '#src/core/errors.ts';
 import type { Call } from '#src/plugin/call.ts';
-import { decodeHeader, FILE_HEADER, fileHeaderSchema, HASH_TRAILER } from '#src/protocol/files.ts';
-import type { FileHeader, FileWritten } from '#src/protocol/files.ts';
+import { decodeHeader, FILE_HEADER, HASH_TRAILER, placedHeaderSchema } from '#src/protocol/files.ts';
+import type { PlacedFile, PlacedHeader } from '#src/protocol/files.ts';
 
 export interface FilePart {
-  readonly header: FileHeader;
+  readonly header: PlacedHeader;
   readonly bytes: Buffer;
   /** Of these bytes, hex. */
   readonly sha256: string;
@@ -22,7 +22,7 @@ interface Range {
 export async function readFile(call: Call, node: string, { path, offset, length }: Range): Promise<FilePart> {
   const query = new URLSearchParams({ path, offset: String(offset), length: String(length), ...approval(call) });
   const response = await call.hub.open('GET', `${fileOf(call, node)}?${query.toString()}`, undefined, call.signal);
-  const header = decodeHeader(response.headers[FILE_HEADER], fileHeaderSchema);
+  const header = decodeHeader(response.headers[FILE_HEADER], placedHeaderSchema);
   const bytes = await bytesOf(response, length);
   const sha256 = createHash('sha256').update(bytes).digest('hex');
   if (response.trailers[HASH_TRAILER] !== sha256) throw cut(path);
@@ -39,7 +39,7 @@ export interface NewContent {
   readonly condition: string | undefined;
 }
 
-export async function writeFile(call: Call, node: string, content: NewContent): Promise<FileWritten> {
+export async function writeFile(call: Call, node: string, content: NewContent): Promise<PlacedFile> {
   const { path, bytes, sha256, mode, condition } = content;
   const query = new URLSearchParams({
     path,
@@ -49,7 +49,7 @@ export async function writeFile(call: Call, node: string, content: NewContent): 
     ...(condition === undefined ? {} : { if: condition }),
     ...approval(call),
   });
-  return call.hub.put<FileWritten>(`${fileOf(call, node)}?${query.toString()}`, bytes, call.signal);
+  return call.hub.put<PlacedFile>(`${fileOf(call, node)}?${query.toString()}`, bytes, call.signal);
 }
 
 /** The very node that was approved, where one had to be. */

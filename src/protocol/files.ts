@@ -9,7 +9,7 @@ import { askerSchema } from '#src/protocol/asker.ts';
  *     hub → worker, on the link, with what is asked for in REQUEST_HEADER (base64url of JSON)
  *       POST /files/read     200: FILE_HEADER, the bytes, and HASH_TRAILER after the last of them
  *       POST /files/write    the bytes as body; 200: fileWrittenSchema, when the file is in its place
- *     client → hub, under /api/v1
+ *     client → hub, under /api/v1; the answers name the node, too
  *       GET  /nodes/{node}/file?path&offset&length&approval         as POST /files/read
  *       PUT  /nodes/{node}/file?path&sha256&size&mode&if&approval   as POST /files/write
  *
@@ -76,6 +76,13 @@ export const fileWrittenSchema = z.object({
     .describe('Of what it held before; null where there was none, and where that was longer than the node reads'),
 });
 export type FileWritten = z.infer<typeof fileWrittenSchema>;
+
+/** The node that a word meant, as the hub knows it: in its answers beside what the node says. */
+const place = { node: z.string().describe('Name of the node'), id: z.string() };
+export const placedHeaderSchema = fileHeaderSchema.extend(place);
+export type PlacedHeader = z.infer<typeof placedHeaderSchema>;
+export const placedFileSchema = fileWrittenSchema.extend(place);
+export type PlacedFile = z.infer<typeof placedFileSchema>;
 
 /** Part of a file: `offset` below zero counts from the end. */
 const range = {

@@ -62,7 +62,7 @@ function deeds(): Readonly<Record<string, Deed>> {
       action: { kind: 'write', ...content },
       run: (node, approval, who = OWNER) =>
         by('PUT', node, { ...content, size: String(content.size), ...approvedBy(approval) }, who, CONTENT),
-      done: { status: 200, json: { size: 5, sha256: content.sha256 } },
+      done: { status: 200, json: { node: expect.stringMatching(/^(?:w1|laptop)$/), size: 5, sha256: content.sha256 } },
     },
     read: {
       action: { kind: 'read', path },

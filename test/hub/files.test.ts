@@ -60,9 +60,10 @@ async function latestAudit(action: string): Promise<AuditRecord | undefined> {
 test('what is written on a node is read from it, and the audit knows both without what was in it', async () => {
   const path = join(folder, 'notes.txt');
   const written = await writeFile(federation, 'w1', 'a secret text', { path, mode: '640' });
+  const { id } = await federation.show('w1');
   expect([written.status, written.body]).toEqual([
     200,
-    { path, size: 13, sha256: sha256('a secret text'), created: true, previous: null },
+    { node: 'w1', id, path, size: 13, sha256: sha256('a secret text'), created: true, previous: null },
   ]);
   const read = await readFile(federation, 'w1', { path, offset: '2', length: '6' });
   expect(read).toMatchObject({

@@ -27,7 +27,14 @@ function has(content: Buffer | string, trailer: (bytes: Buffer) => string | null
     const offset = Number(query.get('offset'));
     const start = offset < 0 ? Math.max(0, whole.length + offset) : offset;
     const bytes = whole.subarray(start, start + Number(query.get('length')));
-    const header = { path: '/etc/hosts', size: whole.length, mtime: '2026-01-02T03:04:05.000Z', mode: 0o644 };
+    const placed = { node: 'home-server', id: NODE_ID };
+    const header = {
+      ...placed,
+      path: '/etc/hosts',
+      size: whole.length,
+      mtime: '2026-01-02T03:04:05.000Z',
+      mode: 0o644,
+    };
     response.setHeader(FILE_HEADER, encodeHeader({ ...header, offset: start, length: bytes.length }));
     response.setHeader('trailer', HASH_TRAILER);
     response.write(bytes);
@@ -45,6 +52,12 @@ describe('cluster_read', () => {
       { type: 'text', text: '/etc/hosts on home-server: bytes 0 to 20 of 20\n127.0.0.1 localhost\n' },
     ]);
     expect(outcome.details).toMatchObject({ file: { size: 20, sha256: sha256(Buffer.from('127.0.0.1 localhost\n')) } });
+  });
+
+  it('names the machine that it came from, and not the word for it', async () => {
+    has('x');
+    plugin.hub.answers.set('GET /nodes/ab12/file', plugin.hub.answers.get('GET /nodes/home-server/file')!);
+    expect(await plugin.text('cluster_read', { ...FILE, node: 'ab12' })).toContain('/etc/hosts on home-server: ');
   });
 
   it('gives a part, and says how to read on', async () => {
@@ -116,6 +129,8 @@ describe('cluster_read', () => {
 
 describe('cluster_write', () => {
   const WRITTEN = {
+    node: 'home-server',
+    id: NODE_ID,
     path: '/tmp/x',
     size: 2,
     sha256: sha256(Buffer.from('hi')),

@@ -13,8 +13,8 @@ import {
   FILE_HEADER,
   fileReadQuerySchema,
   fileWriteQuerySchema,
-  fileWrittenSchema,
   HASH_TRAILER,
+  placedFileSchema,
 } from '#src/protocol/files.ts';
 
 const bytes = { 'application/octet-stream': { schema: z.string().openapi({ format: 'binary' }) } };
@@ -24,7 +24,7 @@ const readFile = createRoute({
   path: '/nodes/{word}/file',
   summary: 'A file of a node, or a part of it',
   description:
-    `The header ${FILE_HEADER} says what comes, as base64url of JSON: path, size, mtime, mode, offset, length. ` +
+    `The header ${FILE_HEADER} says what comes, as base64url of JSON: path, size, mtime, mode, offset, length, node, id. ` +
     `The trailer ${HASH_TRAILER} is the SHA-256 of the bytes: without it the answer was cut.`,
   request: { params: word, query: fileReadQuerySchema },
   responses: { 200: { description: 'The bytes', content: bytes }, default: failure },
@@ -36,7 +36,7 @@ const writeFile = createRoute({
   summary: 'Writes a file of a node, whole or not at all',
   description: 'The body is the content, of exactly the size and the SHA-256 that the query says.',
   request: { params: word, query: fileWriteQuerySchema },
-  responses: { 200: json(fileWrittenSchema, 'What is there now'), default: failure },
+  responses: { 200: json(placedFileSchema, 'What is there now'), default: failure },
 });
 
 /** Reading and writing files of nodes. */

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
 import type { ClientHttp2Stream, IncomingHttpHeaders } from 'node:http2';
 import { constants } from 'node:http2';
+import type { z } from 'zod';
 import type { Log } from '#src/adapters/log.ts';
 import type { Store } from '#src/adapters/store/store.ts';
 import type { Action } from '#src/core/action.ts';
@@ -14,12 +15,13 @@ import { answerOf, bytesOf, linkOf, lost } from '#src/hub/fleet/ask-worker.ts';
 import type { Fleet } from '#src/hub/fleet/fleet.ts';
 import type { UsedApproval } from '#src/protocol/approval.ts';
 import type {
-  FileHeader,
   FileRead,
   FileReadQuery,
   FileWrite,
   FileWriteQuery,
   FileWritten,
+  PlacedFile,
+  PlacedHeader,
 } from '#src/protocol/files.ts';
 import {
   decodeHeader,
@@ -37,7 +39,7 @@ export interface FileAudience {
    * Takes the bytes to their end; `sha256` is of all of them, hex, once they are taken. They throw LINK_LOST where not all
    * came as the node proves it.
    */
-  take(header: FileHeader, bytes: AsyncIterable<Buffer>, sha256: () => string): Promise<void>;
+  take(header: PlacedHeader, bytes: AsyncIterable<Buffer>, sha256: () => string): Promise<void>;
 }
 
 /**
@@ -48,7 +50,7 @@ export interface NodeFiles {
   /** Resolves when the audience has taken it. */
   read(word: string, query: FileReadQuery, asker: Asker, audience: FileAudience): Promise<void>;
   /** Resolves when the file is in its place. */
-  write(word: string, query: FileWriteQuery, body: IncomingMessage, asker: Asker): Promise<FileWritten>;
+  write(word: string, query: FileWriteQuery, body: IncomingMessage, asker: Asker): Promise<PlacedFile>;
 }
 
 export interface NodeFilesOptions {
@@ -95,7 +97,7 @@ export function createNodeFiles(options: NodeFilesOptions): NodeFiles {
       const { record, approval } = await begin(member, { asker, action, approval: approvalId, more });
       try {
         const wish = { asker, approval, path, offset, length };
-        record.end(await relay(send(member, '/files/read', wish, true), audience, idleMs));
+        record.end(await relay(send(member, '/files/read', wish, true), member, audience, idleMs));
       } catch (error) {
         record.failed(error);
         throw error;
@@ -110,7 +112,7 @@ export function createNodeFiles(options: NodeFilesOptions): NodeFiles {
         const wish = { asker, approval, path, sha256, size, mode: mode ?? null, if: condition };
         const written = await deliver(send(member, '/files/write', wish, false), body, idleMs);
         record.end({ path: written.path, content: written.sha256, previous: written.previous, bytes: written.size });
-        return written;
+        return { ...written, node: member.name, id: member.id };
       } catch (error) {
         record.failed(error);
         throw error;
@@ -122,6 +124,7 @@ export function createNodeFiles(options: NodeFilesOptions): NodeFiles {
 /** Passes a file on. A node that sends other than it announced, or proves other, is not believed. */
 async function relay(
   stream: ClientHttp2Stream,
+  { name: node, id }: Member,
   audience: FileAudience,
   idleMs: number,
 ): Promise<{ bytes: number; content: string }> {
@@ -132,7 +135,7 @@ async function relay(
   const headers = await answerOf(stream, idleMs);
   try {
     const header = headerOf(headers);
-    await audience.take(header, followed(header.length), () => sum);
+    await audience.take({ ...header, node, id }, followed(header.length), () => sum);
     return { bytes: header.length, content: sum };
   } finally {
     if (!stream.closed) stream.close(constants.NGHTTP2_CANCEL);
@@ -167,7 +170,7 @@ async function relay(
   }
 }
 
-function headerOf(headers: IncomingHttpHeaders): FileHeader {
+function headerOf(headers: IncomingHttpHeaders): z.output<typeof fileHeaderSchema> {
   try {
     return decodeHeader(headers[FILE_HEADER], fileHeaderSchema);
   } catch (cause) {

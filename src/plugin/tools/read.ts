@@ -35,9 +35,9 @@ export const clusterRead = clusterTool({
     const part = await readFile(call, node, { path, offset, length: length ?? READ_BYTES });
     const isWhole = part.header.offset === 0;
     if (isWhole && length === undefined && isPicture(mimeOf(part.bytes.subarray(0, MAGIC_BYTES), path))) {
-      return picture(node, path, part.header.size > part.bytes.length ? await whole(node, path, call) : part);
+      return picture(path, part.header.size > part.bytes.length ? await whole(node, path, call) : part);
     }
-    return textAnswer(node, path, part);
+    return textAnswer(path, part);
   },
 });
 
@@ -45,48 +45,51 @@ function whole(node: string, path: string, call: Call, most = PICTURE_BYTES): Pr
   return readFile(call, node, { path, offset: 0, length: most });
 }
 
-function fileDetails(node: string, { header, sha256 }: FilePart, type: string) {
-  const { path, size, mtime, offset, length } = header;
-  return { file: { node, path, size, mtime, offset, length, sha256, type } };
+function fileDetails({ header, sha256 }: FilePart, type: string) {
+  const { node, id, path, size, mtime, offset, length } = header;
+  return { file: { node, id, path, size, mtime, offset, length, sha256, type } };
 }
 
 async function attached(node: string, path: string, call: Call): Promise<Answer> {
   const part = await whole(node, path, call, ATTACHED_BYTES);
   const type = mimeOf(part.bytes, path);
   const name = path.split('/').at(-1) ?? 'file';
-  const details = fileDetails(node, part, type);
+  const details = fileDetails(part, type);
   if (part.header.size > part.bytes.length) {
-    const text = `${path} on ${node} has ${part.header.size} bytes: too long to send to a chat (${ATTACHED_BYTES} at most)`;
+    const text = `${path} on ${part.header.node} has ${part.header.size} bytes: too long to send to a chat (${ATTACHED_BYTES} at most)`;
     return { text, details };
   }
-  const kept = await call.attach({ name, type, data: part.bytes, text: `${name} from ${node}` });
-  const what = `${path} from ${node} (${part.bytes.length} bytes, ${type})`;
+  const kept = await call.attach({ name, type, data: part.bytes, text: `${name} from ${part.header.node}` });
+  const what = `${path} from ${part.header.node} (${part.bytes.length} bytes, ${type})`;
   const text = kept.inChat
     ? `${what} is in the chat now`
     : `${what} is kept on the master as ${kept.path}: there is no chat here`;
   return { text, details };
 }
 
-function picture(node: string, path: string, part: FilePart): Answer {
+function picture(path: string, part: FilePart): Answer {
   const type = mimeOf(part.bytes, path);
-  const details = fileDetails(node, part, type);
+  const details = fileDetails(part, type);
   if (part.header.size > part.bytes.length) {
-    return { text: `${path} on ${node} is a picture of ${part.header.size} bytes: too large to be shown`, details };
+    return {
+      text: `${path} on ${part.header.node} is a picture of ${part.header.size} bytes: too large to be shown`,
+      details,
+    };
   }
   const images = [{ data: part.bytes.toString('base64'), mimeType: type }];
-  return { text: `${path} on ${node}: ${type}, ${part.header.size} bytes`, images, details };
+  return { text: `${path} on ${part.header.node}: ${type}, ${part.header.size} bytes`, images, details };
 }
 
-function textAnswer(node: string, path: string, part: FilePart): Answer {
+function textAnswer(path: string, part: FilePart): Answer {
   const { header, bytes } = part;
   const end = header.offset + bytes.length;
-  const where = `${path} on ${node}: bytes ${header.offset} to ${end} of ${header.size}`;
+  const where = `${path} on ${part.header.node}: bytes ${header.offset} to ${end} of ${header.size}`;
   const more = end < header.size ? `\n[… ${header.size - end} bytes follow: read on with offset ${end} …]` : '';
   const type = mimeOf(bytes, path);
   const text = textOf(bytes, end < header.size);
-  if (text !== null) return { text: `${where}\n${text}${more}`, details: fileDetails(node, part, type) };
+  if (text !== null) return { text: `${where}\n${text}${more}`, details: fileDetails(part, type) };
   return {
     text: `${where}, ${type}, base64:\n${bytes.toString('base64')}${more}`,
-    details: fileDetails(node, part, type),
+    details: fileDetails(part, type),
   };
 }

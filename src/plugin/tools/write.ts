@@ -3,6 +3,7 @@ import { createHash } from 'node:crypto';
 import { z } from 'zod';
 import { clusterTool } from '#src/plugin/call.ts';
 import { writeFile } from '#src/plugin/files.ts';
+import { oneLine } from '#src/plugin/quoted.ts';
 import { nodeParameter } from '#src/plugin/tools/node-parameter.ts';
 
 /** Characters of what a model writes in one call. */
@@ -42,12 +43,12 @@ export const clusterWrite = clusterTool({
     return isUtf8(bytes) ? bytes.toString('utf8') : null;
   },
   async run(said, call) {
-    const { node, path, mode } = said;
-    const written = await writeFile(call, node, { path, ...contentOf(said), mode, condition: said.if });
+    const { path, mode } = said;
+    const written = await writeFile(call, said.node, { path, ...contentOf(said), mode, condition: said.if });
     const before = written.created ? 'new' : `before: ${written.previous ?? 'too long to be hashed'}`;
     return {
-      text: `${written.path} on ${node}: ${written.size} bytes, sha256 ${written.sha256}, ${before}`,
-      details: { file: { node, ...written } },
+      text: oneLine(`${written.path} on ${written.node}: ${written.size} bytes, sha256 ${written.sha256}, ${before}`),
+      details: { file: written },
     };
   },
 });

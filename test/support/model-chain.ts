@@ -63,7 +63,9 @@ export interface ModelChain extends AsyncDisposable {
   readonly logs: readonly string[];
   /** Takes the place of the order of the nodes. */
   choose: (ask: ModelAsk, excluded: ReadonlySet<string>, signal: AbortSignal) => Promise<number>;
-  /** Milliseconds after which the far daemon is told that its link is lost. */
+  /** Whether the keys have budgets of tokens. */
+  countsTokens: boolean;
+  /** Tells the far daemon that its link is lost. */
   loseFarLink(): void;
 }
 
@@ -129,7 +131,11 @@ export async function modelChain(nodes: readonly ChainNode[]): Promise<ModelChai
   const consumer: Consumer = { kind: 'key', id: 'k1', name: 'test' };
   const models = createModelProxy({
     router,
-    keys: { authenticate: (secret) => (secret === KEY ? consumer : null), admit: () => undefined },
+    keys: {
+      authenticate: (secret) => (secret === KEY ? consumer : null),
+      admit: () => undefined,
+      countsTokens: () => chain.countsTokens,
+    },
     usage: { record: (record) => void records.push(record) },
     bodies: createBodyReader(),
     findSession: () => null,
@@ -178,6 +184,7 @@ export async function modelChain(nodes: readonly ChainNode[]): Promise<ModelChai
     records,
     logs,
     choose: first,
+    countsTokens: false,
     loseFarLink: () => losing.abort(),
     async [Symbol.asyncDispose]() {
       await Promise.all(closers.map((close) => close()));

@@ -11,13 +11,18 @@ export interface UsageTap {
   push(chunk: Buffer): void;
   /** Of what has passed; null where nothing of it tells. */
   tokens(): TokenCount | null;
+  /** How many events have passed. */
+  events(): number;
 }
 
 /** The last bytes of an answer: there the counts are, save that Anthropic's streams begin with those of the input. */
 const TAIL_BYTES = 16 * 1024;
 const HEAD_BYTES = 2 * 1024;
 
-const NO_TAP: UsageTap = { push: () => undefined, tokens: () => null };
+/** What each event has, whatever its line ends are. */
+const EVENT = Buffer.from('data:');
+
+const NO_TAP: UsageTap = { push: () => undefined, tokens: () => null, events: () => 0 };
 
 /** By the answer's Content-Type and Content-Encoding: what is compressed, and what is neither JSON nor events, tells nothing. */
 export function usageTap(contentType: string | null, contentEncoding: string | null): UsageTap {
@@ -29,8 +34,13 @@ export function usageTap(contentType: string | null, contentEncoding: string | n
   // Made when the head is full, which most answers that are not streams never make it.
   let ring: Buffer | null = null;
   let total = 0;
+  let events = 0;
+  const isEvents = /^text\/event-stream/i.test(contentType);
 
   function push(chunk: Buffer): void {
+    if (isEvents) {
+      for (let at = chunk.indexOf(EVENT); at !== -1; at = chunk.indexOf(EVENT, at + EVENT.length)) events += 1;
+    }
     let from = 0;
     if (headBytes < HEAD_BYTES) {
       from = chunk.copy(head, headBytes);
@@ -54,6 +64,7 @@ export function usageTap(contentType: string | null, contentEncoding: string | n
 
   return {
     push,
+    events: () => events,
     tokens() {
       const text = tail();
       const first = head.toString('latin1', 0, headBytes);

@@ -17,10 +17,12 @@ export interface ModelKeys {
   /** Whose secret it is (`ocfm_…`); null where it is nobody's, or not any more. */
   authenticate(secret: string): Consumer | null;
   /**
-   * Lets a request in and reserves what it may cost, until `UsageBook.record` says what it did: exactly one record for
+   * Lets a request in and reserves what it may cost, at least its prompt of so many `tokens`, until `UsageBook.record` says what it did: exactly one record for
    * each. Throws FORBIDDEN, BUDGET_EXCEEDED, and MODELS_BUSY where the key asks too often.
    */
-  admit(consumer: Consumer, model: string): void;
+  admit(consumer: Consumer, model: string, tokens: number): void;
+  /** Whether it has a budget of tokens, for which answers are to be read on their way. */
+  countsTokens(consumer: Consumer): boolean;
 }
 
 export interface ModelKeyDesk extends ModelKeys {
@@ -102,17 +104,20 @@ export async function openModelKeys({
     },
     allows: (consumer, model) =>
       consumer.kind !== 'key' || isForModel(accounts.get(consumer.id)?.key ?? { models: [] }, model),
-    admit(consumer, model) {
+    countsTokens: (consumer) =>
+      consumer.kind === 'key' && accounts.get(consumer.id)?.key.budgets.some(({ unit }) => unit === 'tokens') === true,
+    admit(consumer, model, tokens) {
       const account = goodAccount(consumer);
       if (account === null) return;
       const { key, pace } = account;
       if (!isForModel(key, model)) throw notForModel(key, model);
-      checkBudgets(account, now());
+      const wanted = Math.max(Math.ceil(account.tokensOfOne), tokens);
+      checkBudgets(account, wanted, now());
       const waitMs = pace?.take(performance.now()) ?? 0;
       if (waitMs > 0) throw tooOften(key, waitMs);
-      account.reserved.push(Math.ceil(account.tokensOfOne));
+      account.reserved.push(wanted);
     },
-    settle({ consumer, node, status, tokens }) {
+    settle({ consumer, node, status, tokens, guessed, aborted }) {
       if (consumer.kind !== 'key') return;
       const account = accounts.get(consumer.id);
       if (account === undefined) return;
@@ -120,8 +125,12 @@ export async function openModelKeys({
       // What no upstream was asked for costs nothing, and what one refused, no tokens.
       if (node === null) return;
       const isAnswer = status === null || status < 400;
-      const used = tokens === null ? (isAnswer ? reserved : 0) : tokens.input + tokens.output;
-      if (tokens !== null) account.tokensOfOne += (used - account.tokensOfOne) * SHARE;
+      // What says nothing itself costs what passed, or else what a request of this key costs as a rule.
+      const told = tokens === null ? null : tokens.input + tokens.output;
+      // The last word of what broke off is missing: what was told before it may be next to nothing.
+      const counted = told === null ? (isAnswer ? guessed : 0) : aborted ? Math.max(told, guessed ?? 0) : told;
+      const used = counted ?? reserved;
+      if (counted !== null && isAnswer) account.tokensOfOne += (used - account.tokensOfOne) * SHARE;
       account.spending = spend(account.spending, { tokens: used, requests: 1 }, now());
       const { id } = account.key;
       writer.put(`spending ${id}`, () => ({ type: 'model_spending', id, value: account.spending }));
@@ -178,9 +187,9 @@ function forgotten(id: string) {
   return [{ type: 'model_key', id, value: null } as const, { type: 'model_spending', id, value: null } as const];
 }
 
-function checkBudgets({ key, spending, reserved, tokensOfOne }: Account, now: number): void {
+function checkBudgets({ key, spending, reserved }: Account, wanted: number, now: number): void {
   const held: Spent = { tokens: reserved.reduce((sum, tokens) => sum + tokens, 0), requests: reserved.length };
-  const lacking = lackingBudget(key, spending, held, { tokens: tokensOfOne, requests: 1 }, now);
+  const lacking = lackingBudget(key, spending, held, { tokens: wanted, requests: 1 }, now);
   if (lacking === null) return;
   if (lacking.isSpent) {
     throw new FederationError('BUDGET_EXCEEDED', `the key ${key.name} has used its ${budgetText(lacking.budget)}`, {

@@ -4,8 +4,9 @@ import { FederationError } from '#src/core/errors.ts';
 import { affinityKeys } from '#src/core/models/affinity.ts';
 import { apiOf, asksModel, endpointOf, isPlainEndpoint, modelIdIn, needsModel } from '#src/core/models/endpoint.ts';
 import { refusalOf } from '#src/core/models/error.ts';
-import { checkHeaderCount, requestHeaders } from '#src/core/models/headers.ts';
+import { checkHeaderCount, requestHeaders, withHeaders } from '#src/core/models/headers.ts';
 import type { Consumer } from '#src/core/models/key.ts';
+import { guessInput } from '#src/core/models/usage-guess.ts';
 import { consumerId } from '#src/core/models/usage-row.ts';
 import { wayOf } from '#src/core/models/way.ts';
 import type { Finders, Listener } from '#src/hub/api/principal.ts';
@@ -78,14 +79,20 @@ export function createModelProxy(options: ModelProxyOptions): ModelProxy {
     checkHeaderCount(request.rawHeaders);
     checkModel(request.method ?? '', ask, body);
     // What else an upstream has is its account's, whatever model the body names: a key for all is needed.
-    keys.admit(consumer, asksModel(request.method ?? '', endpoint) ? (ask.model ?? '') : '');
+    keys.admit(
+      consumer,
+      asksModel(request.method ?? '', endpoint) ? (ask.model ?? '') : '',
+      guessInput(endpoint, ask.bytes),
+    );
+    const headers = requestHeaders(request.rawHeaders);
     const relayed = await relay(
       router,
       {
         ...{ ask, body, cameAt },
         method: request.method ?? 'GET',
         url: request.url ?? '',
-        headers: requestHeaders(request.rawHeaders),
+        // What an answer took can't be read where it is compressed.
+        headers: keys.countsTokens(consumer) ? withHeaders(headers, { 'accept-encoding': 'identity' }) : headers,
       },
       response,
     );

@@ -6,6 +6,7 @@ import { headerOf, responseHeaders, retryAfterMs } from '#src/core/models/header
 import { spliceModel } from '#src/core/models/request.ts';
 import type { UsageTap } from '#src/core/models/usage.ts';
 import { usageTap } from '#src/core/models/usage.ts';
+import { believable, guessTokens } from '#src/core/models/usage-guess.ts';
 import type { NodeAnswer, Opened } from '#src/hub/models/attempt.ts';
 import { openAttempt } from '#src/hub/models/attempt.ts';
 import type { Attempt, AttemptEnd, ModelAsk, Router } from '#src/hub/models/router.ts';
@@ -34,6 +35,8 @@ export interface Relayed {
   readonly status: number | null;
   readonly attempts: number;
   readonly tokens: ReturnType<UsageTap['tokens']>;
+  /** Tokens of an answer that does not tell, by what passed; null where that says nothing. */
+  readonly guessed: number | null;
   readonly firstByteMs: number | null;
   readonly aborted: boolean;
   /** Nothing was sent, and this is why; null where something was, or the client is gone. */
@@ -78,11 +81,17 @@ export async function relay(router: Router, asked: RelayAsk, response: ServerRes
     status: null,
     attempts,
     tokens: null,
+    guessed: last === null ? null : guessed(last, 0, 0),
     firstByteMs: null,
     aborted: gone.signal.aborted,
     error: null,
     ...part,
   });
+
+  function guessed({ offered: { contextWindow } }: Attempt, answerBytes: number, events: number): number | null {
+    const { endpoint, bytes: requestBytes } = asked.ask;
+    return guessTokens({ endpoint, requestBytes, answerBytes, events, contextWindow });
+  }
 
   for (;;) {
     const attempt: Attempt | null = attempts === MAX_ATTEMPTS ? null : await nextAttempt();
@@ -173,10 +182,12 @@ export async function relay(router: Router, asked: RelayAsk, response: ServerRes
           firstByteMs: firstByteAt === null ? null : firstByteAt - startedAt,
         });
       }
+      const told = tap.tokens();
       resolve(
         outcome({
           status,
-          tokens: tap.tokens(),
+          tokens: told === null ? null : believable(told, asked.ask.bytes),
+          guessed: guessed(attempt, answer.bytes, tap.events()),
           firstByteMs: firstByteAt === null ? null : firstByteAt - asked.cameAt,
           aborted: !isWhole,
         }),

@@ -22,6 +22,8 @@ export interface UsageRecord {
   readonly attempts: number;
   /** Null where the upstream did not say. */
   readonly tokens: TokenCount | null;
+  /** Tokens by what passed, for a key whose upstream did not say; null where that says nothing. */
+  readonly guessed: number | null;
   readonly firstByteMs: number | null;
   readonly totalMs: number;
   /** The client went away, or the answer broke off. */

@@ -49,7 +49,7 @@ async function consumerOf(keys: ModelKeyDesk, wanted: Partial<ModelKeyCreate> = 
 
 const done = (consumer: Consumer, more: Partial<UsageRecord> = {}): UsageRecord => ({
   ...{ consumer, node: 'n1', model: 'm', endpoint: '/v1/chat/completions', status: 200, attempts: 1 },
-  ...{ tokens: { input: 60, output: 40, cached: 0 }, firstByteMs: 10, totalMs: 20, aborted: false },
+  ...{ tokens: { input: 60, output: 40, cached: 0 }, guessed: null, firstByteMs: 10, totalMs: 20, aborted: false },
   ...more,
 });
 
@@ -107,7 +107,7 @@ test('a key that was revoked lets nothing in from then on, also after a restart'
   const consumer = first.keys.authenticate(secret)!;
   await first.keys.revoke(key.id.slice(0, 8), 'bob');
   expect(first.keys.authenticate(secret)).toBeNull();
-  expect(codeOf(() => first.keys.admit(consumer, 'm'))).toBe('UNAUTHENTICATED');
+  expect(codeOf(() => first.keys.admit(consumer, 'm', 0))).toBe('UNAUTHENTICATED');
   await expect(first.keys.revoke('ci', 'bob')).rejects.toMatchObject({ code: 'NOT_FOUND' });
   expect(await first.audit()).toContainEqual(expect.stringMatching(/^model\.key\.revoke bob /));
   await first.close();
@@ -140,14 +140,15 @@ test('names are taken once', async () => {
 test('a key is for its models, and nodes and operators for all', async () => {
   const { keys, close } = await hub();
   const consumer = await consumerOf(keys, { models: ['qwen*'] });
-  expect(codeOf(() => keys.admit(consumer, 'qwen3'))).toBe('none');
-  for (const model of ['llama', 'box/qwen3', '']) expect(codeOf(() => keys.admit(consumer, model))).toBe('FORBIDDEN');
+  expect(codeOf(() => keys.admit(consumer, 'qwen3', 0))).toBe('none');
+  for (const model of ['llama', 'box/qwen3', ''])
+    expect(codeOf(() => keys.admit(consumer, model, 0))).toBe('FORBIDDEN');
   expect([keys.allows(consumer, 'qwen3'), keys.allows(consumer, 'llama')]).toEqual([true, false]);
   for (const other of [
     { kind: 'operator', name: 'ann' },
     { kind: 'node', id: 'n', name: 'pi' },
   ] as const) {
-    expect(codeOf(() => keys.admit(other, 'llama'))).toBe('none');
+    expect(codeOf(() => keys.admit(other, 'llama', 0))).toBe('none');
     expect(keys.allows(other, 'llama')).toBe(true);
   }
   await close();
@@ -161,28 +162,28 @@ test('a budget holds over a restart, and begins anew with its period', async () 
   );
   const consumer = first.keys.authenticate(secret)!;
   for (const expected of ['none', 'none', 'BUDGET_EXCEEDED']) {
-    expect(codeOf(() => first.keys.admit(consumer, 'm'))).toBe(expected);
+    expect(codeOf(() => first.keys.admit(consumer, 'm', 0))).toBe(expected);
     if (expected === 'none') first.keys.settle(done(consumer));
   }
   await first.close();
   const second = await hub();
-  expect(codeOf(() => second.keys.admit(consumer, 'm'))).toBe('BUDGET_EXCEEDED');
+  expect(codeOf(() => second.keys.admit(consumer, 'm', 0))).toBe('BUDGET_EXCEEDED');
   clock += 86_400_000;
-  expect(codeOf(() => second.keys.admit(consumer, 'm'))).toBe('none');
+  expect(codeOf(() => second.keys.admit(consumer, 'm', 0))).toBe('none');
   await second.close();
 });
 
 test('requests that are under way hold their part of a budget, so that many at once do not run over it', async () => {
   const { keys, close } = await hub();
   const consumer = await consumerOf(keys, { budgets: [{ amount: 3, unit: 'requests', per: 'total' }] });
-  const results = Array.from({ length: 50 }, () => codeOf(() => keys.admit(consumer, 'm')));
+  const results = Array.from({ length: 50 }, () => codeOf(() => keys.admit(consumer, 'm', 0)));
   expect(results.filter((code) => code === 'none')).toHaveLength(3);
   expect(results.filter((code) => code === 'MODELS_BUSY')).toHaveLength(47);
   // One of them came to nothing, and its part is there again.
   keys.settle(done(consumer, { node: null, status: 404, tokens: null }));
-  expect(codeOf(() => keys.admit(consumer, 'm'))).toBe('none');
+  expect(codeOf(() => keys.admit(consumer, 'm', 0))).toBe('none');
   for (let at = 0; at < 3; at += 1) keys.settle(done(consumer));
-  expect(codeOf(() => keys.admit(consumer, 'm'))).toBe('BUDGET_EXCEEDED');
+  expect(codeOf(() => keys.admit(consumer, 'm', 0))).toBe('BUDGET_EXCEEDED');
   await close();
 });
 
@@ -190,21 +191,36 @@ test('of an answer that does not say what it took, what was reserved counts; of 
   const { keys, close } = await hub();
   const consumer = await consumerOf(keys);
   const spent = (): number => keys.list()[0]!.spending.total.tokens;
-  keys.admit(consumer, 'm');
+  keys.admit(consumer, 'm', 0);
   keys.settle(done(consumer, { tokens: null, aborted: true, status: null }));
   expect(spent()).toBe(1000);
-  keys.admit(consumer, 'm');
+  keys.admit(consumer, 'm', 0);
   keys.settle(done(consumer, { tokens: null, status: 503 }));
   expect(spent()).toBe(1000);
   expect(keys.list()[0]!.spending.total.requests).toBe(2);
   await close();
 });
 
+test('what does not tell what it took costs what passed, and a large prompt is reserved before it is sent', async () => {
+  const { keys, close } = await hub();
+  const consumer = await consumerOf(keys, { budgets: [{ amount: 5000, unit: 'tokens', per: 'day' }] });
+  expect(keys.countsTokens(consumer)).toBe(true);
+  expect(keys.countsTokens({ kind: 'node', id: 'n1', name: 'w1' })).toBe(false);
+  keys.admit(consumer, 'm', 4500);
+  expect(codeOf(() => keys.admit(consumer, 'm', 0))).toBe('MODELS_BUSY');
+  keys.settle(done(consumer, { tokens: null, guessed: 100 }));
+  expect(codeOf(() => keys.admit(consumer, 'm', 0))).toBe('none');
+  // Who goes before the last part has what was told so far, which may be next to nothing.
+  keys.settle(done(consumer, { tokens: { input: 1, output: 1, cached: 0 }, guessed: 4900, aborted: true }));
+  expect(codeOf(() => keys.admit(consumer, 'm', 0))).toBe('BUDGET_EXCEEDED');
+  await close();
+});
+
 test('a key that asks too often is told when to come again', async () => {
   const { keys, close } = await hub();
   const consumer = await consumerOf(keys, { rpm: 2 });
-  expect([1, 2, 3].map(() => codeOf(() => keys.admit(consumer, 'm')))).toEqual(['none', 'none', 'MODELS_BUSY']);
-  expect(() => keys.admit(consumer, 'm')).toThrow(expect.objectContaining({ retryAfterMs: expect.any(Number) }));
+  expect([1, 2, 3].map(() => codeOf(() => keys.admit(consumer, 'm', 0)))).toEqual(['none', 'none', 'MODELS_BUSY']);
+  expect(() => keys.admit(consumer, 'm', 0)).toThrow(expect.objectContaining({ retryAfterMs: expect.any(Number) }));
   await close();
 });
 

@@ -14,6 +14,7 @@ const record = (more: Partial<UsageRecord> = {}): UsageRecord => ({
     tokens: { input: 6, output: 4, cached: 0 },
     firstByteMs: 1,
     totalMs: 2,
+    guessed: null,
     aborted: false,
   },
   ...more,

@@ -49,7 +49,7 @@ const PI: Consumer = { kind: 'node', id: 'n1', name: 'pi' };
 
 const used = (consumer: Consumer, more: Partial<UsageRecord> = {}): UsageRecord => ({
   ...{ consumer, node: 'n1', model: 'm', endpoint: '/v1/chat/completions', status: 200, attempts: 1 },
-  ...{ tokens: { input: 6, output: 4, cached: 1 }, firstByteMs: 10, totalMs: 20, aborted: false },
+  ...{ tokens: { input: 6, output: 4, cached: 1 }, guessed: null, firstByteMs: 10, totalMs: 20, aborted: false },
   ...more,
 });
 

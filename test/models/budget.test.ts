@@ -1,0 +1,54 @@
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import { eventually } from '../support/eventually.ts';
+import { modelChain } from '../support/model-chain.ts';
+import type { ModelChain } from '../support/model-chain.ts';
+import { modelServer } from '../support/model-server.ts';
+import type { ModelServer } from '../support/model-server.ts';
+import { answerOf, CHAT, readAll, start } from './client.ts';
+
+let upstream: ModelServer;
+let chain: ModelChain;
+
+beforeEach(async () => {
+  upstream = await modelServer();
+  chain = await modelChain([{ baseUrl: upstream.baseUrl, models: [{ id: 'echo' }] }]);
+});
+afterEach(async () => {
+  await chain[Symbol.asyncDispose]();
+  await upstream[Symbol.asyncDispose]();
+});
+
+async function asked(headers: Readonly<Record<string, string>> = {}) {
+  const { text } = await readAll(await answerOf(start(chain.hub, { headers })));
+  await eventually('it is in the book', () => chain.records.length === 1);
+  return text;
+}
+
+test('an answer that does not tell what it took is counted by what passed', async () => {
+  upstream.otherwise = (_, response) => {
+    response.writeHead(200, { 'content-type': 'text/event-stream' });
+    response.end('data: {"choices":[{"delta":{"content":"a"}}]}\n\n'.repeat(40));
+  };
+  await asked();
+  expect(chain.records[0]).toMatchObject({ tokens: null, guessed: Math.ceil(CHAT.length / 4) + 40 });
+});
+
+test('an upstream that counts what can’t be is not believed', async () => {
+  upstream.otherwise = (_, response) => {
+    response.writeHead(200, { 'content-type': 'application/json' });
+    response.end('{"usage":{"prompt_tokens":9007199254740991,"completion_tokens":9007199254740991}}');
+  };
+  await asked();
+  const { input, output } = chain.records[0]!.tokens!;
+  expect(input + output).toBe(CHAT.length + (2 << 20));
+});
+
+test.each([
+  [true, 'identity'],
+  [false, 'gzip, br'],
+])('where tokens count (%s), what is asked for is %s', async (counts, encoding) => {
+  chain.countsTokens = counts;
+  upstream.otherwise = (_, response) => void response.writeHead(200, { 'content-type': 'application/json' }).end('{}');
+  await asked({ 'accept-encoding': 'gzip, br' });
+  expect(upstream.requests[0]!.headers['accept-encoding']).toBe(encoding);
+});

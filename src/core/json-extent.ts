@@ -1,5 +1,5 @@
 /** How much there may be in a JSON text of somebody who is not trusted. */
-export interface JsonBounds {
+interface JsonBounds {
   /** Levels of lists and objects. */
   readonly depth: number;
   /** Lists, objects, texts, and what stands behind a comma. */

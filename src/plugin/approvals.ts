@@ -22,13 +22,13 @@ export interface Judged {
 }
 
 /** One call of a tool. Its id alone names none: models number their calls anew in each turn, or give them no id. */
-export interface JudgedCall {
+interface JudgedCall {
   readonly asker: ChatAsker;
   readonly id: string;
   readonly wish: Wish;
 }
 
-export interface AskedCall extends JudgedCall {
+interface AskedCall extends JudgedCall {
   /** Text that it would write; null where it is none. */
   readonly content: string | null | undefined;
 }

@@ -9,20 +9,37 @@ const MAX_LENGTH = 2048;
 
 /**
  * Where a machine in a cloud tells whoever asks from it its credentials, and where no model server is: link-local
- * addresses, those of AWS by IPv6, and that of Alibaba Cloud, which Tailscale gives to no machine.
+ * addresses, and those that AWS, Google, Scaleway, Oracle, Azure and Alibaba Cloud (which Tailscale gives to no machine)
+ * have beside them.
  */
-const NEVER: readonly AddressRange[] = ['169.254.0.0/16', 'fe80::/10', 'fd00:ec2::254', '100.100.100.200'].map(
-  (text) => {
-    const read = readAddressRange(text);
-    if (!read.ok) throw new Error(`${text}: ${read.problem}`);
-    return read.range;
-  },
-);
+const NEVER: readonly AddressRange[] = [
+  ...['169.254.0.0/16', 'fe80::/10', '100.100.100.200', '168.63.129.16', '192.0.0.192'],
+  ...['fd00:ec2::254', 'fd20:ce::254', 'fd00:42::42'],
+].map(rangeOf);
+
+/** IPv6 addresses that lead to an IPv4 address in them, and how far that is from their end: NAT64, 6to4, the oldest. */
+const CARRIERS: readonly { readonly range: AddressRange; readonly shift: bigint }[] = [
+  { range: rangeOf('64:ff9b::/96'), shift: 0n },
+  { range: rangeOf('64:ff9b:1::/48'), shift: 0n },
+  { range: rangeOf('2002::/16'), shift: 80n },
+  { range: rangeOf('::/96'), shift: 0n },
+];
+const MAPPED = 0xffffn << 32n;
+
+function rangeOf(text: string): AddressRange {
+  const read = readAddressRange(text);
+  if (!read.ok) throw new Error(`${text}: ${read.problem}`);
+  return read.range;
+}
 
 /** Whether an address is one that no request for a model is ever sent to. */
 export function isNeverAsked(address: string): boolean {
   const number = parseAddress(address);
-  return number !== null && NEVER.some((range) => isIn(number, range));
+  if (number === null) return false;
+  const carried = CARRIERS.filter(({ range }) => isIn(number, range)).map(
+    ({ shift }) => MAPPED | ((number >> shift) & 0xffffffffn),
+  );
+  return [number, ...carried].some((one) => NEVER.some((range) => isIn(one, range)));
 }
 
 /**

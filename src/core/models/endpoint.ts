@@ -11,13 +11,17 @@ export function endpointOf(url: string): string {
   return query === -1 ? url : url.slice(0, query);
 }
 
+/** Escapes of what needs none, so that a path would have two spellings, and of what ends or leads out of a part. */
+const NEEDLESS = /%(?:00|2[5def]|3\d|4[1-9a-f]|5[0-9acf]|6[1-9a-f]|7[0-9ae])/i;
+
 /**
  * Whether a path stays below `/v1/` however a server reads it: at an upstream there may be more behind its other paths
  * than was shared, such as Ollama's `/api/delete`.
  */
 export function isPlainEndpoint(endpoint: string): boolean {
-  if (!/^\/v1\/[!-~]*$/.test(endpoint) || /[\\#]|%(?:2e|2f|5c|00|25)/i.test(endpoint)) return false;
-  return endpoint.split('/').every((part) => part !== '.' && part !== '..');
+  if (!/^\/v1\/[!-~]*$/.test(endpoint) || /[\\#]/.test(endpoint) || NEEDLESS.test(endpoint)) return false;
+  // What is behind a semicolon are parameters of the part to some servers.
+  return endpoint.split('/').every((part) => !/^\.{1,2}(?:;|$)/.test(part));
 }
 
 /** Whose words an error at this path is said in. */

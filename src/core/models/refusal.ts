@@ -1,3 +1,4 @@
+import type { ErrorCode } from '#src/core/errors.ts';
 import { FederationError } from '#src/core/errors.ts';
 import { rejectionText } from '#src/core/models/explain.ts';
 import type { Choice, Needs } from '#src/core/models/route.ts';
@@ -12,6 +13,24 @@ export function refuseEndless(hops: number): void {
     hint: 'an upstream leads back to the federation: manage-federation models list',
   });
 }
+
+/** As it is told to a program with a key, which is to learn of no nodes and models beside its own. */
+export function withoutNames(error: FederationError): FederationError {
+  const message = NAMELESS[error.code];
+  if (message === undefined) return error;
+  return new FederationError(error.code, message, {
+    cause: error,
+    hint: 'GET /v1/models lists what this key is for',
+    ...(error.retryAfterMs === undefined ? {} : { retryAfterMs: error.retryAfterMs }),
+  });
+}
+
+const NAMELESS: Readonly<Partial<Record<ErrorCode, string>>> = {
+  NODE_NOT_FOUND: 'there is no such node',
+  NODE_AMBIGUOUS: 'there is no such node',
+  MODEL_NOT_FOUND: 'there is no such model there',
+  MODEL_UNAVAILABLE: 'the model can’t be served now',
+};
 
 /** Why nobody is asked, where there are candidates and none of them may serve. */
 export function noneMayServe(asked: string, { rejected }: Choice, needs: Needs): FederationError {

@@ -81,6 +81,8 @@ const SUSPECT_MS = 20_000;
 /** Costs that differ by less are alike: whoever was chosen longest ago is next. */
 const ALIKE_MS = 25;
 const ALIKE_SHARE = 0.25;
+/** A node says itself how many places it has: more than this draw no more requests to it. */
+const MOST_PLACES = 32;
 /** How much busier than the idlest the home of a conversation may be: share of its places. */
 const HOME_GAP = 0.75;
 
@@ -167,7 +169,7 @@ function rank({ bytes, home }: Needs, fit: readonly Candidate[], now: number): r
 }
 
 function share({ inFlight, waiting, offered }: Candidate): number {
-  return (inFlight + waiting) / offered.concurrency;
+  return (inFlight + waiting) / Math.min(offered.concurrency, MOST_PLACES);
 }
 
 function cost(candidate: Candidate, bytes: number, typical: number, now: number): number {

@@ -9,6 +9,7 @@ import type { Consumer } from '#src/core/models/key.ts';
 import { guessInput } from '#src/core/models/usage-guess.ts';
 import { consumerId } from '#src/core/models/usage-row.ts';
 import { wayOf } from '#src/core/models/way.ts';
+import { withoutNames } from '#src/core/models/refusal.ts';
 import type { Finders, Listener } from '#src/hub/api/principal.ts';
 import type { ModelKeys } from '#src/hub/models/keys.ts';
 import { relay } from '#src/hub/models/relay.ts';
@@ -103,7 +104,8 @@ export function createModelProxy(options: ModelProxyOptions): ModelProxy {
       status: refusal?.status ?? told.status,
       totalMs: performance.now() - cameAt,
     });
-    if (error !== null) throw error;
+    if (error === null) return;
+    throw consumer.kind === 'key' && error instanceof FederationError ? withoutNames(error) : error;
   }
 
   return (request, response, listener) => void answer(request, response, listener);

@@ -107,10 +107,8 @@ export function createQueue(now: () => number = () => performance.now()): Queue 
 
   /** Makes room for one more, at the cost of whom has most there; false where that is who asks. */
   function makeRoom(line: Line, consumer: string): boolean {
-    const isFull =
-      waiters.size >= WAITING_AT_MOST ||
-      sizeOf(line) >= Math.max(WAITING_AT_LEAST, line.concurrency * WAITING_OF_PLACE);
-    if (!isFull) return true;
+    if (waiters.size >= WAITING_AT_MOST && !makeRoomAnywhere(consumer)) return false;
+    if (sizeOf(line) < Math.max(WAITING_AT_LEAST, line.concurrency * WAITING_OF_PLACE)) return true;
     const most = heaviest(line);
     const last = most.at(-1);
     if (last === undefined || most.length <= (line.consumers.get(consumer)?.length ?? 0) + 1) return false;
@@ -118,6 +116,18 @@ export function createQueue(now: () => number = () => performance.now()): Queue 
     if (last.positions.size > 0) return true;
     waiters.delete(last);
     last.fail(busy('others want their turn, too', retryAfter(line)));
+    return true;
+  }
+
+  /** At the cost of whom has most in all lines together. */
+  function makeRoomAnywhere(consumer: string): boolean {
+    const own = Map.groupBy(waiters, (waiter) => waiter.consumer);
+    const most = [...own.values()].reduce((a, b) => (b.length > a.length ? b : a));
+    if (most.length <= (own.get(consumer)?.length ?? 0) + 1) return false;
+    const last = most.reduce((a, b) => (b.number > a.number ? b : a));
+    const soonest = Math.min(...[...last.positions.keys()].map(retryAfter));
+    remove(last);
+    last.fail(busy('others want their turn, too', soonest));
     return true;
   }
 

@@ -29,6 +29,11 @@ test.each([
     '/v1/a\\..\\b',
     '/v1/a%00',
     '/v1/%252e',
+    '/v1/..;/api/tags',
+    '/v1/.;x/y',
+    '/v1/%63hat/completions',
+    '/v1/chat%5Fcompletions',
+    '/v1/%7euser',
   ],
   ...['/v2/x', '/v1', '/v1/é', '/v1/a b', '/v1/a#b'],
 ])('%s could be read as another place', (endpoint) => {
@@ -41,6 +46,8 @@ test.each([
   '/v1/files/a..b',
   '/v1/x/...',
   '/v1/a%20b',
+  '/v1/a%3Ab',
+  '/v1/a;b/..c',
   '/v1//x',
 ])('%s is what it says', (endpoint) => {
   expect(isPlainEndpoint(endpoint)).toBe(true);

@@ -104,6 +104,7 @@ describe('a base URL', () => {
     ['http://127.0.0.1:11434', 'http://127.0.0.1:11434/v1'],
     ['https://openrouter.ai/api/v1', 'https://openrouter.ai/api/v1'],
     ['http://[::1]:8000/v1', 'http://[::1]:8000/v1'],
+    ['http://[2002:808:808::1]/v1', 'http://[2002:808:808::1]/v1'],
     ['http://GPU-Box.lan:80/V1', 'http://gpu-box.lan/V1'],
   ])('%s is %s', (text, url) => {
     expect(readBaseUrl(text)).toEqual({ ok: true, url });
@@ -119,6 +120,15 @@ describe('a base URL', () => {
     'http://[fe80::1]/v1',
     'http://[fd00:ec2::254]/v1',
     'http://100.100.100.200/v1',
+    'http://168.63.129.16/v1',
+    'http://192.0.0.192/v1',
+    'http://[fd20:ce::254]/v1',
+    'http://[fd00:42::42]/v1',
+    'http://[64:ff9b::a9fe:a9fe]/v1',
+    'http://[64:ff9b:1::a9fe:a9fe]/v1',
+    'http://[2002:a9fe:a9fe::]/v1',
+    'http://[2002:a9fe:a9fe::1]/v1',
+    'http://[::a9fe:a9fe]/v1',
     'ftp://127.0.0.1/v1',
     'javascript:alert(1)',
     'http://',

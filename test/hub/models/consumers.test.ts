@@ -54,6 +54,22 @@ test('a program with a key asks the hub, and the upstream sees the node’s own 
   expect(JSON.stringify(server.requests.map(({ rawHeaders }) => rawHeaders))).not.toContain(secret);
 });
 
+test.each([
+  ['a node that is none', { 'x-federation-node': 'zzz' }, 'qwen3:8b'],
+  ['a model that is none', {}, 'qwen3:8'],
+  ['a model that this node has not', { 'x-federation-node': 'w2' }, 'qwen3:8b'],
+])('a program with a key learns of no node and no model by asking for %s', async (_, headers, model) => {
+  const answer = await ask(
+    {
+      ...{ host: '127.0.0.1', port: federation.hub.port, method: 'POST', path: '/v1/chat/completions' },
+      headers: { 'content-type': 'application/json', authorization: `Bearer ${secret}`, ...headers },
+    },
+    JSON.stringify({ model, messages: [] }),
+  );
+  expect(answer.status).toBe(404);
+  expect(JSON.stringify(answer.json)).not.toMatch(/w1|w2|llama3|qwen3:8b/);
+});
+
 test('every node reaches the models of every other by its own port, with its own key', async () => {
   const own = (await readFile(join(federation.home('w2'), 'models.key'), 'utf8')).trim();
   const answer = await complete(await portOf('w2'), own, 'from afar');
@@ -72,7 +88,6 @@ test.each([
   ['DELETE', '/v1/models/llama3'],
   ['POST', '/v1/fine_tuning/jobs'],
   ['POST', '/v1/load_lora_adapter'],
-  ['POST', '/v1/chat/%63ompletions'],
 ])('a key for one model has nothing else of the account at the upstream: %s %s', async (method, path) => {
   const { secret: few } = await key({
     name: `few-${method}${path}`.toLowerCase().replaceAll(/[^a-z]/g, ''),

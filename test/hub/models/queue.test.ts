@@ -76,6 +76,29 @@ test('a full line refuses whom it serves most, and makes room for the others', a
   expect(line.served.slice(0, 2)).toEqual(['a1', 'b1']);
 });
 
+test('one that waits everywhere with all that may gives way to whoever waits for the first time', async () => {
+  const queue = createQueue(() => 0);
+  const large = { key: 'w1/large', concurrency: 1024 };
+  for (let at = 0; at < large.concurrency; at++) queue.take(large.key, large.concurrency);
+  queue.take(UPSTREAM.key, 1);
+  const failed: unknown[] = [];
+  const wait = (consumer: string, at: { readonly key: string; readonly concurrency: number }) =>
+    queue
+      .ticket({ consumer, signal: NEVER, endsAt: 1_000_000, onQueued: () => undefined })
+      .turn([at])
+      .catch((error: unknown) => failed.push([consumer, error]));
+  for (let at = 0; at < 1000; at++) void wait('a', large);
+  await turnsPass();
+  expect([queue.waiting(large.key), failed]).toEqual([1000, []]);
+  void wait('b', UPSTREAM);
+  await turnsPass();
+  expect(queue.waiting(UPSTREAM.key)).toBe(1);
+  expect(failed).toMatchObject([['a', { code: 'MODELS_BUSY' }]]);
+  void wait('a', UPSTREAM);
+  await turnsPass();
+  expect(queue.waiting(UPSTREAM.key)).toBe(1);
+});
+
 test('who gives up leaves the line at once, and the next moves up', async () => {
   const line = aLine();
   const givingUp = new AbortController();

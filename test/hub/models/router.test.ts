@@ -19,6 +19,15 @@ test('a model is served by any node that has it, and by turns where they are ali
   expect(served).toEqual(['w1', 'w2', 'w3', 'w1', 'w2', 'w3']);
 });
 
+test('a node that says it has a thousand places draws no more than one with many', async () => {
+  const site = aSite();
+  site.join('honest', [anOffer({ concurrency: 32 })]);
+  site.join('boaster', [anOffer({ concurrency: 1024 })]);
+  const given: string[] = [];
+  for (let at = 0; at < 60; at++) given.push((await site.router.next(anAsk(), NOBODY, NEVER)).node.name);
+  expect(given.filter((name) => name === 'honest')).toHaveLength(30);
+});
+
 test('node/model pins, also a drained node, and the header does it too', async () => {
   const site = aSite();
   site.join('w1', [anOffer()]);

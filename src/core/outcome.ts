@@ -1,3 +1,6 @@
+import type { ErrorCode } from '#src/core/errors.ts';
+import { FederationError } from '#src/core/errors.ts';
+
 /** How an invocation ended. Never merged, never guessed: see the table in docs/outcomes.md. */
 export const OUTCOMES = [
   'ok',
@@ -41,6 +44,27 @@ export function outcomeOf(exit: ExitRecord): Outcome {
       if (exit.signal !== null) return 'signaled';
       return exit.exitCode === 0 ? 'ok' : 'failed';
   }
+}
+
+const DENIALS: ReadonlySet<ErrorCode> = new Set([
+  'FORBIDDEN',
+  'LOCKED_DOWN',
+  'PATH_DENIED',
+  'TOOL_DENIED',
+  'EPOCH_STALE',
+]);
+const NEVER_SENT: ReadonlySet<ErrorCode> = new Set(['MACHINE_UNREACHABLE']);
+/** Whoever was to say how it ended went away: the node, its gateway, or this process. */
+const NO_ANSWER: ReadonlySet<ErrorCode> = new Set(['LINK_LOST', 'GATEWAY_UNREACHABLE', 'INTERNAL']);
+
+/**
+ * How something ended that a node was asked for and that failed by `error`: a file, a tool. What is no error of ours is
+ * that nobody was there any more to hear of the end.
+ */
+export function outcomeOfFailure(error: unknown): Outcome {
+  if (!(error instanceof FederationError) || NO_ANSWER.has(error.code)) return 'unknown';
+  if (DENIALS.has(error.code)) return 'denied';
+  return NEVER_SENT.has(error.code) ? 'unreachable' : 'failed';
 }
 
 export interface Ending {

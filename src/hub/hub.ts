@@ -253,9 +253,15 @@ export async function openHub({
   });
   const approvals = await openApprovals({ store, requests, policies: policies(signal), log: log.child('approval') });
   const chatRefusals = createStrangerAudit(membership);
+  const tools = createNodeTools({
+    ...{ fleet, permits, store, createId, gateway },
+    find: (word) => toolNode([...members()], openClawNodes.list(), () => requests.list(), word),
+    log: log.child('tools'),
+  });
   // What was held by it alone is there for the rules again.
   lockdown.changes.on('lockdown', () => {
     commandApprovals.endAll();
+    if (lockdown.status() !== null) tools.endAll();
     for (const asked of requests.list()) requests.changes.emit('request', asked);
   });
   followDeviceNames({ gateway, membership, log: log.child('gateway'), signal });
@@ -298,11 +304,7 @@ export async function openHub({
     jobs,
     permits,
     commandApprovals,
-    tools: createNodeTools({
-      ...{ fleet, permits, store, createId, gateway },
-      find: (word) => toolNode([...members()], openClawNodes.list(), () => requests.list(), word),
-      log: log.child('tools'),
-    }),
+    tools,
     files: createNodeFiles({
       ...{ fleet, permits, store, createId },
       find: (word) => findMember([...members()], () => requests.list(), word),

@@ -36,12 +36,19 @@ export type ToolRequest = z.input<typeof toolRequestSchema>;
 const mimeType = z
   .string()
   .max(128)
-  .regex(/^[a-z]+\/[a-z0-9.+-]+$/i, 'is no type of a file');
+  .regex(/^image\/[a-z0-9.+-]+$/i, 'is no type of a picture');
+
+/** What else stands there is none that anybody could show, and some would take offence at it. */
+const isBase64 = (data: string) => Buffer.from(data, 'base64').toString('base64') === data;
 
 /** One part of what a tool answers. What is neither text nor image comes as the JSON that it is. */
 export const toolContentSchema = z.discriminatedUnion('type', [
   z.object({ type: z.literal('text'), text: z.string() }),
-  z.object({ type: z.literal('image'), data: z.string().describe('Base64'), mimeType }),
+  z.object({
+    type: z.literal('image'),
+    data: z.string().refine(isBase64, 'is no Base64').describe('Base64'),
+    mimeType,
+  }),
   z.object({ type: z.literal('json'), value: z.unknown() }),
 ]);
 export type ToolContent = z.infer<typeof toolContentSchema>;

@@ -37,7 +37,7 @@ function lightNode() {
     log: SILENT_LOG,
   });
   const call = (tool: string, asker: Asker = OWNER, approval?: string) =>
-    tools.call(MAC.name, { tool, args: {}, timeoutMs: 1000, approval }, asker);
+    tools.call(MAC.name, { tool, args: {}, timeoutMs: 1000, approval }, asker, new AbortController().signal);
   const ask = (tool: string, asker: Asker = OWNER) =>
     permits.verdicts({ targets: [MAC.name], action: { kind: 'tool', tool, args: {} } }, asker);
   return { approvals, invoked, call, ask };

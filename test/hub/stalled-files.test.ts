@@ -56,7 +56,7 @@ test.each([
     for await (const _chunk of bytes);
   };
   await expect(files.read('w1', { path: '/x' }, ANN, { take })).rejects.toMatchObject({ code: 'LINK_LOST' });
-  expect(audited.at(-1)).toMatchObject({ entry: { action: 'file.read.end', detail: { outcome: 'failed' } } });
+  expect(audited.at(-1)).toMatchObject({ entry: { action: 'file.read.end', detail: { outcome: 'unknown' } } });
 });
 
 function announce(stream: ServerHttp2Stream): ServerHttp2Stream {
@@ -92,5 +92,5 @@ test.each([
     code: 'LINK_LOST',
     message: expect.stringContaining(words),
   });
-  expect(audited.at(-1)).toMatchObject({ entry: { action: 'file.write.end', detail: { outcome: 'failed' } } });
+  expect(audited.at(-1)).toMatchObject({ entry: { action: 'file.write.end', detail: { outcome: 'unknown' } } });
 });

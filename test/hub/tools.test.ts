@@ -20,8 +20,10 @@ const LIGHT: ToolNode = { id: DEVICE, name: 'macbook', member: null };
 
 interface World {
   readonly node?: ToolNode;
-  /** What the worker answers to POST /tools. */
-  readonly worker?: { status: number; body: unknown };
+  /** What the worker answers to POST /tools; without a body it says its status and nothing after it. */
+  readonly worker?: { status: number; body?: unknown };
+  /** What the gateway does, where it does not simply answer. */
+  readonly invoking?: () => Promise<unknown>;
   readonly commands?: readonly string[];
   readonly connected?: boolean;
   readonly payload?: unknown;
@@ -30,16 +32,29 @@ interface World {
 const OWN: ToolNode = { id: MEMBER.id, name: 'w1', member: MEMBER };
 const AGREED = { status: 200, body: { kind: 'agreed', maxOutputBytes: 1024 } };
 
-async function world({ node = OWN, worker = AGREED, commands = ['camera.snap'], connected = true, payload }: World) {
+async function world({
+  node = OWN,
+  worker = AGREED,
+  commands = ['camera.snap'],
+  connected = true,
+  payload,
+  invoking,
+}: World) {
   const server = createServer();
   const calls: unknown[] = [];
+  const ended = Promise.withResolvers<void>();
+  const began = Promise.withResolvers<void>();
   server.on('stream', (stream) => {
     const chunks: Buffer[] = [];
+    stream.on('error', () => undefined);
+    stream.on('close', () => ended.resolve());
     stream.on('data', (chunk: Buffer) => chunks.push(chunk));
     stream.on('end', () => {
       calls.push(JSON.parse(Buffer.concat(chunks).toString()));
       stream.respond({ ':status': worker.status });
-      stream.end(JSON.stringify(worker.body));
+      began.resolve();
+      if (worker.body === undefined) stream.write('{');
+      else stream.end(JSON.stringify(worker.body));
     });
   });
   server.listen(0, '127.0.0.1');
@@ -61,16 +76,20 @@ async function world({ node = OWN, worker = AGREED, commands = ['camera.snap'], 
       nodes: () => new Map([[DEVICE, { connected, commands } as GatewayNode]]),
       async invoke(...asked) {
         invoked.push(asked);
+        if (invoking !== undefined) return invoking();
         if (payload instanceof Error) throw payload;
         return payload;
       },
     },
     createId: () => 'id',
     log: SILENT_LOG,
+    travelMs: 100,
   });
-  const call = (tool: string, args: Record<string, unknown> = {}) =>
-    tools.call(node.name, { tool, args, timeoutMs: 1000 }, ANN);
-  return { call, calls, invoked, audited };
+  const gone = new AbortController();
+  const call = (tool: string, args: Record<string, unknown> = {}, timeoutMs = 1000) =>
+    tools.call(node.name, { tool, args, timeoutMs }, ANN, gone.signal);
+  const outcome = () => audited.at(-1)?.entry.detail['outcome'];
+  return { call, calls, invoked, audited, tools, gone, outcome, began: began.promise, ended: ended.promise };
 }
 
 describe('a command of a node host', () => {
@@ -90,7 +109,7 @@ describe('a command of a node host', () => {
     const { call, invoked, audited } = await world({ worker: { status: 500, body } });
     await expect(call('node:camera.snap')).rejects.toMatchObject(body);
     expect(invoked).toEqual([]);
-    expect(audited.at(-1)?.entry.detail).toMatchObject({ outcome: 'failed', code: 'TOOL_DENIED' });
+    expect(audited.at(-1)?.entry.detail).toMatchObject({ outcome: 'denied', code: 'TOOL_DENIED' });
   });
 
   test.each([
@@ -127,6 +146,8 @@ describe('an answer of a node that was turned', () => {
     ['in a heap of marks', [{ type: 'json', value: Array.from({ length: 250_000 }, () => 1) }]],
     ['in more parts than a tool has', Array.from({ length: 300 }, () => ({ type: 'text', text: '' }))],
     ['a picture of a type that is none', [{ type: 'image', data: '', mimeType: 'image/png\nContent-Type: x' }]],
+    ['a picture that is a page', [{ type: 'image', data: 'aGk=', mimeType: 'text/html' }]],
+    ['a picture that is no Base64', [{ type: 'image', data: 'not base64 at all <script>', mimeType: 'image/png' }]],
     ['longer than any may be', [{ type: 'text', text: 'x'.repeat(17 << 20) }]],
   ])('%s is not taken', async (_, content) => {
     const { call } = await world(answer(content));
@@ -157,6 +178,85 @@ describe('an answer of a node that was turned', () => {
     const { error } = toolAnswerSchema.safeParse(answer(content).worker!.body);
     expect(error?.issues).toHaveLength(1);
   });
+});
+
+describe('a node that says a head and nothing after it', () => {
+  const silent = { worker: { status: 200 } };
+
+  test.each([200, 500])('is given up in time after %i: the tool may have run', async (status) => {
+    const { call, outcome, ended } = await world({ worker: { status } });
+    const failure = await call('image', {}, 50).catch((error: unknown) => error);
+    expect(failure).toMatchObject({
+      code: 'LINK_LOST',
+      message: 'the node did not answer in time; image may have run',
+      hint: expect.stringContaining('before you do it again'),
+    });
+    expect(outcome()).toBe('unknown');
+    await ended;
+  });
+
+  test('is left when the client goes', async () => {
+    const { call, gone, began, ended, outcome } = await world(silent);
+    const calling = call('image', {}, 600_000);
+    await began;
+    gone.abort();
+    await expect(calling).rejects.toMatchObject({
+      code: 'LINK_LOST',
+      message: expect.stringMatching(/given up.*may have run/),
+    });
+    await ended;
+    expect(outcome()).toBe('unknown');
+  });
+
+  test('is left at a lockdown', async () => {
+    const { call, tools, began, ended } = await world(silent);
+    const calling = call('image', {}, 600_000);
+    await began;
+    tools.endAll();
+    await expect(calling).rejects.toMatchObject({ code: 'LINK_LOST' });
+    await ended;
+  });
+
+  test('has had nothing run of its node host: the gateway was not asked', async () => {
+    const { call, invoked } = await world(silent);
+    await expect(call('node:camera.snap', {}, 50)).rejects.toMatchObject({
+      message: 'the node did not answer in time; nothing ran',
+    });
+    expect(invoked).toEqual([]);
+  });
+});
+
+describe('how it ended is never merged', () => {
+  test.each([
+    [{ worker: { status: 500, body: { code: 'FORBIDDEN', message: 'no' } } }, 'image', 'denied'],
+    [{ worker: { status: 500, body: { code: 'TOOL_DENIED', message: 'no' } } }, 'image', 'denied'],
+    [{ worker: { status: 500, body: { code: 'TOOL_FAILED', message: 'no' } } }, 'image', 'failed'],
+    [{ worker: { status: 200, body: 'strange' } }, 'image', 'unknown'],
+    [{ connected: false }, 'node:camera.snap', 'unreachable'],
+    [{ payload: new FederationError('GATEWAY_UNREACHABLE', 'it went') }, 'node:camera.snap', 'unknown'],
+    [{ payload: new Error('bug') }, 'node:camera.snap', 'unknown'],
+  ] as [World, string, string][])('%j of %s is %s', async (more, tool, ended) => {
+    const { call, outcome } = await world(more);
+    await expect(call(tool)).rejects.toBeInstanceOf(Error);
+    expect(outcome()).toBe(ended);
+  });
+});
+
+test('what a node host says is not taken in any depth', async () => {
+  const deep = Array.from({ length: 3000 }).reduce<unknown>((inner) => [inner], 1);
+  const { call } = await world({ payload: deep });
+  await expect(call('node:camera.snap')).rejects.toMatchObject({ code: 'TOOL_FAILED' });
+});
+
+test('a gateway that does not answer is not waited for when the client goes', async () => {
+  const asked = Promise.withResolvers<void>();
+  const invoking = () => (asked.resolve(), new Promise(() => undefined));
+  const { call, gone, outcome } = await world({ invoking });
+  const calling = call('node:camera.snap', {}, 600_000);
+  await asked.promise;
+  gone.abort();
+  await expect(calling).rejects.toMatchObject({ code: 'LINK_LOST', message: expect.stringContaining('may have run') });
+  expect(outcome()).toBe('unknown');
 });
 
 describe('a node without a worker daemon', () => {

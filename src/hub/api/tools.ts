@@ -20,7 +20,9 @@ export function toolRoutes(tools: NodeTools): OpenAPIHono<ApiEnvironment> {
   app.openapi(callTool, async (context) => {
     const asker = askerOf(context.get('principal'));
     const { word: meant } = context.req.valid('param');
-    return context.json(await tools.call(meant, context.req.valid('json'), asker), 200);
+    const gone = new AbortController();
+    context.env.outgoing.once('close', () => gone.abort());
+    return context.json(await tools.call(meant, context.req.valid('json'), asker, gone.signal), 200);
   });
   return app;
 }

@@ -1,6 +1,7 @@
 import type { Store } from '#src/adapters/store/store.ts';
 import type { Action } from '#src/core/action.ts';
 import { FederationError } from '#src/core/errors.ts';
+import { outcomeOfFailure } from '#src/core/outcome.ts';
 import type { Asker } from '#src/core/policy.ts';
 import { askerText } from '#src/core/policy.ts';
 import { actionDetail, askerDetail } from '#src/hub/approvals/action-detail.ts';
@@ -21,7 +22,7 @@ export interface DeedRecord {
   /** Resolves when it is durable; nothing is done before. */
   begin(): Promise<void>;
   end(detail: Readonly<Record<string, unknown>>): void;
-  /** The same for what failed. */
+  /** The same for what failed, or of which nobody knows how it ended. */
   failed(error: unknown): void;
 }
 
@@ -52,8 +53,8 @@ export function deedRecord(
       ]),
     end: (detail) => end({ outcome: 'ok', ...detail }),
     failed(error) {
-      // What breaks otherwise is the way to the client.
-      end(error instanceof FederationError ? { outcome: 'failed', code: error.code } : { outcome: 'left' });
+      const code = error instanceof FederationError ? { code: error.code } : {};
+      end({ outcome: outcomeOfFailure(error), ...code });
     },
   };
 }

@@ -36,8 +36,12 @@ export function linkOf(fleet: Pick<Fleet, 'link'>, member: Member): Link {
 export async function answerOf(stream: ClientHttp2Stream, withinMs: number | null): Promise<IncomingHttpHeaders> {
   const { promise, resolve, reject } = Promise.withResolvers<IncomingHttpHeaders>();
   const onClose = (): void => reject(lost('the node went away before it answered'));
-  const late =
-    withinMs === null ? undefined : setTimeout(() => reject(lost('the node did not answer in time')), withinMs);
+  const giveUp = (): void => {
+    reject(lost('the node did not answer in time'));
+    stream.close(constants.NGHTTP2_CANCEL);
+  };
+  // Also for the body of a refusal.
+  const late = withinMs === null ? undefined : setTimeout(giveUp, withinMs);
   stream.once('response', resolve).once('close', onClose);
   try {
     const headers = await promise;
@@ -69,10 +73,10 @@ export async function bytesOf(stream: ClientHttp2Stream, maxBytes: number): Prom
   return Buffer.concat(chunks);
 }
 
-/** What became of something on its way, with a node that is to be looked at. */
+/** Nobody knows what became of something on its way: the node is to be looked at. */
 export function lost(message: string, cause?: unknown): FederationError {
   return new FederationError('LINK_LOST', message, {
-    hint: 'look at the node, and try again: manage-federation list',
+    hint: 'look at the node before you do it again: manage-federation list',
     ...(cause === undefined ? {} : { cause }),
   });
 }

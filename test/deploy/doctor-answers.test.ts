@@ -422,6 +422,7 @@ describe('the plugin is asked by OpenClaw’s own command line', () => {
 
   it.each([
     [{ stdout: '{"error":{"message":"it is gone","details":{"hint":"look"}}}' }, 'it is gone', 'look'],
+    [{ stdout: '◇ Repaired ─╮\n│ {it} │\n{\n"error": {\n  "message":"it is gone"\n}\n}\n' }, 'it is gone', null],
     [{ stdout: '{"error":{"message":"it is gone","details":7}}' }, 'it is gone', null],
     [
       { stdout: '{"error":{"type":"gateway_transport_error","message":"not reachable"}}' },

@@ -43,7 +43,8 @@ export async function askPlugin(
   const ran = await look(machine, { argv, as: person, environment, signal }, ANSWER_MS);
   if (ran === null) return null;
   if (ran.code === 0) return { state: 'answers' };
-  const said = failureSchema.safeParse(jsonIn(ran.stdout));
+  // Before it OpenClaw may tell what else it did, in a frame.
+  const said = failureSchema.safeParse(jsonIn(/^\{[^]*^\}/m.exec(ran.stdout)?.[0] ?? ran.stdout));
   if (said.success) return failure(said.data.error);
   const [first = 'it does not say why'] = ran.stderr.split('\n').filter((line) => line.trim() !== '');
   return { state: 'fails', problem: first.trim(), hint: null };

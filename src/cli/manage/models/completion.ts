@@ -55,16 +55,24 @@ export async function complete(
   signal: AbortSignal,
 ): Promise<Completion> {
   const startedAt = performance.now();
-  const response = await hub.model(ask.api === 'openai' ? '/chat/completions' : '/messages', bodyOf(ask), signal);
-  if (response.statusCode !== 200) throw refusal(response.statusCode ?? 0, await textOf(response));
+  const path = ask.api === 'openai' ? '/chat/completions' : '/messages';
+  const response = await hub.model(path, bodyOf(ask), signal).catch((error: unknown) => {
+    signal.throwIfAborted();
+    throw error;
+  });
   const heard = newEar(onText);
   try {
+    if (response.statusCode !== 200) throw refusal(response.statusCode ?? 0, await textOf(response));
+    const type = response.headers['content-type'] ?? 'nothing';
+    if (!/^text\/event-stream\b/i.test(type))
+      throw noAnswer(`${type.slice(0, 100)} in the place of a stream of events`);
     for await (const chunk of response.setEncoding('utf8') as AsyncIterable<string>) heard.feed(chunk);
   } catch (cause) {
     signal.throwIfAborted();
     if (cause instanceof FederationError) throw cause;
     throw new FederationError('UPSTREAM_FAILED', 'the answer broke off', { hint: 'ask again', cause });
   }
+  if (!heard.hasHeard()) throw noAnswer('without a word of a model');
   const { headers } = response;
   return {
     ...heard.result(startedAt),
@@ -72,6 +80,12 @@ export async function complete(
     attempts: Number(headerOf(headers[MODEL_HEADERS.attempts]) ?? 1),
     totalMs: performance.now() - startedAt,
   };
+}
+
+function noAnswer(what: string): FederationError {
+  return new FederationError('UPSTREAM_FAILED', `the model server answers ${what}`, {
+    hint: 'look what its baseUrl leads to: manage-federation models list',
+  });
 }
 
 function bodyOf({ model, api, messages, maxTokens }: CompletionAsk): object {
@@ -108,6 +122,7 @@ function newEar(onText: (text: string) => void) {
   let firstAt: number | null = null;
   let input: number | null = null;
   let output: number | null = null;
+  let hasHeard = false;
 
   function heard(event: StreamEvent): void {
     if (event.error !== undefined && event.error !== null) {
@@ -115,6 +130,7 @@ function newEar(onText: (text: string) => void) {
         hint: 'look into the log of the model server',
       });
     }
+    hasHeard ||= Array.isArray(event.choices) || event.message !== undefined || event.delta !== undefined;
     const usage = event.usage ?? event.message?.usage;
     input = usage?.prompt_tokens ?? usage?.input_tokens ?? input;
     output = usage?.completion_tokens ?? usage?.output_tokens ?? output;
@@ -136,6 +152,7 @@ function newEar(onText: (text: string) => void) {
       firstAt ??= performance.now();
       parser.feed(chunk);
     },
+    hasHeard: () => hasHeard,
     result: (startedAt: number) => ({
       text,
       firstByteMs: (firstAt ?? performance.now()) - startedAt,
@@ -156,10 +173,16 @@ function headerOf(value: string | string[] | undefined): string | null {
   return typeof value === 'string' ? value : null;
 }
 
+/** More than any error has to say. */
+const MAX_WORDS = 65_536;
+
 async function textOf(response: IncomingMessage): Promise<string> {
   let text = '';
-  for await (const chunk of response.setEncoding('utf8') as AsyncIterable<string>) text += chunk.slice(0, 65_536);
-  return text;
+  for await (const chunk of response.setEncoding('utf8') as AsyncIterable<string>) {
+    text += chunk;
+    if (text.length > MAX_WORDS) break;
+  }
+  return text.slice(0, MAX_WORDS);
 }
 
 /** Our own codes come with their prefix; everything else is the upstream’s word. */

@@ -241,6 +241,7 @@ describe('methods of the gateway', () => {
     expect([...plugin.methods].map(([name, { scope }]) => [name, scope])).toEqual([
       ['federation.status', 'operator.read'],
       ['federation.peers', 'operator.read'],
+      ['federation.models', 'operator.read'],
     ]);
   });
 

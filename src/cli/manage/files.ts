@@ -7,10 +7,11 @@ import { join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { Transform, Writable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
-import { say } from '#src/adapters/terminal.ts';
+import { harmless, say } from '#src/adapters/terminal.ts';
 import { writerTo } from '#src/cli/manage/output.ts';
 import { followInterrupts } from '#src/cli/interrupt.ts';
 import type { GlobalFlags } from '#src/cli/manage/context.ts';
+import { deedExitCode } from '#src/cli/manage/deed.ts';
 import { hubOf } from '#src/cli/manage/context.ts';
 import { printJson } from '#src/cli/print.ts';
 import { FederationError } from '#src/core/errors.ts';
@@ -33,7 +34,7 @@ export async function readFile(node: string, path: string, flags: ReadFlags): Pr
     ...numberOf('length', flags.length, /^\d{1,15}$/),
   });
   const hub = await hubOf(flags);
-  return interruptible(async (signal) => {
+  return interruptible(flags, null, async (signal) => {
     const response = await hub.open('GET', fileUrl(node, query), undefined, signal);
     await (flags.json === true ? printAsJson(response) : print(response, flags.raw ?? false));
   });
@@ -124,23 +125,27 @@ export async function writeFile(node: string, path: string, flags: WriteFlags): 
     });
   }
   const hub = await hubOf(flags);
-  return interruptible(async (signal) => {
-    await using content = await contentOf(from, signal);
-    const { size, sha256 } = content;
-    const query = new URLSearchParams({
-      ...{ path, sha256, size: String(size) },
-      ...(mode === undefined ? {} : { mode }),
-      ...(ifAbsent === true ? { if: 'absent' } : {}),
-    });
-    const stream = content.open();
-    try {
-      const written = await hub.put<FileWritten>(fileUrl(node, query), { size, stream }, signal);
-      if (json === true) printJson({ node, ...written });
-      else say(`${written.created ? 'wrote' : 'replaced'} ${written.path} on ${node} (${written.size} bytes)`);
-    } finally {
-      stream.destroy();
-    }
-  });
+  return interruptible(
+    flags,
+    `it may have been written; look: manage-federation read ${node} ${path}`,
+    async (signal) => {
+      await using content = await contentOf(from, signal);
+      const { size, sha256 } = content;
+      const query = new URLSearchParams({
+        ...{ path, sha256, size: String(size) },
+        ...(mode === undefined ? {} : { mode }),
+        ...(ifAbsent === true ? { if: 'absent' } : {}),
+      });
+      const stream = content.open();
+      try {
+        const written = await hub.put<FileWritten>(fileUrl(node, query), { size, stream }, signal);
+        if (json === true) printJson({ node, ...written });
+        else say(`${written.created ? 'wrote' : 'replaced'} ${written.path} on ${node} (${written.size} bytes)`);
+      } finally {
+        stream.destroy();
+      }
+    },
+  );
 }
 
 interface Content extends AsyncDisposable {
@@ -194,17 +199,27 @@ function unreadable(from: string, error: unknown): unknown {
   });
 }
 
-/** Ends what goes on at Ctrl-C, and nothing is changed then. */
-async function interruptible(work: (signal: AbortSignal) => Promise<void>): Promise<number> {
+/** Ends what goes on at Ctrl-C; `afterwards` is then said. What was on its way by then nobody calls back. */
+async function interruptible(
+  { json = false }: GlobalFlags,
+  afterwards: string | null,
+  work: (signal: AbortSignal) => Promise<void>,
+): Promise<number> {
   const leaving = new AbortController();
   const leave = (): void => leaving.abort();
   const interrupts = followInterrupts({ first: leave, second: leave });
+  const run = async (): Promise<number> => {
+    try {
+      await work(leaving.signal);
+      return 0;
+    } catch (error) {
+      if (interrupts.count === 0) throw error;
+      if (afterwards !== null) say(`interrupted: ${harmless(afterwards)}`);
+      return INTERRUPTED;
+    }
+  };
   try {
-    await work(leaving.signal);
-    return 0;
-  } catch (error) {
-    if (interrupts.count > 0) return INTERRUPTED;
-    throw error;
+    return await deedExitCode(run, { json });
   } finally {
     interrupts.stop();
   }

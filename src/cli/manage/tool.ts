@@ -1,6 +1,7 @@
 import { harmless, say } from '#src/adapters/terminal.ts';
 import type { GlobalFlags } from '#src/cli/manage/context.ts';
 import { hubOf } from '#src/cli/manage/context.ts';
+import { deedExitCode } from '#src/cli/manage/deed.ts';
 import { parseDuration } from '#src/cli/manage/duration.ts';
 import { printJson } from '#src/cli/print.ts';
 import { FederationError } from '#src/core/errors.ts';
@@ -25,10 +26,14 @@ export async function callTool(
   const request: ToolRequest = { tool, args: argsOf(text), timeoutMs };
   const hub = await hubOf(flags);
   const path = `/nodes/${encodeURIComponent(node)}/tool`;
-  const result = await hub.ask<ToolResult>('POST', path, request, undefined, timeoutMs + TRAVEL_MS);
-  if (flags.json === true) printJson(result);
-  else for (const part of result.content) print(part);
-  return 0;
+  const { json = false } = flags;
+  const call = async (): Promise<number> => {
+    const result = await hub.ask<ToolResult>('POST', path, request, undefined, timeoutMs + TRAVEL_MS);
+    if (json) printJson(result);
+    else for (const part of result.content) print(part);
+    return 0;
+  };
+  return deedExitCode(call, { json });
 }
 
 function argsOf(text = '{}'): Record<string, unknown> {

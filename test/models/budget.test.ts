@@ -33,6 +33,13 @@ test('an answer that does not tell what it took is counted by what passed', asyn
   expect(chain.records[0]).toMatchObject({ tokens: null, guessed: Math.ceil(CHAT.length / 4) + 40 });
 });
 
+test('who had to wait is told where in the line that was', async () => {
+  chain.position = 7;
+  const response = await answerOf(start(chain.hub));
+  await readAll(response);
+  expect(response.headers['server-timing']).toMatch(/^federation;dur=[\d.]+, queue;dur=0\.00;desc="7"$/);
+});
+
 test('an upstream that counts what can’t be is not believed', async () => {
   upstream.otherwise = (_, response) => {
     response.writeHead(200, { 'content-type': 'application/json' });

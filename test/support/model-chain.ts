@@ -63,10 +63,10 @@ export interface ModelChain extends AsyncDisposable {
   readonly logs: readonly string[];
   /** Takes the place of the order of the nodes. */
   choose: (ask: ModelAsk, excluded: ReadonlySet<string>, signal: AbortSignal) => Promise<number>;
+  /** In the line, of every request. */
+  position: number | null;
   /** Whether the keys have budgets of tokens. */
   countsTokens: boolean;
-  /** Tells the far daemon that its link is lost. */
-  loseFarLink(): void;
 }
 
 const KEY = 'k'.repeat(43);
@@ -83,7 +83,6 @@ export async function modelChain(nodes: readonly ChainNode[]): Promise<ModelChai
   const links: Link[] = [];
   const testNodes: TestNode[] = [];
   const closers: (() => Promise<unknown>)[] = [];
-  const losing = new AbortController();
 
   for (const [at, node] of nodes.entries()) {
     const shares = sharesOf(node);
@@ -119,6 +118,7 @@ export async function modelChain(nodes: readonly ChainNode[]): Promise<ModelChai
         link: links[at]!,
         offered,
         waitedMs: 0,
+        position: chain.position,
         answered: () => undefined,
         end: (end) => void ends.push(end),
       };
@@ -161,7 +161,7 @@ export async function modelChain(nodes: readonly ChainNode[]): Promise<ModelChai
       shares,
       hub: createHubModels({
         hub: { host: '127.0.0.1', port: hub.port },
-        session: () => ({ address: '127.0.0.1', credential: KEY, link: 1, lost: losing.signal }),
+        session: () => ({ address: '127.0.0.1', credential: KEY, link: 1, lost: NEVER_LOST }),
         send: sender.send,
       }),
       bodies: createBodyReader(),
@@ -185,7 +185,7 @@ export async function modelChain(nodes: readonly ChainNode[]): Promise<ModelChai
     logs,
     choose: first,
     countsTokens: false,
-    loseFarLink: () => losing.abort(),
+    position: null,
     async [Symbol.asyncDispose]() {
       await Promise.all(closers.map((close) => close()));
       await Promise.all(testNodes.map((node) => node.stop()));
@@ -196,6 +196,7 @@ export async function modelChain(nodes: readonly ChainNode[]): Promise<ModelChai
   return chain;
 }
 
+const NEVER_LOST = new AbortController().signal;
 const NOTHING: Shares = { upstream: () => undefined, offered: () => [] };
 
 function sharesOf({ baseUrl, models, headers = {}, timeouts = PATIENCE }: ChainNode): Shares {

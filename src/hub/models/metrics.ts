@@ -21,6 +21,8 @@ export interface ModelMetricsOptions {
 
 /** Seconds, from a model that is in memory on this machine to one that is loaded first. */
 const BUCKETS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300];
+/** In a line. */
+const POSITIONS = [1, 2, 4, 8, 16, 32, 64, 128, 256];
 /** Pairs of node and model that are told apart; all others are one. */
 const MAX_PAIRS = 2000;
 const OTHER = { node: '(other)', model: '(other)' };
@@ -50,6 +52,10 @@ export function createModelMetrics({ nameOf, outages }: ModelMetricsOptions): Mo
     ...{ name: name('queue_seconds'), help: 'For a place at an upstream', registers },
     buckets: BUCKETS,
   });
+  const position = new Histogram({
+    ...{ name: name('queue_position'), help: 'In the line, of a request that begins to wait', registers },
+    buckets: POSITIONS,
+  });
   const inFlight = new Gauge({ name: name('in_flight'), help: 'Tries under way', labelNames: ['node'], registers });
   const queued = new Gauge({ name: name('queued'), help: 'Requests that a node is looked for', registers });
   new Gauge({
@@ -72,6 +78,7 @@ export function createModelMetrics({ nameOf, outages }: ModelMetricsOptions): Mo
     const { node, offered, waitedMs } = attempt;
     const labels = pairOf(node.name, offered.id);
     queue.observe(waitedMs / 1000);
+    if (attempt.position !== null) position.observe(attempt.position);
     inFlight.inc({ node: labels.node });
     let isOver = false;
     return {

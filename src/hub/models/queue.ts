@@ -173,7 +173,7 @@ export function createQueue(now: () => number = () => performance.now()): Queue 
           };
           const onAbort = (): void => giveUp(reasonOf(signal));
           const late = setTimeout(
-            () => giveUp(busy('no place became free in time', soonest)),
+            () => giveUp(busy(`no place became free in time: the request was number ${told} in the line`, soonest)),
             Math.max(0, endsAt - now()),
           );
           signal.addEventListener('abort', onAbort);

@@ -261,9 +261,11 @@ function headersFor({ ask, method, url, headers, body }: RelayAsk, attempt: Atte
   return toHttp2(headers, to);
 }
 
-function headersToClient(headers: RawHeaders, { node, offered }: Attempt, attempts: number, ownMs: number): string[] {
+function headersToClient(headers: RawHeaders, attempt: Attempt, attempts: number, ownMs: number): string[] {
+  const { node, offered, position, waitedMs } = attempt;
+  const queued = position === null ? '' : `, queue;dur=${waitedMs.toFixed(2)};desc="${position}"`;
   const passed = responseHeaders(headers, false);
   passed.push(MODEL_HEADERS.node, node.name, MODEL_HEADERS.model, offered.id);
-  passed.push(MODEL_HEADERS.attempts, String(attempts), 'server-timing', `federation;dur=${ownMs.toFixed(2)}`);
+  passed.push(MODEL_HEADERS.attempts, String(attempts), 'server-timing', `federation;dur=${ownMs.toFixed(2)}${queued}`);
   return passed;
 }

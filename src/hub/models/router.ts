@@ -48,6 +48,8 @@ export interface Attempt {
   readonly offered: OfferedModel;
   /** Milliseconds in the queue. */
   readonly waitedMs: number;
+  /** Where in it the request began to wait, from 1; null where it had not to. */
+  readonly position: number | null;
   /** To be called when the head of an answer that goes to the client has come: what it proves counts at once. */
   answered(firstByteMs: number): void;
   /** To be called once; further calls mean nothing. */
@@ -68,16 +70,11 @@ export interface AttemptEnd {
 export interface Router {
   /**
    * The node to ask, with a place at its upstream; waits for one where all that may serve are full. `excluded`: ids of
-   * nodes that were tried already. `onQueued` is told each new position, from 1.
+   * nodes that were tried already.
    * Throws MODEL_NOT_FOUND, NODE_NOT_FOUND, MODEL_UNAVAILABLE, MODELS_BUSY (both may have `retryAfterMs`),
    * LOOP_DETECTED, and the reason of `signal`.
    */
-  next(
-    ask: ModelAsk,
-    excluded: ReadonlySet<string>,
-    signal: AbortSignal,
-    onQueued?: (position: number) => void,
-  ): Promise<Attempt>;
+  next(ask: ModelAsk, excluded: ReadonlySet<string>, signal: AbortSignal): Promise<Attempt>;
   /** All that a client may write, in the order of their names. */
   models(consumer: Consumer): readonly ListedModel[];
   /** Who would be asked now, and why not the others. Throws as `next` for what names nothing. */
@@ -105,6 +102,13 @@ export interface RouterOptions {
   readonly now?: () => number;
   /** Whether who asks may write that as a model. */
   readonly allows?: (consumer: Consumer, modelId: string) => boolean;
+}
+
+/** Of one request, for a place. */
+interface Wait {
+  readonly since: number;
+  /** The first that it had; null before it has one. */
+  position: number | null;
 }
 
 /** Longer than most answers take, and shorter than a client has patience for. */
@@ -141,7 +145,12 @@ export function createRouter(options: RouterOptions): ObservedRouter {
   onDenied(() => queue.stir());
   stopping.addEventListener('abort', () => queue.stir(), { once: true });
 
-  function attemptAt({ member, offered }: Candidate, place: Place, { conversation }: Decision, since: number): Attempt {
+  function attemptAt(
+    { member, offered }: Candidate,
+    place: Place,
+    { conversation }: Decision,
+    { since, position }: Wait,
+  ): Attempt {
     const link = fleet.link(member.id);
     if (link === undefined) {
       place.leave();
@@ -155,7 +164,7 @@ export function createRouter(options: RouterOptions): ObservedRouter {
     let [isOver, hasAnswered] = [false, false];
 
     return {
-      ...{ node: member, link, offered, waitedMs: startedAt - since },
+      ...{ node: member, link, offered, waitedMs: startedAt - since, position },
       answered(firstByteMs) {
         if (isOver || hasAnswered) return;
         hasAnswered = true;
@@ -175,8 +184,9 @@ export function createRouter(options: RouterOptions): ObservedRouter {
   }
 
   return {
-    async next(ask, excluded, signal, onQueued = () => undefined) {
-      const since = now();
+    async next(ask, excluded, signal) {
+      const wait: Wait = { since: now(), position: null };
+      const onQueued = (position: number): void => void (wait.position ??= position);
       let ticket: Ticket | null = null;
       for (;;) {
         signal.throwIfAborted();
@@ -185,9 +195,9 @@ export function createRouter(options: RouterOptions): ObservedRouter {
         if (choice.ranked.length === 0) throw noneMayServe(asked, choice, needs);
         for (const { candidate } of choice.ranked) {
           const place = queue.take(candidate.key, candidate.offered.concurrency);
-          if (place !== null) return attemptAt(candidate, place, decision, since);
+          if (place !== null) return attemptAt(candidate, place, decision, wait);
         }
-        ticket ??= queue.ticket({ consumer: consumerId(ask.consumer), signal, endsAt: since + queueMs, onQueued });
+        ticket ??= queue.ticket({ consumer: consumerId(ask.consumer), signal, endsAt: wait.since + queueMs, onQueued });
         const place = await ticket.turn(
           choice.ranked.map(({ candidate: { key, offered } }) => ({ key, concurrency: offered.concurrency })),
         );
@@ -201,7 +211,7 @@ export function createRouter(options: RouterOptions): ObservedRouter {
             signal.throwIfAborted();
             const anew = decide(ask, excluded);
             const at = anew.choice.ranked.find(({ candidate }) => candidate.key === given.key);
-            if (at !== undefined) return attemptAt(at.candidate, given, anew, since);
+            if (at !== undefined) return attemptAt(at.candidate, given, anew, wait);
             given.leave();
             return null;
           } catch (error) {

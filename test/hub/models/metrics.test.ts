@@ -44,6 +44,23 @@ test('what is over is counted by the kind of who asked, and tokens by node and m
   expect(text.join('\n')).not.toMatch(/secret|k1|\/v1\/x/);
 });
 
+test('where in the line a request began to wait is counted', async () => {
+  const counts = metrics();
+  const site = aSite();
+  site.join('pi', [anOffer({ concurrency: 1 })]);
+  const router = counts.measured(site.router);
+  const first = await router.next(anAsk(), NOBODY, NEVER);
+  const waiting = [router.next(anAsk(), NOBODY, NEVER), router.next(anAsk(), NOBODY, NEVER)];
+  first.end(ended());
+  (await waiting[0]!).end(ended());
+  const last = await waiting[1]!;
+  expect([first.position, last.position]).toEqual([null, 2]);
+  const text = await lines(counts);
+  expect(text).toContain('openclaw_federation_models_queue_position_bucket{le="1"} 1');
+  expect(text).toContain('openclaw_federation_models_queue_position_count 2');
+  last.end(ended());
+});
+
 test('tries are counted while they are under way and when they are over, once', async () => {
   const counts = metrics();
   const site = aSite();

@@ -117,7 +117,10 @@ test('who gives up leaves the line at once, and the next moves up', async () => 
 test('who has waited as long as may be is told when to come again', async () => {
   const line = aLine();
   await line.wait('a1', 'a', { endsAt: 0 });
-  expect(line.failures.get('a1')).toMatchObject({ code: 'MODELS_BUSY', retryAfterMs: 2000 });
+  expect(line.failures.get('a1')).toMatchObject({
+    ...{ code: 'MODELS_BUSY', retryAfterMs: 2000 },
+    message: 'no place became free in time: the request was number 1 in the line',
+  });
   expect(line.queue.waiting(UPSTREAM.key)).toBe(0);
 });
 
@@ -186,13 +189,11 @@ test('what waits goes to a node that comes, and ends where the last one goes', a
   const site = aSite();
   site.join('w1', [anOffer({ concurrency: 1 })]);
   const first = await site.router.next(anAsk(), NOBODY, NEVER);
-  const positions: number[] = [];
-  const second = site.router.next(anAsk(), NOBODY, NEVER, (position) => void positions.push(position));
+  const second = site.router.next(anAsk(), NOBODY, NEVER);
   const third = site.router.next(anAsk(), NOBODY, NEVER);
   await turnsPass();
-  expect(positions).toEqual([1]);
   site.join('w2', [anOffer({ concurrency: 1 })]);
-  expect((await second).node.name).toBe('w2');
+  expect(await second).toMatchObject({ node: { name: 'w2' }, position: 1 });
   site.leave('w1');
   site.leave('w2');
   await expect(third).rejects.toMatchObject({ code: 'MODEL_UNAVAILABLE' });

@@ -177,7 +177,7 @@ test(
 
 test(
   'of ten thousand requests none fails without a byte where one of two nodes is killed',
-  { timeout: 120_000 },
+  { timeout: 600_000 },
   async () => {
     const answer = (_: SeenRequest, response: ServerResponse): void =>
       void response.writeHead(200, { 'content-type': 'application/json', 'content-length': '8' }).end('{"a":12}');

@@ -137,16 +137,14 @@ function lastingLoss(now: HubSession, session: () => HubSession | null): AbortSi
   if (known !== undefined) return known;
   const lasting = new AbortController();
   setMaxListeners(0, lasting.signal);
-  now.lost.addEventListener(
-    'abort',
-    () => {
-      setTimeout(() => {
-        const later = session();
-        if (later === null || later.lost.aborted) lasting.abort();
-      }, GRACE_MS).unref();
-    },
-    { once: true },
-  );
+  const wait = (): void => {
+    setTimeout(() => {
+      const later = session();
+      if (later === null || later.lost.aborted) lasting.abort();
+    }, GRACE_MS).unref();
+  };
+  if (now.lost.aborted) wait();
+  else now.lost.addEventListener('abort', wait, { once: true });
   losses.set(now, lasting.signal);
   return lasting.signal;
 }

@@ -20,6 +20,8 @@ export function hubNews(hub: PluginHub): OpenClawPluginService {
   return {
     id: 'openclaw-federation-news',
     start({ gatewayEvents, logger }) {
+      // Started anew without a stop, it would follow twice.
+      stopping.abort();
       stopping = new AbortController();
       const tell = ({ kind, id, name, role, fingerprint, rejected }: PairingRequestView): void => {
         if (rejected) return;

@@ -107,7 +107,7 @@ describe.each(['write', 'read', 'tool'])('a %s from a chat', (kind) => {
     const records = await federation.get<AuditView[]>('/audit?limit=1000');
     expect(records.findLast(({ action: name }) => name === what)).toMatchObject({
       by: 'telegram:1001',
-      detail: { node: 'laptop', approval: { id: approval!.id, by: 'telegram:1001' } },
+      detail: { node: 'laptop', approval: { id: approval!.id, by: 'the gateway, for telegram:1001' } },
     });
   });
 

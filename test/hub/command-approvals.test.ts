@@ -88,14 +88,18 @@ describe('on a hybrid', () => {
     const answer = await chatAt(federation.hub, PHONE).decide(id, 'allow-once');
     expect(answer).toMatchObject({
       status: 200,
-      json: { id, state: 'allowed', by: 'discord:ann', asker: 'telegram:1001' },
+      json: { id, state: 'allowed', by: 'the gateway, for discord:ann', asker: 'telegram:1001' },
     });
     const done = await run({ targets: [node], approval: id });
     expect([done.outputs[0]?.stdout, done.ended?.summary]).toEqual(['a b\n', { ok: 1 }]);
     await expect(run({ approval: id })).rejects.toMatchObject({ code: 'APPROVAL_OVER' });
 
     const [view] = await federation.get<JobView[]>('/jobs?limit=1');
-    expect(view).toMatchObject({ by: 'telegram:1001', approvedBy: 'discord:ann', command: `echo 'a b'` });
+    expect(view).toMatchObject({
+      by: 'telegram:1001',
+      approvedBy: 'the gateway, for discord:ann',
+      command: `echo 'a b'`,
+    });
     const ask = (await audited('approval.ask')).at(-1)!;
     const allow = (await audited('approval.allow')).at(-1)!;
     const start = (await audited('job.start')).at(-1)!;
@@ -103,8 +107,13 @@ describe('on a hybrid', () => {
       by: 'telegram:1001',
       detail: { approval: id, command: `echo 'a b'`, targets: [{ rule }] },
     });
-    expect(allow).toMatchObject({ by: 'discord:ann', detail: { approval: id, asker: 'telegram:1001', nodes: [node] } });
-    expect(start).toMatchObject({ detail: { approval: { id, by: 'discord:ann' }, targets: [{ id: node, rule }] } });
+    expect(allow).toMatchObject({
+      by: 'the gateway, for discord:ann',
+      detail: { approval: id, asker: 'telegram:1001', nodes: [node] },
+    });
+    expect(start).toMatchObject({
+      detail: { approval: { id, by: 'the gateway, for discord:ann' }, targets: [{ id: node, rule }] },
+    });
     expect(new Set([ask.detail['sha256'], allow.detail['sha256'], start.detail['sha256']]).size).toBe(1);
     expect(ask.seq < allow.seq && allow.seq < start.seq).toBe(true);
   });
@@ -203,7 +212,7 @@ describe('an approval is of no use', () => {
     await chatAt(federation.hub).decide(id, 'deny');
     await expect(run({ approval: id })).rejects.toMatchObject({
       code: 'APPROVAL_OVER',
-      message: 'it was denied by telegram:1001',
+      message: 'it was denied by the gateway, for telegram:1001',
     });
   });
 
@@ -242,7 +251,7 @@ describe('an answer', () => {
     const how = taken.state === 'allowed' ? 'allowed' : 'denied';
     expect(late).toMatchObject({
       status: 409,
-      json: { code: 'APPROVAL_OVER', message: `it was ${how} by discord:ann already` },
+      json: { code: 'APPROVAL_OVER', message: `it was ${how} by the gateway, for discord:ann already` },
     });
   });
 

@@ -1,6 +1,6 @@
 import { createRoute, OpenAPIHono, z } from '@hono/zod-openapi';
 import { failure, json, jsonBody, refuseInvalid } from '#src/hub/api/answers.ts';
-import type { ApiEnvironment } from '#src/hub/api/principal.ts';
+import type { ApiEnvironment, Principal } from '#src/hub/api/principal.ts';
 import { askerName, askerOf } from '#src/hub/api/principal.ts';
 import type { CommandApprovals } from '#src/hub/approvals/command-approvals.ts';
 import type { Permits } from '#src/hub/approvals/permits.ts';
@@ -41,9 +41,15 @@ export function verdictRoutes({ permits, commandApprovals }: VerdictRoutes): Ope
     return context.json(await permits.verdicts(context.req.valid('json'), asker), 200);
   });
   app.openapi(answerApproval, async (context) => {
-    const by = askerName(context.get('principal'));
+    const by = answeredBy(context.get('principal'));
     const { decision } = context.req.valid('json');
     return context.json(await commandApprovals.answer(context.req.valid('param').id, decision, by), 200);
   });
   return app;
+}
+
+/** OpenClaw does not say who pressed the button: it may be whoever it takes an approval from. */
+function answeredBy(principal: Principal): string {
+  const name = askerName(principal);
+  return principal.kind === 'plugin' ? `the gateway, for ${name}` : name;
 }

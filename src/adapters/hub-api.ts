@@ -85,7 +85,7 @@ export function hubThrough(findWay: () => Promise<Way>, explain: Explain): HubAp
         sending.end(bytes);
       } else {
         sending.setHeader('content-length', bytes.size);
-        pourInto(sending, bytes.stream);
+        pourInto(sending, bytes.stream, bytes.size);
       }
       const response = await answered;
       const text = await textOf(response);
@@ -101,18 +101,28 @@ export function hubThrough(findWay: () => Promise<Way>, explain: Explain): HubAp
     async send(path, input, signal) {
       const sending = await start('PUT', path, 'application/octet-stream', signal);
       const answered = answerOf(sending, explain);
-      pourInto(sending, input);
+      pourInto(sending, input, null);
       const response = await answered;
       response.resume();
     },
   };
 }
 
-/** What can't be read ends the request, and is the reason why. */
-function pourInto(sending: ReturnType<typeof request>, input: NodeJS.ReadableStream): void {
+const SEND_AGAIN = { hint: 'look at the file, and send it again' };
+
+/** What can't be read, or is not of the size that was announced, ends the request, and is the reason why. */
+function pourInto(sending: ReturnType<typeof request>, input: NodeJS.ReadableStream, size: number | null): void {
+  let left = size ?? 0;
+  if (size !== null) {
+    input.on('data', (chunk: Buffer | string) => (left -= Buffer.byteLength(chunk)));
+    input.once('end', () => {
+      // The other side would wait for the rest of it.
+      if (left > 0) sending.destroy(new FederationError('USAGE', 'it became shorter while it was sent', SEND_AGAIN));
+    });
+  }
   input.once('error', (cause: NodeJS.ErrnoException) => {
     const problem = `what is to be sent can’t be read (${cause.code ?? cause.message})`;
-    sending.destroy(new FederationError('USAGE', problem, { hint: 'look at the file, and send it again', cause }));
+    sending.destroy(new FederationError('USAGE', problem, { ...SEND_AGAIN, cause }));
   });
   input.pipe(sending);
 }

@@ -14,7 +14,7 @@ import { writeFile } from '#src/worker/files/write.ts';
 export interface Files {
   /** Takes a request of POST /files/read or /files/write. Throws FederationError before an answer has begun. */
   serve(access: FileAccess, stream: ServerHttp2Stream, headers: IncomingHttpHeaders): Promise<void>;
-  /** Cuts what is under way; denies everything new until it is lifted. */
+  /** Denies everything new until it is lifted. */
   lockDown(on: boolean): void;
   /** Cuts what is under way. */
   endAll(): void;
@@ -85,10 +85,7 @@ export function createFiles({ consent, policy, log }: FilesOptions): Files {
         underWay.delete(cut);
       }
     },
-    lockDown(on) {
-      lockedDown = on;
-      if (on) for (const cut of underWay) cut.abort();
-    },
+    lockDown: (on) => void (lockedDown = on),
     endAll() {
       for (const cut of underWay) cut.abort();
     },

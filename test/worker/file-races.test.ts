@@ -25,14 +25,15 @@ vi.mock('node:fs/promises', async (original) => {
     seen.after(step);
   };
   /** The step is told of also where it finds nothing. */
-  const told = <Work extends (path: never, ...more: never[]) => Promise<unknown>>(step: string, work: Work): Work =>
-    (async (...given: Parameters<Work>) => {
+  const told =
+    <Given extends [PathLike, ...unknown[]], Result>(step: string, work: (...given: Given) => Promise<Result>) =>
+    async (...given: Given): Promise<Result> => {
       try {
         return await work(...given);
       } finally {
         took(`${step} ${nameOf(given[0])}`);
       }
-    }) as unknown as Work;
+    };
   return {
     ...real,
     lstat: told('lstat', real.lstat),

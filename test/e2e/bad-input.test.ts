@@ -162,13 +162,13 @@ describe('wrong input to a federation that runs', () => {
       'a file that is not open',
       ['read', 'w1', '/etc/passwd'],
       'PATH_DENIED',
-      2,
+      255,
       /\/etc\/passwd: open are/,
       /worker\.files/,
     ],
-    ['a file by way of ..', ['read', 'w1', '/tmp/../etc/passwd'], 'PATH_DENIED', 2, /\/etc\/passwd/, /worker\.files/],
+    ['a file by way of ..', ['read', 'w1', '/tmp/../etc/passwd'], 'PATH_DENIED', 255, /\/etc\/passwd/, /worker\.files/],
     ['a file that is not there', ['read', 'w1', '/tmp/no/such'], 'PATH_NOT_FOUND', 3, /does not exist/, /./],
-    ['a write where it is not open', ['write', 'w1', '/etc/x'], 'PATH_DENIED', 2, /open are/, /worker\.files/],
+    ['a write where it is not open', ['write', 'w1', '/etc/x'], 'PATH_DENIED', 255, /open are/, /worker\.files/],
     ['a mode that is none', ['write', 'w1', '/tmp/x', '--mode', 'rwx'], 'USAGE', 2, /--mode: "rwx"/, /--mode 644/],
     ['a mode for root', ['write', 'w1', '/tmp/x', '--mode', '4755'], 'USAGE', 2, /--mode: "4755"/, /--mode 644/],
     [
@@ -187,11 +187,11 @@ describe('wrong input to a federation that runs', () => {
       'a tool that is not listed',
       ['tool', 'w1', 'image'],
       'TOOL_DENIED',
-      2,
+      255,
       /not on this node’s list/,
       /worker\.tools/,
     ],
-    ['a command that is not listed', ['tool', 'w1', 'node:system.run'], 'TOOL_DENIED', 2, /list of tools/, /./],
+    ['a command that is not listed', ['tool', 'w1', 'node:system.run'], 'TOOL_DENIED', 255, /list of tools/, /./],
     ['a role that is none', ['token', 'create', '--role', 'boss'], 'USAGE', 2, /--role/, /--help/],
     [
       'a name that is none',
@@ -226,7 +226,7 @@ describe('wrong input to a federation that runs', () => {
     const attempts = audit.filter(({ action }) => /^(?:file|tool)\./.test(action));
     expect(audit.filter((record) => !attempts.includes(record))).toEqual(before);
     const ends = attempts.filter(({ action }) => action.endsWith('.end'));
-    expect(ends.map(({ detail }) => detail['outcome'])).toEqual(ends.map(() => 'failed'));
+    expect(new Set(ends.map(({ detail }) => detail['outcome']))).toEqual(new Set(['failed', 'denied']));
     expect(await federation.ask('jobs')).toEqual([]);
   });
 
@@ -443,7 +443,7 @@ describe('a home that can’t be used', () => {
     const { operator } = JSON.parse(await readFile(join(home, 'hub.json'), 'utf8')) as HubRecord;
     first.kill('SIGKILL');
     await first.ended;
-    expect((await readdir(join(operator, '..'))).length).toBe(1);
+    expect((await readdir(join(operator, '..'))).toSorted()).toEqual(['operator.sock', 'plugin.sock']);
     const dead = await place.run('manage-federation', ['--home', home, 'list']);
     expect(dead.exitCode).toBe(1);
     expect(expectTwoLines(dead).error).toContain('no hub answers');

@@ -3,6 +3,7 @@ import { pipeline } from 'node:stream/promises';
 import { RESPONSE_ALREADY_SENT } from '@hono/node-server/utils/response';
 import { createRoute, OpenAPIHono, z } from '@hono/zod-openapi';
 import { FederationError } from '#src/core/errors.ts';
+import { absolutePath } from '#src/core/file-policy.ts';
 import { failure, json, refuseInvalid } from '#src/hub/api/answers.ts';
 import type { ApiEnvironment } from '#src/hub/api/principal.ts';
 import { askerOf } from '#src/hub/api/principal.ts';
@@ -47,7 +48,7 @@ export function fileRoutes(files: NodeFiles): OpenAPIHono<ApiEnvironment> {
     const asker = askerOf(context.get('principal'));
     const { word: meant } = context.req.valid('param');
     try {
-      await files.read(meant, context.req.valid('query'), asker, audience(outgoing));
+      await files.read(meant, withPath(context.req.valid('query')), asker, audience(outgoing));
     } catch (error) {
       if (!outgoing.headersSent) throw error;
       // Without its trailer the answer is seen to be cut.
@@ -62,7 +63,7 @@ export function fileRoutes(files: NodeFiles): OpenAPIHono<ApiEnvironment> {
   });
   app.put('/nodes/:word/file', async (context) => {
     const { incoming } = context.env;
-    const wish = parsed(fileWriteQuerySchema, context.req.query());
+    const wish = withPath(parsed(fileWriteQuerySchema, context.req.query()));
     const { word: meant } = parsed(word, context.req.param());
     const announced = context.req.header('content-length');
     if (announced !== undefined && Number(announced) !== wish.size) {
@@ -72,6 +73,12 @@ export function fileRoutes(files: NodeFiles): OpenAPIHono<ApiEnvironment> {
     return context.json(await files.write(meant, wish, incoming, asker), 200);
   });
   return app;
+}
+
+/** What is no file's path on any node is not asked of one. Throws USAGE. */
+function withPath<T extends { readonly path: string }>(wish: T): T {
+  absolutePath(wish.path, '/');
+  return wish;
 }
 
 function parsed<T extends z.ZodType>(schema: T, value: unknown): z.output<T> {

@@ -53,7 +53,6 @@ function masterPlan(facts: Facts, wanted: Wanted, given: Given): Plan {
 }
 
 function workerPlan(facts: Facts, wanted: Wanted, given: Given): Plan {
-  const models = modelsPlan(facts, wanted, facts.gateway.settings?.mode ?? PRIVATE);
   return {
     steps: [
       ...tailnetSteps(facts, wanted),
@@ -62,9 +61,8 @@ function workerPlan(facts: Facts, wanted: Wanted, given: Given): Plan {
       ...(wanted.light ? [] : [openclawStep(facts, wanted, given)]),
       ...gatewayOffSteps(facts, wanted),
       ...workerSteps(facts, wanted, given),
-      ...models.steps,
     ],
-    notes: models.notes,
+    notes: [],
   };
 }
 

@@ -4,7 +4,7 @@ import type { Change } from '../support/facts.ts';
 import { changed, healthyMaster, healthyWorker, wantedOf } from '../support/facts.ts';
 import type { Facts } from '#src/deploy/facts.ts';
 
-const HYBRID = wantedOf({ role: 'hybrid' });
+const MASTER = wantedOf({ role: 'master', master: null });
 const KEY = '/home/sam/.openclaw-worker/models.key';
 
 /** A machine with a gateway of its owner’s. */
@@ -17,7 +17,7 @@ function withSettings(text: string, change: Change<Facts> = {}): Facts {
   return changed(facts, change);
 }
 
-function values(facts: Facts, wanted = HYBRID): Readonly<Record<string, unknown>> | null {
+function values(facts: Facts, wanted = MASTER): Readonly<Record<string, unknown>> | null {
   const [action] = modelsPlan(facts, wanted, 0o600).steps.flatMap(({ actions }) => actions);
   return action?.do === 'merge' ? action.values : null;
 }
@@ -55,18 +55,18 @@ describe('OpenClaw’s way to the models of the federation', () => {
     expect(values(withSettings('{}', { files: [['/home/sam/.openclaw-worker/settings.yaml', file]] }))).toBe(null);
   });
 
-  it('is none of a worker’s, whose gateway is off, unless it is kept', () => {
-    expect(values(withSettings('{}'), wantedOf())).toBe(null);
-    expect(values(withSettings('{}'), wantedOf({ keepGateway: true }))).not.toBe(null);
+  it('is set in no gateway of a person’s', () => {
+    for (const wanted of [wantedOf(), wantedOf({ keepGateway: true }), wantedOf({ role: 'hybrid' })]) {
+      expect(values(withSettings('{}'), wanted)).toBe(null);
+    }
   });
 
   it('is none of a machine without a gateway', () => {
-    expect(values(healthyWorker())).toBe(null);
     expect(values(healthyMaster(), wantedOf({ role: 'master', master: null, light: true }))).toBe(null);
   });
 
   it('is left to the person where their settings can’t be edited', () => {
-    const { steps, notes } = modelsPlan(withSettings("{ models: { mode: 'merge' } }"), HYBRID, 0o600);
+    const { steps, notes } = modelsPlan(withSettings("{ models: { mode: 'merge' } }"), MASTER, 0o600);
     expect(steps).toEqual([]);
     expect(notes).toEqual([expect.stringContaining('/home/sam/.openclaw/openclaw.json is no JSON')]);
   });

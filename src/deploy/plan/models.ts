@@ -14,14 +14,14 @@ import type { Wanted } from '#src/deploy/wanted.ts';
 const NONE: Plan = { steps: [], notes: [] };
 
 /**
- * The OpenClaw of a machine with a gateway of its own can use the models of the federation. It comes behind the worker:
+ * The OpenClaw of a master can use the models of the federation. It comes behind the worker:
  * OpenClaw reads the key when it is told of it, and the worker daemon makes that. `mode`: of OpenClaw’s settings. What
  * can’t be edited is left alone, with a note: nothing else depends on it.
  */
 export function modelsPlan(facts: Facts, wanted: Wanted, mode: number): Plan {
   const { place, gateway } = facts;
   const port = modelsPort(facts);
-  if (port === null || !hasOwnOpenClaw(facts, wanted)) return NONE;
+  if (port === null || !hasOurOpenClaw(wanted)) return NONE;
   const path = place.openclawSettings;
   const errors: ParseError[] = [];
   const settings: unknown = parse(gateway.settings?.text ?? '{}', errors, { allowTrailingComma: true });
@@ -42,10 +42,9 @@ export function modelsPlan(facts: Facts, wanted: Wanted, mode: number): Plan {
   return { steps: [step], notes: [] };
 }
 
-/** Whether a gateway of this machine’s own answers chats: the master’s, or one that the person has. */
-export function hasOwnOpenClaw({ gateway }: Facts, { role, light, keepGateway }: Wanted): boolean {
-  if (role === 'master') return !light;
-  return gateway.settings !== null && (role === 'hybrid' || keepGateway);
+/** Whether the gateway here is one that we set up. A hybrid’s is the person’s: nothing of theirs is touched unasked. */
+export function hasOurOpenClaw({ role, light }: Wanted): boolean {
+  return role === 'master' && !light;
 }
 
 /** Port of the worker’s model proxy; null where there is none, or nobody knows before it runs. */

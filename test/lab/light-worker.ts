@@ -147,7 +147,8 @@ const SIGNS: Readonly<Record<string, string | readonly string[]>> = {
 
 /** Without what no two deployments have in common: keys, and what a daemon keeps while it runs. */
 export function lasting(snapshot: Snapshot): Snapshot {
-  const own = [RECORD, ...['node.key', 'worker.json', 'worker.lock', 'epoch'].map((file) => `${WORKER_HOME}/${file}`)];
+  const files = ['node.key', 'models.key', 'worker.json', 'worker.lock', 'epoch'];
+  const own = [RECORD, ...files.map((file) => `${WORKER_HOME}/${file}`)];
   return new Map(
     [...snapshot].flatMap(([path, state]) => {
       if (/^\/var\/(?:lib|cache)\/tailscale\//.test(path)) return [];

@@ -120,7 +120,7 @@ test('what a node says of a file reaches who asked', async () => {
   expect(await codeOf(join(folder, 'sub'))).toBe('PATH_DENIED');
   expect(await codeOf(join(folder, 'way'))).toBe('PATH_DENIED');
   expect(await codeOf(join(folder, 'id.key'))).toBe('PATH_DENIED');
-  expect((await latestAudit('file.read.end'))?.detail).toMatchObject({ outcome: 'failed', code: 'PATH_DENIED' });
+  expect((await latestAudit('file.read.end'))?.detail).toMatchObject({ outcome: 'denied', code: 'PATH_DENIED' });
 });
 
 test('a node that is not there is named', async () => {
@@ -196,7 +196,7 @@ test('a client that stalls holds little, and one that leaves ends the read', asy
   const after = process.memoryUsage();
   expect(after.arrayBuffers - before.arrayBuffers).toBeLessThan(32 << 20);
   response.destroy();
-  await eventually('it is left', async () => (await latestAudit('file.read.end'))?.detail['outcome'] === 'left');
+  await eventually('it is left', async () => (await latestAudit('file.read.end'))?.detail['outcome'] === 'unknown');
 });
 
 test('a link that is lost cuts a read, and shows it', async () => {
@@ -267,7 +267,7 @@ describe('a node that has turned', () => {
     expect(read.whole).toBe(false);
     await eventually(
       'the audit says so',
-      async () => (await latestAudit('file.read.end'))?.detail['outcome'] === 'failed',
+      async () => (await latestAudit('file.read.end'))?.detail['outcome'] === 'unknown',
     );
   });
 

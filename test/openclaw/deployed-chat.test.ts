@@ -1,6 +1,6 @@
 import { lstat, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { afterAll, beforeAll, beforeEach, expect, it, onTestFailed } from 'vitest';
+import { afterAll, beforeAll, beforeEach, expect, it, onTestFailed, onTestFinished, vi } from 'vitest';
 import { thisMachine } from '#src/adapters/machine/local.ts';
 import { askPlugin } from '#src/deploy/doctor/ask/plugin.ts';
 import { buttonsOf, STRANGER } from '../support/telegram-api.ts';
@@ -80,6 +80,10 @@ it('what has to be approved is, by a button that the person has without any more
 });
 
 it('the doctor finds the plugin, and says what is wrong where the gateway can’t be reached', async () => {
+  // With either OpenClaw's command line says nothing.
+  vi.stubEnv('VITEST', undefined);
+  vi.stubEnv('NODE_ENV', undefined);
+  onTestFinished(() => void vi.unstubAllEnvs());
   const facts = await deployed.facts();
   const { signal } = new AbortController();
   expect(await askPlugin(thisMachine(), facts, signal)).toEqual({ state: 'answers' });

@@ -1,7 +1,6 @@
 import { once } from 'node:events';
 import { createReadStream } from 'node:fs';
 import {
-  chmod,
   mkdir,
   mkdtemp,
   readdir,
@@ -341,14 +340,4 @@ describe('a node that has turned', () => {
     expect(response.statusCode).toBe(502);
     asking.destroy();
   });
-});
-
-const isRoot = process.getuid?.() === 0;
-
-test.skipIf(isRoot)('a file that the worker’s user may not read is denied in words', async () => {
-  const path = join(folder, 'shut');
-  await writeLocal(path, 'x');
-  await chmod(path, 0);
-  const { error } = await readFile(federation, 'w1', { path });
-  expect(error).toMatchObject({ code: 'PATH_DENIED', message: `${path}: the user that the worker runs as may not` });
 });

@@ -22,15 +22,15 @@ afterEach(async () => {
 });
 
 const GHOST = { id: 'a'.repeat(64), name: 'old', kind: 'member', reason: 'unseen', lastSeenAt: null, problem: null };
-const ONLINE = Array.from({ length: 11 }, (_, at) => ({
-  ...{ id: `n${at}`, name: `n${at}`, role: 'worker', state: 'online', drained: false, groups: [] },
+const ELEVEN = Array.from({ length: 11 }, (_, at) => ({
+  ...{ node: `n${at}`, id: `n${at}`, online: true, verdict: 'allow', rule: 'operator' },
 }));
 
 /** Answers with `keys` when the question is there; resolves with the exit code. */
 function answered(argv: readonly string[], keys: string): Promise<number> {
   hub.answers.set('GET /nodes/pi', { id: 'p', name: 'pi', role: 'worker', state: 'online', fingerprint: 'f' });
   hub.answers.set('POST /prune', { ghosts: [GHOST], done: false, unasked: null });
-  hub.answers.set('GET /nodes', ONLINE);
+  hub.answers.set('POST /verdicts', { targets: ELEVEN, leftOut: [], approval: null });
   return onTerminal({ columns: 80 }, async () => {
     const running = manage(['--home', hub.home, ...argv]);
     await eventually('it asks', async () => seen.stderr.includes('[y/N] '));
@@ -40,7 +40,8 @@ function answered(argv: readonly string[], keys: string): Promise<number> {
   });
 }
 
-const changing = () => hub.asked.filter((what) => what.startsWith('POST') && what !== 'POST /prune');
+const LOOKS = ['POST /prune', 'POST /verdicts'];
+const changing = () => hub.asked.filter((what) => what.startsWith('POST') && !LOOKS.includes(what));
 
 test.each([[['revoke', 'pi']], [['prune']], [['broadcast', '--', 'true']]])(
   'Ctrl-C at the question of %j says that nothing was done',

@@ -1,3 +1,4 @@
+import { FederationError } from '#src/core/errors.ts';
 import type { EventEmitter } from 'node:events';
 import type { Log } from '#src/adapters/log.ts';
 import type { Sender } from '#src/adapters/models/upstream.ts';
@@ -58,7 +59,12 @@ export async function openNodeModels(parts: NodeModelsParts): Promise<NodeModels
       bodies: createBodyReader(),
       isShut: () => isShut,
     };
-    local = await startModelProxy(options);
+    // Where the worker of another person has the port, this one takes a free one, and worker.json names it.
+    local = await startModelProxy(options).catch((error: unknown) => {
+      if (error instanceof FederationError && error.code === 'PORT_IN_USE')
+        return startModelProxy({ ...options, port: 0 });
+      throw error;
+    });
     log.info('programs of this machine can use the models of the federation', { port: local.port });
   } catch (error) {
     portProblem = error instanceof Error ? error.message : String(error);

@@ -22,7 +22,7 @@ import { refuseEmpty } from '#src/cli/empty-argument.ts';
 import { hubOf } from '#src/cli/manage/context.ts';
 import { printJson } from '#src/cli/print.ts';
 import { FederationError } from '#src/core/errors.ts';
-import type { ExplanationView } from '#src/protocol/hub-api.ts';
+import type { ExplanationView } from '#src/protocol/hub-api/judgement.ts';
 
 interface Flags {
   readonly watch?: true;

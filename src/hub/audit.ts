@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import type { Store } from '#src/adapters/store/store.ts';
 import type { AuditRecord } from '#src/core/audit.ts';
 import { auditChecker } from '#src/core/audit.ts';
-import type { AuditVerdict } from '#src/protocol/hub-api.ts';
+import type { AuditVerdict } from '#src/protocol/hub-api/audit.ts';
 
 export interface AuditLog {
   /** The last `limit` records, in their order. */

@@ -58,7 +58,7 @@ import { createTurnstile, STRANGERS } from '#src/link/turnstile.ts';
 import { hubAddressText } from '#src/core/hub-address.ts';
 import { askerText } from '#src/core/policy.ts';
 import { LINK_PATH } from '#src/protocol/handshake.ts';
-import { CARRIER_PATH } from '#src/protocol/hub-api.ts';
+import { CARRIER_PATH } from '#src/protocol/hub-api/node-host.ts';
 import { OPERATOR_PATH } from '#src/protocol/operator-handshake.ts';
 
 export interface HubParts {

@@ -8,7 +8,8 @@ import type { Requests } from '#src/hub/enrolment/requests.ts';
 import type { Models } from '#src/hub/models/models.ts';
 import type { TailnetListeners } from '#src/hub/listening/tailnet.ts';
 import { lockdownView } from '#src/hub/views.ts';
-import type { PolicyStatus, Status } from '#src/protocol/hub-api.ts';
+import type { PolicyStatus } from '#src/protocol/hub-api/judgement.ts';
+import type { Status } from '#src/protocol/hub-api/status.ts';
 
 export interface StatusParts {
   readonly name: string;

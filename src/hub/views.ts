@@ -9,17 +9,12 @@ import type { TokenRecord } from '#src/core/token.ts';
 import { roleOf } from '#src/core/token.ts';
 import type { Fleet } from '#src/hub/fleet/fleet.ts';
 import type { Approved, JudgedRequest } from '#src/hub/enrolment/requests.ts';
-import type {
-  ApprovedView,
-  AuditView,
-  LockdownStatus,
-  NodeDetail,
-  NodeHostState,
-  NodeView,
-  OperatorView,
-  PairingRequestView,
-  TokenView,
-} from '#src/protocol/hub-api.ts';
+import type { AuditView } from '#src/protocol/hub-api/audit.ts';
+import type { LockdownStatus } from '#src/protocol/hub-api/lockdown.ts';
+import type { NodeDetail, NodeHostState, NodeView } from '#src/protocol/hub-api/node.ts';
+import type { OperatorView } from '#src/protocol/hub-api/operator.ts';
+import type { ApprovedView, PairingRequestView } from '#src/protocol/hub-api/pairing-request.ts';
+import type { TokenView } from '#src/protocol/hub-api/token.ts';
 
 const iso = (at: number) => new Date(at).toISOString();
 

@@ -6,7 +6,7 @@ import { sharesText } from '#src/plugin/models/list.ts';
 import type { Peer } from '#src/plugin/peers.ts';
 import { peersText } from '#src/plugin/peers.ts';
 import { statusText } from '#src/plugin/status-text.ts';
-import type { Status } from '#src/protocol/hub-api.ts';
+import type { Status } from '#src/protocol/hub-api/status.ts';
 
 const ROOT = { name: 'federation', description: 'Machines of the federation', hasSubcommands: true };
 

@@ -9,7 +9,9 @@ import { askerOfCommand } from '#src/plugin/asker.ts';
 import { commandButton } from '#src/plugin/buttons.ts';
 import type { PluginHub } from '#src/plugin/hub.ts';
 import { statusText } from '#src/plugin/status-text.ts';
-import type { ApprovedView, JobView, PairingRequestView, Status } from '#src/protocol/hub-api.ts';
+import type { JobView } from '#src/protocol/hub-api/job.ts';
+import type { ApprovedView, PairingRequestView } from '#src/protocol/hub-api/pairing-request.ts';
+import type { Status } from '#src/protocol/hub-api/status.ts';
 
 export const COMMAND = 'federation';
 

@@ -3,7 +3,7 @@ import type { HubApi } from '#src/adapters/hub-api.ts';
 import { FederationError } from '#src/core/errors.ts';
 import { FRAME, frameJson, frameReader } from '#src/protocol/frames.ts';
 import type { Frame } from '#src/protocol/frames.ts';
-import type { JobCreate, JobOpened, Result } from '#src/protocol/hub-api.ts';
+import type { JobCreate, JobOpened, Result } from '#src/protocol/hub-api/job.ts';
 
 export interface JobView {
   output(target: number, stream: 'stdout' | 'stderr', bytes: Buffer): void;

@@ -7,7 +7,7 @@ import { credentialsOf } from '#src/plugin/models/credentials.ts';
 import { listOf } from '#src/plugin/models/list.ts';
 import { providersIn } from '#src/plugin/models/providers.ts';
 import { askPeers } from '#src/plugin/peers.ts';
-import type { Status } from '#src/protocol/hub-api.ts';
+import type { Status } from '#src/protocol/hub-api/status.ts';
 
 /** The federation for whoever speaks the gateway’s own protocol. */
 export function registerMethods(api: OpenClawPluginApi, hub: PluginHub): void {

@@ -6,7 +6,7 @@ import type { HubApi } from '#src/adapters/hub-api.ts';
 import { FederationError } from '#src/core/errors.ts';
 import { OPERATOR } from '#src/plugin/asker.ts';
 import type { PluginHub } from '#src/plugin/hub.ts';
-import type { PairingRequestView } from '#src/protocol/hub-api.ts';
+import type { PairingRequestView } from '#src/protocol/hub-api/pairing-request.ts';
 
 /** Of one event, in characters; the hub writes none that comes near it. */
 const MAX_EVENT = 1 << 20;

@@ -1,6 +1,7 @@
 import type { HubApi } from '#src/adapters/hub-api.ts';
 import { harmless } from '#src/adapters/terminal.ts';
-import type { NodeView, OpenClawNodeView } from '#src/protocol/hub-api.ts';
+import type { NodeView } from '#src/protocol/hub-api/node.ts';
+import type { OpenClawNodeView } from '#src/protocol/hub-api/openclaw-node.ts';
 
 /** One machine of the federation, as a person or an agent chooses among them. */
 export interface Peer {

@@ -1,5 +1,5 @@
 import { harmless } from '#src/adapters/terminal.ts';
-import type { Status } from '#src/protocol/hub-api.ts';
+import type { Status } from '#src/protocol/hub-api/status.ts';
 
 /** The hub in a few lines. */
 export function statusText({ name, version, nodes, pending, jobs, gateway, lockdown }: Status): string {

@@ -6,7 +6,7 @@ import { FederationError } from '#src/core/errors.ts';
 import type { HubAddress } from '#src/core/hub-address.ts';
 import { hubAddressText } from '#src/core/hub-address.ts';
 import { asksForWebSocket, carry, turnAway } from '#src/link/carry.ts';
-import { CARRIER_PATH } from '#src/protocol/hub-api.ts';
+import { CARRIER_PATH } from '#src/protocol/hub-api/node-host.ts';
 import type { HubSession } from '#src/worker/hub-address.ts';
 
 /** The worker's end of the carrier: a loopback port that the node host takes for the gateway. */

@@ -4,7 +4,7 @@ import type { NodeHostProcess, NodeHostProgram } from '#src/adapters/openclaw/no
 import { FederationError } from '#src/core/errors.ts';
 import type { BackOff } from '#src/link/back-off.ts';
 import { patientDelayMs, retryDelayMs } from '#src/link/back-off.ts';
-import type { NodeHostState } from '#src/protocol/hub-api.ts';
+import type { NodeHostState } from '#src/protocol/hub-api/node.ts';
 
 /** What the supervision asks of the hub. Both throw while it can't be reached, and FORBIDDEN where it turns us away. */
 export interface NodeHostDesk {

@@ -1,7 +1,8 @@
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { approveNodes } from '#src/cli/manage/approve.ts';
 import { fingerprint } from '#src/core/node.ts';
-import type { ApprovedView, Readiness } from '#src/protocol/hub-api.ts';
+import type { ApprovedView } from '#src/protocol/hub-api/pairing-request.ts';
+import type { Readiness } from '#src/protocol/hub-api/readiness.ts';
 import { eventually } from '../support/eventually.ts';
 import type { ScriptedHub } from '../support/scripted-hub.ts';
 import { scriptedHub } from '../support/scripted-hub.ts';

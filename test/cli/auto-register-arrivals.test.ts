@@ -5,7 +5,8 @@ import { createArrivals } from '#src/cli/auto-register/arrivals.ts';
 import { unfinishedText, usableText } from '#src/cli/auto-register/report.ts';
 import { FederationError } from '#src/core/errors.ts';
 import { fingerprint } from '#src/core/node.ts';
-import type { OpenClawNodeView, Readiness } from '#src/protocol/hub-api.ts';
+import type { OpenClawNodeView } from '#src/protocol/hub-api/openclaw-node.ts';
+import type { Readiness } from '#src/protocol/hub-api/readiness.ts';
 import { eventually } from '../support/eventually.ts';
 
 const ID = '1a2b'.repeat(16);

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import type { HubApi } from '#src/adapters/hub.ts';
 import { ownHub } from '#src/cli/deploy/own-hub.ts';
-import type { Status } from '#src/protocol/hub-api.ts';
+import type { Status } from '#src/protocol/hub-api/status.ts';
 
 const asked: unknown[] = [];
 const HUB: HubApi = {

@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { leftText, listPending, shortestId } from '#src/cli/manage/pending.ts';
 import { fingerprint } from '#src/core/node.ts';
-import type { PairingRequestView } from '#src/protocol/hub-api.ts';
+import type { PairingRequestView } from '#src/protocol/hub-api/pairing-request.ts';
 import type { ScriptedHub } from '../support/scripted-hub.ts';
 import { scriptedHub } from '../support/scripted-hub.ts';
 import { onTerminal, screen } from '../support/screen.ts';

@@ -6,7 +6,7 @@ import { collectedOutput, linedOutput } from '#src/cli/manage/output.ts';
 import { ago, printFacts, printTable, shortId } from '#src/cli/print.ts';
 import { resultText, summaryText } from '#src/core/result-text.ts';
 import { OUTCOMES } from '#src/core/outcome.ts';
-import type { Result } from '#src/protocol/hub-api.ts';
+import type { Result } from '#src/protocol/hub-api/job.ts';
 
 const screen = { stdout: '', stderr: '' };
 

@@ -2,7 +2,7 @@ import { mkdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { WorkerRecord } from '#src/core/worker-record.ts';
-import type { TokenView } from '#src/protocol/hub-api.ts';
+import type { TokenView } from '#src/protocol/hub-api/token.ts';
 import type { Federation } from './federation.ts';
 import { startFederation } from './federation.ts';
 import type { Running } from './place.ts';

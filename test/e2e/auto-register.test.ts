@@ -1,7 +1,8 @@
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, it, onTestFinished } from 'vitest';
-import type { PairingRequestView, Status } from '#src/protocol/hub-api.ts';
+import type { PairingRequestView } from '#src/protocol/hub-api/pairing-request.ts';
+import type { Status } from '#src/protocol/hub-api/status.ts';
 import { startFederation } from './federation.ts';
 import type { CommandName, Running } from './place.ts';
 import { until } from './until.ts';

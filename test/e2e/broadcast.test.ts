@@ -1,6 +1,6 @@
 import { randomInt } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import type { JobView } from '#src/protocol/hub-api.ts';
+import type { JobView } from '#src/protocol/hub-api/job.ts';
 import type { Federation } from './federation.ts';
 import { startFederation } from './federation.ts';
 import { isAlive, programsWith } from './processes.ts';

@@ -4,7 +4,7 @@ import type { AddressInfo } from 'node:net';
 import { createServer } from 'node:net';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { freePort } from '#src/deploy/children/free-port.ts';
-import type { NodeDetail, NodeView } from '#src/protocol/hub-api.ts';
+import type { NodeDetail, NodeView } from '#src/protocol/hub-api/node.ts';
 import type { Place, Running } from './place.ts';
 import { makePlace } from './place.ts';
 import { until } from './until.ts';

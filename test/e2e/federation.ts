@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect } from 'vitest';
-import type { NodeView } from '#src/protocol/hub-api.ts';
+import type { NodeView } from '#src/protocol/hub-api/node.ts';
 import { isAlive } from './processes.ts';
 import type { Finished, Place, Running, StartOptions } from './place.ts';
 import { makePlace } from './place.ts';

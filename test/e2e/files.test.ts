@@ -1,7 +1,8 @@
 import { execFileSync } from 'node:child_process';
 import { mkdir, readFile, stat, writeFile } from 'node:fs/promises';
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import type { AuditView, TokenCreated } from '#src/protocol/hub-api.ts';
+import type { AuditView } from '#src/protocol/hub-api/audit.ts';
+import type { TokenCreated } from '#src/protocol/hub-api/token.ts';
 import type { Federation } from './federation.ts';
 import { startFederation } from './federation.ts';
 import { BIN } from './place.ts';

@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import type { HubRecord } from '#src/core/hub-record.ts';
-import type { Status } from '#src/protocol/hub-api.ts';
+import type { Status } from '#src/protocol/hub-api/status.ts';
 import { startJob } from '../support/job.ts';
 import type { TestNode } from '../support/link.ts';
 import { facts, newKey, startNode } from '../support/link.ts';

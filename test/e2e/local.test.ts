@@ -1,7 +1,8 @@
 import { readFile, readdir, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import type { NodeView, Status } from '#src/protocol/hub-api.ts';
+import type { NodeView } from '#src/protocol/hub-api/node.ts';
+import type { Status } from '#src/protocol/hub-api/status.ts';
 import type { Finished, Place } from './place.ts';
 import { makePlace } from './place.ts';
 import { stubbornTree } from './tree.ts';

@@ -1,7 +1,10 @@
 import { readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import type { JobView, OperatorView, PairingRequestView, Status } from '#src/protocol/hub-api.ts';
+import type { JobView } from '#src/protocol/hub-api/job.ts';
+import type { OperatorView } from '#src/protocol/hub-api/operator.ts';
+import type { PairingRequestView } from '#src/protocol/hub-api/pairing-request.ts';
+import type { Status } from '#src/protocol/hub-api/status.ts';
 import type { Federation } from './federation.ts';
 import { startFederation } from './federation.ts';
 import type { Finished, StartOptions } from './place.ts';

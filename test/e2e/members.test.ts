@@ -1,6 +1,8 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Finding } from '#src/core/finding.ts';
-import type { NodeDetail, Pruned, Status } from '#src/protocol/hub-api.ts';
+import type { NodeDetail } from '#src/protocol/hub-api/node.ts';
+import type { Pruned } from '#src/protocol/hub-api/prune.ts';
+import type { Status } from '#src/protocol/hub-api/status.ts';
 import type { Federation } from './federation.ts';
 import { startFederation } from './federation.ts';
 import { until } from './until.ts';

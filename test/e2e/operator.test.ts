@@ -3,14 +3,12 @@ import { DatabaseSync } from 'node:sqlite';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { WorkerRecord } from '#src/core/worker-record.ts';
-import type {
-  AuditView,
-  JobView,
-  NodeDetail,
-  PairingRequestView,
-  Status,
-  TokenCreated,
-} from '#src/protocol/hub-api.ts';
+import type { AuditView } from '#src/protocol/hub-api/audit.ts';
+import type { JobView } from '#src/protocol/hub-api/job.ts';
+import type { NodeDetail } from '#src/protocol/hub-api/node.ts';
+import type { PairingRequestView } from '#src/protocol/hub-api/pairing-request.ts';
+import type { Status } from '#src/protocol/hub-api/status.ts';
+import type { TokenCreated } from '#src/protocol/hub-api/token.ts';
 import type { Federation } from './federation.ts';
 import { startFederation } from './federation.ts';
 import type { Running } from './place.ts';

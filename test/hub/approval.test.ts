@@ -1,7 +1,10 @@
 import { rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, onTestFinished, test } from 'vitest';
-import type { ExplanationView, AuditView, Judgement, PairingRequestView, Status } from '#src/protocol/hub-api.ts';
+import type { AuditView } from '#src/protocol/hub-api/audit.ts';
+import type { ExplanationView, Judgement } from '#src/protocol/hub-api/judgement.ts';
+import type { PairingRequestView } from '#src/protocol/hub-api/pairing-request.ts';
+import type { Status } from '#src/protocol/hub-api/status.ts';
 import { bareNode } from '../support/bare-node.ts';
 import { eventually } from '../support/eventually.ts';
 import type { FakeTailscaled } from '../support/fake-tailscaled.ts';

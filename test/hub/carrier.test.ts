@@ -6,7 +6,7 @@ import { WebSocket } from 'ws';
 import type { Member } from '#src/core/member.ts';
 import { createCarrier } from '#src/hub/openclaw/carrier.ts';
 import type { Carrier } from '#src/hub/openclaw/carrier.ts';
-import { CARRIER_PATH } from '#src/protocol/hub-api.ts';
+import { CARRIER_PATH } from '#src/protocol/hub-api/node-host.ts';
 import { fakeGateway } from '../support/fake-gateway.ts';
 import type { FakeGateway } from '../support/fake-gateway.ts';
 import { until } from '../support/link.ts';

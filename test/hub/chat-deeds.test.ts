@@ -5,7 +5,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { ChatAsker } from '#src/core/policy.ts';
 import { ASKER_HEADER, encodeAsker } from '#src/protocol/asker.ts';
 import type { VerdictsCreate } from '#src/protocol/action.ts';
-import type { AuditView } from '#src/protocol/hub-api.ts';
+import type { AuditView } from '#src/protocol/hub-api/audit.ts';
 import { chatAt, OWNER } from '../support/chat.ts';
 import { sha256 } from '../support/files.ts';
 import type { Federation } from '../support/federation.ts';

@@ -1,7 +1,8 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { ChatAsker } from '#src/core/policy.ts';
 import { ASKER_HEADER, encodeAsker } from '#src/protocol/asker.ts';
-import type { AuditView, JobView } from '#src/protocol/hub-api.ts';
+import type { AuditView } from '#src/protocol/hub-api/audit.ts';
+import type { JobView } from '#src/protocol/hub-api/job.ts';
 import { bareNode } from '../support/bare-node.ts';
 import type { BareNode } from '../support/bare-node.ts';
 import { chatAt, OWNER } from '../support/chat.ts';

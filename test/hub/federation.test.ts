@@ -1,7 +1,7 @@
 import { readdir, writeFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { expect, test } from 'vitest';
-import type { JobCreate } from '#src/protocol/hub-api.ts';
+import type { JobCreate } from '#src/protocol/hub-api/job.ts';
 import { eventually } from '../support/eventually.ts';
 import type { Federation } from '../support/federation.ts';
 import { startFederation } from '../support/federation.ts';

@@ -5,7 +5,7 @@ import { FederationError } from '#src/core/errors.ts';
 import type { Member } from '#src/core/member.ts';
 import { createGatewayDesk } from '#src/hub/openclaw/gateway.ts';
 import type { GatewayDesk } from '#src/hub/openclaw/gateway.ts';
-import type { NodeHostState } from '#src/protocol/hub-api.ts';
+import type { NodeHostState } from '#src/protocol/hub-api/node.ts';
 import { aGatewayNode } from '../support/at-gateway.ts';
 import { until } from '../support/link.ts';
 import { SILENT_LOG, aMember } from '../support/member.ts';

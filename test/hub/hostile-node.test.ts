@@ -1,7 +1,7 @@
 import type { ServerHttp2Stream } from 'node:http2';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { encodeFrame, encodeJsonFrame, FRAME, frameHeader } from '#src/protocol/frames.ts';
-import type { JobView } from '#src/protocol/hub-api.ts';
+import type { JobView } from '#src/protocol/hub-api/job.ts';
 import type { BareNode } from '../support/bare-node.ts';
 import { bareNode } from '../support/bare-node.ts';
 import type { Federation } from '../support/federation.ts';

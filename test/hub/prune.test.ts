@@ -16,7 +16,7 @@ import type { MembershipKeeper } from '#src/hub/enrolment/membership.ts';
 import { openMembership } from '#src/hub/enrolment/membership.ts';
 import type { Pruning } from '#src/hub/enrolment/prune.ts';
 import { createPruning } from '#src/hub/enrolment/prune.ts';
-import type { NodeState } from '#src/protocol/hub-api.ts';
+import type { NodeState } from '#src/protocol/hub-api/node.ts';
 import { aDeviceRequest, aGatewayNode } from '../support/at-gateway.ts';
 import { SILENT_LOG, aMember } from '../support/member.ts';
 

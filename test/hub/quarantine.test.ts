@@ -1,7 +1,11 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import type { AuditView, Judgement, NodeDetail, PairingRequestView, Status } from '#src/protocol/hub-api.ts';
+import type { AuditView } from '#src/protocol/hub-api/audit.ts';
+import type { Judgement } from '#src/protocol/hub-api/judgement.ts';
+import type { NodeDetail } from '#src/protocol/hub-api/node.ts';
+import type { PairingRequestView } from '#src/protocol/hub-api/pairing-request.ts';
+import type { Status } from '#src/protocol/hub-api/status.ts';
 import type { KeyPair } from '#src/link/key.ts';
 import { keyPair } from '#src/link/key.ts';
 import type { BareNode, BareNodeOptions } from '../support/bare-node.ts';

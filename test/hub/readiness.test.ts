@@ -5,7 +5,8 @@ import { FederationError } from '#src/core/errors.ts';
 import type { Member } from '#src/core/member.ts';
 import { createReadinesses } from '#src/hub/enrolment/readiness.ts';
 import type { Readinesses } from '#src/hub/enrolment/readiness.ts';
-import type { NodeState, OpenClawNodeView } from '#src/protocol/hub-api.ts';
+import type { NodeState } from '#src/protocol/hub-api/node.ts';
+import type { OpenClawNodeView } from '#src/protocol/hub-api/openclaw-node.ts';
 import { aGatewayNode, DEVICE } from '../support/at-gateway.ts';
 import { aMember } from '../support/member.ts';
 

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { openSqliteStore } from '#src/adapters/store/sqlite.ts';
 import { memberFrom } from '#src/core/member.ts';
-import type { Status } from '#src/protocol/hub-api.ts';
+import type { Status } from '#src/protocol/hub-api/status.ts';
 import { eventually } from '../support/eventually.ts';
 import type { FakeGateway } from '../support/fake-gateway.ts';
 import { fakeGateway } from '../support/fake-gateway.ts';

@@ -9,7 +9,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { HubRecord } from '#src/core/hub-record.ts';
 import { freePort } from '#src/deploy/children/free-port.ts';
 import { ASKER_HEADER, encodeAsker } from '#src/protocol/asker.ts';
-import type { AuditView } from '#src/protocol/hub-api.ts';
+import type { AuditView } from '#src/protocol/hub-api/audit.ts';
 import { eventually } from '../support/eventually.ts';
 import type { Answer } from '../support/http.ts';
 import { ask } from '../support/http.ts';

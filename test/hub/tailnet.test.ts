@@ -4,7 +4,7 @@ import { createServer } from 'node:net';
 import { afterEach, beforeEach, describe, expect, onTestFinished, test } from 'vitest';
 import type { Tailnet } from '#src/adapters/tailscale/answers.ts';
 import { followTailnet } from '#src/hub/listening/tailnet.ts';
-import type { Status } from '#src/protocol/hub-api.ts';
+import type { Status } from '#src/protocol/hub-api/status.ts';
 import { bareNode } from '../support/bare-node.ts';
 import { eventually } from '../support/eventually.ts';
 import type { FakeTailscaled } from '../support/fake-tailscaled.ts';

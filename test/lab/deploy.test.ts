@@ -1,7 +1,7 @@
 import { dirname } from 'node:path/posix';
 import { parse } from 'jsonc-parser';
 import { afterAll, beforeAll, expect, it, onTestFailed, beforeEach } from 'vitest';
-import type { JobView } from '#src/protocol/hub-api.ts';
+import type { JobView } from '#src/protocol/hub-api/job.ts';
 import { eventually } from '../support/eventually.ts';
 import { watchCommandLines } from './command-lines.ts';
 import type { Finished } from './command.ts';

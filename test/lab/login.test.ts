@@ -1,5 +1,8 @@
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import type { JobView, OperatorView, PairingRequestView, Status } from '#src/protocol/hub-api.ts';
+import type { JobView } from '#src/protocol/hub-api/job.ts';
+import type { OperatorView } from '#src/protocol/hub-api/operator.ts';
+import type { PairingRequestView } from '#src/protocol/hub-api/pairing-request.ts';
+import type { Status } from '#src/protocol/hub-api/status.ts';
 import { eventually } from '../support/eventually.ts';
 import type { Finished } from './command.ts';
 import { deployerOf } from './deployer.ts';

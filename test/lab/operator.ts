@@ -1,5 +1,8 @@
 import { expect } from 'vitest';
-import type { AuditView, JobView, NodeView, Status } from '#src/protocol/hub-api.ts';
+import type { AuditView } from '#src/protocol/hub-api/audit.ts';
+import type { JobView } from '#src/protocol/hub-api/job.ts';
+import type { NodeView } from '#src/protocol/hub-api/node.ts';
+import type { Status } from '#src/protocol/hub-api/status.ts';
 import { eventually } from '../support/eventually.ts';
 import type { CommandOptions, Finished } from './command.ts';
 import type { Machine } from './machine.ts';

@@ -3,7 +3,7 @@ import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect } from 'vitest';
 import type { HubRecord } from '#src/core/hub-record.ts';
-import type { NodeView } from '#src/protocol/hub-api.ts';
+import type { NodeView } from '#src/protocol/hub-api/node.ts';
 import type { Finished, Place, Running } from '../e2e/place.ts';
 import { makePlace } from '../e2e/place.ts';
 import { until } from '../e2e/until.ts';

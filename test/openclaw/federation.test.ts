@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, onTestFailed, beforeEach, it } from 'vitest';
 import { WebSocket } from 'ws';
-import { CARRIER_PATH } from '#src/protocol/hub-api.ts';
+import { CARRIER_PATH } from '#src/protocol/hub-api/node-host.ts';
 import type { Running } from '../e2e/place.ts';
 import type { ProcessSeen } from '../e2e/processes.ts';
 import { isAlive, processesOf } from '../e2e/processes.ts';

@@ -7,7 +7,7 @@ import { MODELS_KEY_FILE } from '#src/core/models/share.ts';
 import { WORKER_RECORD_FILE } from '#src/core/worker-record.ts';
 import { mergedText } from '#src/deploy/actions/merge-text.ts';
 import type { HubRecord } from '#src/core/hub-record.ts';
-import type { NodeView } from '#src/protocol/hub-api.ts';
+import type { NodeView } from '#src/protocol/hub-api/node.ts';
 import type { ListedModelView } from '#src/protocol/models.ts';
 import type { Place, Running } from '../e2e/place.ts';
 import { makePlace } from '../e2e/place.ts';

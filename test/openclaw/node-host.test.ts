@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, onTestFailed, beforeEach, test } from 'vitest';
 import { WebSocket } from 'ws';
-import { CARRIER_PATH } from '#src/protocol/hub-api.ts';
+import { CARRIER_PATH } from '#src/protocol/hub-api/node-host.ts';
 import { closeCode, nextFrame, refusal } from '../support/socket.ts';
 import { operatorConnect } from './connections.ts';
 import { lightNode } from './light-node.ts';

@@ -1,7 +1,7 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, expect, it, onTestFailed } from 'vitest';
-import type { JobView } from '#src/protocol/hub-api.ts';
+import type { JobView } from '#src/protocol/hub-api/job.ts';
 import type { ChatFederation } from './chat-federation.ts';
 import { chatFederation } from './chat-federation.ts';
 

@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { afterAll, beforeAll, beforeEach, describe, expect, it, onTestFailed } from 'vitest';
 import { z } from 'zod';
-import type { JobView } from '#src/protocol/hub-api.ts';
+import type { JobView } from '#src/protocol/hub-api/job.ts';
 import type { Running } from '../e2e/place.ts';
 import { isAlive } from '../e2e/processes.ts';
 import { until } from '../e2e/until.ts';

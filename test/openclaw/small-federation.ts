@@ -18,7 +18,7 @@ import { createCarrier } from '#src/hub/openclaw/carrier.ts';
 import type { Carrier } from '#src/hub/openclaw/carrier.ts';
 import { createGatewayDesk } from '#src/hub/openclaw/gateway.ts';
 import type { GatewayDesk } from '#src/hub/openclaw/gateway.ts';
-import type { NodeHostState } from '#src/protocol/hub-api.ts';
+import type { NodeHostState } from '#src/protocol/hub-api/node.ts';
 import { startCarrier } from '#src/worker/carrier.ts';
 import { startNodeHost } from '#src/worker/node-host.ts';
 import type { NodeHostSupervision } from '#src/worker/node-host.ts';

@@ -11,7 +11,7 @@ import { invokeResultSchema } from '#src/adapters/openclaw/gateway-messages.ts';
 import { nodeListSchema } from '#src/adapters/openclaw/gateway-node.ts';
 import { deviceListSchema } from '#src/adapters/openclaw/gateway-request.ts';
 import type { HubRecord } from '#src/core/hub-record.ts';
-import type { NodeHostState, NodeView } from '#src/protocol/hub-api.ts';
+import type { NodeHostState, NodeView } from '#src/protocol/hub-api/node.ts';
 import type { Finished, Place, Running } from '../e2e/place.ts';
 import { makePlace } from '../e2e/place.ts';
 import type { ProcessSeen } from '../e2e/processes.ts';

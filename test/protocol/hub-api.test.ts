@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
-import { jobCreateSchema, tokenCreateSchema } from '#src/protocol/hub-api.ts';
+import { jobCreateSchema } from '#src/protocol/hub-api/job.ts';
+import { tokenCreateSchema } from '#src/protocol/hub-api/token.ts';
 import { commandSchema, invocationSchema, MAX_COMMAND_BYTES } from '#src/protocol/worker-api.ts';
 
 test.each<[string, object]>([

@@ -10,7 +10,7 @@ import { FederationError } from '#src/core/errors.ts';
 import type { ChatAsker } from '#src/core/policy.ts';
 import { ASKER_HEADER, decodeAsker } from '#src/protocol/asker.ts';
 import { encodeFrame, encodeJsonFrame, FRAME } from '#src/protocol/frames.ts';
-import type { Result } from '#src/protocol/hub-api.ts';
+import type { Result } from '#src/protocol/hub-api/job.ts';
 
 export interface ChatRequest {
   /** Method and path behind /api/v1, without the query. */

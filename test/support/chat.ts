@@ -1,7 +1,7 @@
 import type { ChatAsker } from '#src/core/policy.ts';
 import type { VerdictsCreate, Verdicts } from '#src/protocol/action.ts';
 import { ASKER_HEADER, encodeAsker } from '#src/protocol/asker.ts';
-import type { JobCreate } from '#src/protocol/hub-api.ts';
+import type { JobCreate } from '#src/protocol/hub-api/job.ts';
 import type { Answer } from './http.ts';
 import { ask } from './http.ts';
 import type { ClientJob } from './job.ts';

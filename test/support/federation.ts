@@ -9,14 +9,10 @@ import type { Settings } from '#src/core/settings.ts';
 import { resolveSettings } from '#src/core/settings.ts';
 import type { Hub } from '#src/hub/main.ts';
 import { startHub } from '#src/hub/main.ts';
-import type {
-  JobCreate,
-  NodeDetail,
-  NodeView,
-  PairingRequestView,
-  TokenCreate,
-  TokenCreated,
-} from '#src/protocol/hub-api.ts';
+import type { JobCreate } from '#src/protocol/hub-api/job.ts';
+import type { NodeDetail, NodeView } from '#src/protocol/hub-api/node.ts';
+import type { PairingRequestView } from '#src/protocol/hub-api/pairing-request.ts';
+import type { TokenCreate, TokenCreated } from '#src/protocol/hub-api/token.ts';
 import type { Worker } from '#src/worker/main.ts';
 import { startWorker } from '#src/worker/main.ts';
 import type { Cable } from './cable.ts';

@@ -1,7 +1,7 @@
 import type { OutgoingHttpHeaders } from 'node:http';
 import type { Frame } from '#src/protocol/frames.ts';
 import { FRAME, frameJson, frameReader } from '#src/protocol/frames.ts';
-import type { JobCreate, JobEnded, JobOpened, Result } from '#src/protocol/hub-api.ts';
+import type { JobCreate, JobEnded, JobOpened, Result } from '#src/protocol/hub-api/job.ts';
 import type { Started } from '#src/protocol/worker-api.ts';
 import { ask, open } from './http.ts';
 

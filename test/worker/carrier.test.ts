@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { request } from 'node:http';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { WebSocket } from 'ws';
-import { CARRIER_PATH } from '#src/protocol/hub-api.ts';
+import { CARRIER_PATH } from '#src/protocol/hub-api/node-host.ts';
 import { startCarrier } from '#src/worker/carrier.ts';
 import type { LocalCarrier } from '#src/worker/carrier.ts';
 import { fakeGateway } from '../support/fake-gateway.ts';

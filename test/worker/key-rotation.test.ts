@@ -10,7 +10,8 @@ import { KEY_ROTATION_FILE, KEY_ROTATION_REQUEST_FILE } from '#src/core/key-rota
 import { fingerprint } from '#src/core/node.ts';
 import type { WorkerRecord } from '#src/core/worker-record.ts';
 import { keyPair } from '#src/link/key.ts';
-import type { AuditView, JobView } from '#src/protocol/hub-api.ts';
+import type { AuditView } from '#src/protocol/hub-api/audit.ts';
+import type { JobView } from '#src/protocol/hub-api/job.ts';
 import { eventually } from '../support/eventually.ts';
 import type { Federation } from '../support/federation.ts';
 import { startFederation } from '../support/federation.ts';

@@ -7,7 +7,7 @@ import { afterEach, beforeEach, expect, test } from 'vitest';
 import { createLog } from '#src/adapters/log.ts';
 import { nodeHostProgram } from '#src/adapters/openclaw/node-host.ts';
 import { FederationError } from '#src/core/errors.ts';
-import type { NodeHostState } from '#src/protocol/hub-api.ts';
+import type { NodeHostState } from '#src/protocol/hub-api/node.ts';
 import { startNodeHost } from '#src/worker/node-host.ts';
 import type { NodeHostOptions, NodeHostPace, NodeHostStatus, NodeHostSupervision } from '#src/worker/node-host.ts';
 import { until } from '../support/link.ts';

@@ -6,7 +6,7 @@ import type { Change, Store } from '#src/adapters/store/store.ts';
 import type { AuditRecord } from '#src/core/audit.ts';
 import { FederationError } from '#src/core/errors.ts';
 import type { UsageRow } from '#src/core/models/usage-row.ts';
-import type { JobView } from '#src/protocol/hub-api.ts';
+import type { JobView } from '#src/protocol/hub-api/job.ts';
 
 const SCHEMA = `
   CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;

@@ -8,7 +8,7 @@ import type { UsageRow } from '#src/core/models/usage-row.ts';
 import type { Operator } from '#src/core/operator.ts';
 import type { PairingRequest, StoredRequest } from '#src/core/pairing.ts';
 import type { TokenRecord } from '#src/core/token.ts';
-import type { JobView } from '#src/protocol/hub-api.ts';
+import type { JobView } from '#src/protocol/hub-api/job.ts';
 
 /** One thing that becomes durable. Changes of one commit become so together or not at all. */
 export type Change =

@@ -5,7 +5,8 @@ import type { Arrival, Report, Unfinished } from '#src/cli/auto-register/report.
 import { BY_RULES } from '#src/core/approval.ts';
 import { FederationError } from '#src/core/errors.ts';
 import { fingerprint } from '#src/core/node.ts';
-import type { OpenClawNodeView, Readiness } from '#src/protocol/hub-api.ts';
+import type { OpenClawNodeView } from '#src/protocol/hub-api/openclaw-node.ts';
+import type { Readiness } from '#src/protocol/hub-api/readiness.ts';
 
 /** Nodes that the rules let in, until each is seen to be usable. */
 export interface Arrivals {

@@ -1,6 +1,7 @@
 import { ReadableStream, TextDecoderStream } from 'node:stream/web';
 import { EventSourceParserStream } from 'eventsource-parser/stream';
-import type { PairingRequestView, PolicyStatus } from '#src/protocol/hub-api.ts';
+import type { PolicyStatus } from '#src/protocol/hub-api/judgement.ts';
+import type { PairingRequestView } from '#src/protocol/hub-api/pairing-request.ts';
 
 export type HubEvent =
   | { readonly name: 'pairing-request'; readonly data: PairingRequestView }

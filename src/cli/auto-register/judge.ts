@@ -1,7 +1,9 @@
 import type { HubApi } from '#src/adapters/hub.ts';
 import type { ErrorCode } from '#src/core/errors.ts';
 import { FederationError } from '#src/core/errors.ts';
-import type { Judgement, PairingRequestView, PolicyStatus, Status } from '#src/protocol/hub-api.ts';
+import type { Judgement, PolicyStatus } from '#src/protocol/hub-api/judgement.ts';
+import type { PairingRequestView } from '#src/protocol/hub-api/pairing-request.ts';
+import type { Status } from '#src/protocol/hub-api/status.ts';
 
 export interface JudgeOptions {
   readonly dryRun: boolean;

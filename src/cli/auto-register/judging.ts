@@ -4,7 +4,9 @@ import type { Judged, JudgeOptions } from '#src/cli/auto-register/judge.ts';
 import { isAway, judgeOne, waitingRequests } from '#src/cli/auto-register/judge.ts';
 import type { Report } from '#src/cli/auto-register/report.ts';
 import { FederationError } from '#src/core/errors.ts';
-import type { PairingRequestView, PolicyStatus, Status } from '#src/protocol/hub-api.ts';
+import type { PolicyStatus } from '#src/protocol/hub-api/judgement.ts';
+import type { PairingRequestView } from '#src/protocol/hub-api/pairing-request.ts';
+import type { Status } from '#src/protocol/hub-api/status.ts';
 
 /** Has the hub judge what waits, what comes, what changes and what is due. */
 export interface Judging {

@@ -5,7 +5,7 @@ import { eventsIn } from '#src/cli/auto-register/events.ts';
 import type { JudgeOptions } from '#src/cli/auto-register/judge.ts';
 import { judgeOne, waitingRequests } from '#src/cli/auto-register/judge.ts';
 import type { Report } from '#src/cli/auto-register/report.ts';
-import type { PairingRequestView } from '#src/protocol/hub-api.ts';
+import type { PairingRequestView } from '#src/protocol/hub-api/pairing-request.ts';
 
 export interface OnceOptions {
   readonly hub: HubApi;

@@ -2,7 +2,8 @@ import type { Log } from '#src/adapters/log.ts';
 import { harmless, say } from '#src/adapters/terminal.ts';
 import type { Judged } from '#src/cli/auto-register/judge.ts';
 import type { RequestKind } from '#src/core/request.ts';
-import type { PolicyStatus, Readiness } from '#src/protocol/hub-api.ts';
+import type { PolicyStatus } from '#src/protocol/hub-api/judgement.ts';
+import type { Readiness } from '#src/protocol/hub-api/readiness.ts';
 
 /** A node that the rules let in. */
 export type Arrival = Pick<Judged, 'name' | 'fingerprint'>;

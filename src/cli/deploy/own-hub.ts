@@ -5,7 +5,8 @@ import { FederationError } from '#src/core/errors.ts';
 import type { HubAddress } from '#src/core/hub-address.ts';
 import { peerNamed } from '#src/core/peer.ts';
 import type { Role } from '#src/core/node.ts';
-import type { Status, TokenCreated } from '#src/protocol/hub-api.ts';
+import type { Status } from '#src/protocol/hub-api/status.ts';
+import type { TokenCreated } from '#src/protocol/hub-api/token.ts';
 
 /** The hub of the machine that deploys: it can let in the one that is deployed. */
 export interface OwnHub {

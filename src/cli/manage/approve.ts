@@ -13,7 +13,9 @@ import { printJson } from '#src/cli/print.ts';
 import type { ErrorBody } from '#src/core/errors.ts';
 import { errorBody, exitCodeOf, FederationError } from '#src/core/errors.ts';
 import { shellWord } from '#src/core/shell-word.ts';
-import type { ApprovedView, NodeView, PairingRequestView, Readiness } from '#src/protocol/hub-api.ts';
+import type { NodeView } from '#src/protocol/hub-api/node.ts';
+import type { ApprovedView, PairingRequestView } from '#src/protocol/hub-api/pairing-request.ts';
+import type { Readiness } from '#src/protocol/hub-api/readiness.ts';
 
 export interface ApproveFlags extends GlobalFlags {
   readonly replace?: boolean;

@@ -8,7 +8,10 @@ import { LIFT, lockdownText } from '#src/cli/manage/lockdown.ts';
 import { printFindings } from '#src/cli/finding.ts';
 import { FederationError } from '#src/core/errors.ts';
 import type { Finding } from '#src/core/finding.ts';
-import type { AuditVerdict, NodeView, PairingRequestView, Status } from '#src/protocol/hub-api.ts';
+import type { AuditVerdict } from '#src/protocol/hub-api/audit.ts';
+import type { NodeView } from '#src/protocol/hub-api/node.ts';
+import type { PairingRequestView } from '#src/protocol/hub-api/pairing-request.ts';
+import type { Status } from '#src/protocol/hub-api/status.ts';
 
 const MIN_FREE_BYTES = 256 << 20;
 

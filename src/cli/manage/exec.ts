@@ -14,7 +14,7 @@ import { FederationError } from '#src/core/errors.ts';
 import { parseSelector } from '#src/core/selector.ts';
 import { broadcastExitCode, execExitCode, summarize } from '#src/core/outcome.ts';
 import type { Verdicts, VerdictsCreate } from '#src/protocol/action.ts';
-import type { JobCreate, Result } from '#src/protocol/hub-api.ts';
+import type { JobCreate, Result } from '#src/protocol/hub-api/job.ts';
 
 export interface ExecFlags extends GlobalFlags {
   readonly shell?: boolean;

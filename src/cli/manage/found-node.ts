@@ -1,7 +1,8 @@
 import type { HubApi } from '#src/adapters/hub.ts';
 import { FederationError } from '#src/core/errors.ts';
 import { findNode } from '#src/core/selector.ts';
-import type { NodeDetail, OpenClawNodeView } from '#src/protocol/hub-api.ts';
+import type { NodeDetail } from '#src/protocol/hub-api/node.ts';
+import type { OpenClawNodeView } from '#src/protocol/hub-api/openclaw-node.ts';
 
 /**
  * The member that a word means, else the one of OpenClaw's own nodes. Throws NODE_AMBIGUOUS, or NODE_NOT_FOUND as the

@@ -5,7 +5,7 @@ import { changeEach, sayChanges } from '#src/cli/manage/member.ts';
 import { printJson, printTable } from '#src/cli/print.ts';
 import { FederationError } from '#src/core/errors.ts';
 import { isNodeName, nodeNameFrom } from '#src/core/node.ts';
-import type { NodeView } from '#src/protocol/hub-api.ts';
+import type { NodeView } from '#src/protocol/hub-api/node.ts';
 
 /** `manage-federation group` */
 export async function listGroups(flags: GlobalFlags): Promise<number> {

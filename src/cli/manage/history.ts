@@ -3,7 +3,8 @@ import type { GlobalFlags } from '#src/cli/manage/context.ts';
 import { hubOf } from '#src/cli/manage/context.ts';
 import { ago, localTime, printJson, printTable, shortId } from '#src/cli/print.ts';
 import { summaryText } from '#src/core/result-text.ts';
-import type { AuditVerdict, AuditView, JobView } from '#src/protocol/hub-api.ts';
+import type { AuditVerdict, AuditView } from '#src/protocol/hub-api/audit.ts';
+import type { JobView } from '#src/protocol/hub-api/job.ts';
 
 export interface HistoryFlags extends GlobalFlags {
   readonly limit: number;

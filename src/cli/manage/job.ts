@@ -7,7 +7,7 @@ import { FederationError } from '#src/core/errors.ts';
 import { summarize } from '#src/core/outcome.ts';
 import { FRAME, frameJson, frameReader } from '#src/protocol/frames.ts';
 import type { Frame } from '#src/protocol/frames.ts';
-import type { JobCreate, JobEnded, JobOpened, Result } from '#src/protocol/hub-api.ts';
+import type { JobCreate, JobEnded, JobOpened, Result } from '#src/protocol/hub-api/job.ts';
 
 /** Where a job's output goes on this side. */
 export interface OutputView {

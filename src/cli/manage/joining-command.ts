@@ -1,6 +1,6 @@
 import type { Role } from '#src/core/node.ts';
 import { shellWord } from '#src/core/shell-word.ts';
-import type { Status } from '#src/protocol/hub-api.ts';
+import type { Status } from '#src/protocol/hub-api/status.ts';
 
 export interface JoiningCommand {
   readonly where: string;

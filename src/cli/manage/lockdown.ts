@@ -5,7 +5,8 @@ import { hubOf } from '#src/cli/manage/context.ts';
 import { ago, printJson } from '#src/cli/print.ts';
 import { FederationError } from '#src/core/errors.ts';
 import { isLabelValue } from '#src/core/label.ts';
-import type { LockdownStatus, LockedDown, Status } from '#src/protocol/hub-api.ts';
+import type { LockdownStatus, LockedDown } from '#src/protocol/hub-api/lockdown.ts';
+import type { Status } from '#src/protocol/hub-api/status.ts';
 
 export interface LockdownFlags extends GlobalFlags {
   readonly reason?: string;

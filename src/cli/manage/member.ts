@@ -6,7 +6,7 @@ import { printJson } from '#src/cli/print.ts';
 import { FederationError } from '#src/core/errors.ts';
 import { parseLabelChange } from '#src/core/label.ts';
 import { checkNodeName } from '#src/core/node.ts';
-import type { NodeDetail } from '#src/protocol/hub-api.ts';
+import type { NodeDetail } from '#src/protocol/hub-api/node.ts';
 
 /** `manage-federation rename NODE NAME` */
 export async function renameNode(word: string, name: string, flags: GlobalFlags): Promise<number> {

@@ -1,4 +1,5 @@
-import type { NodeHostState, OpenClawNodeView } from '#src/protocol/hub-api.ts';
+import type { NodeHostState } from '#src/protocol/hub-api/node.ts';
+import type { OpenClawNodeView } from '#src/protocol/hub-api/openclaw-node.ts';
 
 /** What the gateway sees of a member's node host. */
 export const NODE_HOST_WORDS: Readonly<Record<NodeHostState, string>> = {

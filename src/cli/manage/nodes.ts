@@ -4,7 +4,8 @@ import { sayLockdown } from '#src/cli/manage/lockdown.ts';
 import { NODE_HOST_WORDS, openClawText } from '#src/cli/manage/node-words.ts';
 import { ago, printJson, printTable, shortId } from '#src/cli/print.ts';
 import { say } from '#src/adapters/terminal.ts';
-import type { NodeView, OpenClawNodeView } from '#src/protocol/hub-api.ts';
+import type { NodeView } from '#src/protocol/hub-api/node.ts';
+import type { OpenClawNodeView } from '#src/protocol/hub-api/openclaw-node.ts';
 
 /** `manage-federation list`: the members, then OpenClaw's own nodes. */
 export async function listNodes(flags: GlobalFlags): Promise<number> {

@@ -8,7 +8,7 @@ import { ago, printJson, printTable } from '#src/cli/print.ts';
 import { FederationError } from '#src/core/errors.ts';
 import type { Login } from '#src/core/login.ts';
 import { LOGIN_FILE, OPERATOR_KEY_FILE } from '#src/core/login.ts';
-import type { OperatorView } from '#src/protocol/hub-api.ts';
+import type { OperatorView } from '#src/protocol/hub-api/operator.ts';
 
 /** `manage-federation operators` */
 export async function listOperators(flags: GlobalFlags): Promise<number> {

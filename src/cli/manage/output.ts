@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { StringDecoder } from 'node:string_decoder';
 import { harmless, say } from '#src/adapters/terminal.ts';
 import type { OutputView } from '#src/cli/manage/job.ts';
-import type { JobOpened } from '#src/protocol/hub-api.ts';
+import type { JobOpened } from '#src/protocol/hub-api/job.ts';
 
 type StreamName = 'stdout' | 'stderr';
 

@@ -4,7 +4,7 @@ import { hubOf } from '#src/cli/manage/context.ts';
 import { widthOf, wrapped } from '#src/cli/deploy/wrap.ts';
 import { ago, printEntries, printJson } from '#src/cli/print.ts';
 import { wantsText } from '#src/core/request-text.ts';
-import type { PairingRequestView } from '#src/protocol/hub-api.ts';
+import type { PairingRequestView } from '#src/protocol/hub-api/pairing-request.ts';
 
 /** `manage-federation pending` */
 export async function listPending(flags: GlobalFlags): Promise<number> {

@@ -5,7 +5,7 @@ import { hubOf } from '#src/cli/manage/context.ts';
 import { parseDuration } from '#src/cli/manage/duration.ts';
 import { ago, printJson, printTable, shortId } from '#src/cli/print.ts';
 import { FederationError } from '#src/core/errors.ts';
-import type { GhostView, Pruned } from '#src/protocol/hub-api.ts';
+import type { GhostView, Pruned } from '#src/protocol/hub-api/prune.ts';
 
 export interface PruneFlags extends GlobalFlags {
   readonly unseen: string;

@@ -3,7 +3,7 @@ import type { GlobalFlags } from '#src/cli/manage/context.ts';
 import { hubOf } from '#src/cli/manage/context.ts';
 import { printJson } from '#src/cli/print.ts';
 import { exitCodeOf, FederationError } from '#src/core/errors.ts';
-import type { PairingRequestView } from '#src/protocol/hub-api.ts';
+import type { PairingRequestView } from '#src/protocol/hub-api/pairing-request.ts';
 
 /** `manage-federation reject WORD…`: one that fails does not stop the others. Returns the exit code of the worst. */
 export async function rejectNodes(words: readonly string[], flags: GlobalFlags): Promise<number> {

@@ -4,7 +4,8 @@ import type { GlobalFlags } from '#src/cli/manage/context.ts';
 import { hubOf } from '#src/cli/manage/context.ts';
 import { foundNode, isMember } from '#src/cli/manage/found-node.ts';
 import { printJson } from '#src/cli/print.ts';
-import type { NodeDetail, OpenClawNodeView, RevokedView } from '#src/protocol/hub-api.ts';
+import type { NodeDetail } from '#src/protocol/hub-api/node.ts';
+import type { OpenClawNodeView, RevokedView } from '#src/protocol/hub-api/openclaw-node.ts';
 
 /** `manage-federation revoke NODE`: a person is asked first; a script has said what it wants. */
 export async function revokeNode(word: string, flags: GlobalFlags): Promise<number> {

@@ -4,7 +4,9 @@ import { foundNode, isMember } from '#src/cli/manage/found-node.ts';
 import { NODE_HOST_WORDS } from '#src/cli/manage/node-words.ts';
 import { missingStep } from '#src/cli/manage/usable.ts';
 import { ago, printFacts, printJson } from '#src/cli/print.ts';
-import type { NodeDetail, OpenClawNodeView, Readiness } from '#src/protocol/hub-api.ts';
+import type { NodeDetail } from '#src/protocol/hub-api/node.ts';
+import type { OpenClawNodeView } from '#src/protocol/hub-api/openclaw-node.ts';
+import type { Readiness } from '#src/protocol/hub-api/readiness.ts';
 
 /** `manage-federation show NODE` */
 export async function showNode(word: string, flags: GlobalFlags): Promise<number> {

@@ -2,7 +2,7 @@ import { hubOf } from '#src/cli/manage/context.ts';
 import type { GlobalFlags } from '#src/cli/manage/context.ts';
 import { LIFT, lockdownText } from '#src/cli/manage/lockdown.ts';
 import { ago, printFacts, printJson } from '#src/cli/print.ts';
-import type { Status } from '#src/protocol/hub-api.ts';
+import type { Status } from '#src/protocol/hub-api/status.ts';
 
 /** `manage-federation status` */
 export async function showStatus(flags: GlobalFlags): Promise<number> {

@@ -8,7 +8,8 @@ import { ago, printJson, printTable } from '#src/cli/print.ts';
 import { FederationError } from '#src/core/errors.ts';
 import { checkNodeName } from '#src/core/node.ts';
 import type { Role } from '#src/core/node.ts';
-import type { Status, TokenCreate, TokenCreated, TokenView } from '#src/protocol/hub-api.ts';
+import type { Status } from '#src/protocol/hub-api/status.ts';
+import type { TokenCreate, TokenCreated, TokenView } from '#src/protocol/hub-api/token.ts';
 
 export interface TokenFlags extends GlobalFlags {
   readonly name?: string;

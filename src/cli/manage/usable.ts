@@ -2,7 +2,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import type { HubApi } from '#src/adapters/hub.ts';
 import type { HubNews } from '#src/cli/manage/hub-news.ts';
 import { FederationError } from '#src/core/errors.ts';
-import type { Readiness } from '#src/protocol/hub-api.ts';
+import type { Readiness } from '#src/protocol/hub-api/readiness.ts';
 
 export type Step = Readiness['steps'][number];
 

@@ -15,8 +15,11 @@ import type { Answered } from '#src/deploy/ask-from.ts';
 import { askHub } from '#src/deploy/ask-hub.ts';
 import { tailnetAddresses } from '#src/deploy/tailnet-addresses.ts';
 import { runningWorker } from '#src/deploy/worker-standing.ts';
-import type { Health, JoinTokenView } from '#src/protocol/hub-api.ts';
-import { errorSchema, healthSchema, joinTokenSchema } from '#src/protocol/hub-api.ts';
+import type { Health } from '#src/protocol/hub-api/status.ts';
+import type { JoinTokenView } from '#src/protocol/hub-api/token.ts';
+import { errorSchema } from '#src/protocol/hub-api/error.ts';
+import { healthSchema } from '#src/protocol/hub-api/status.ts';
+import { joinTokenSchema } from '#src/protocol/hub-api/token.ts';
 import { PROTOCOL_VERSIONS } from '#src/protocol/version.ts';
 
 export interface HubFound {

@@ -17,7 +17,9 @@ import { localGateway } from '#src/deploy/children/local/gateway.ts';
 import { memberOnline } from '#src/deploy/children/local/members.ts';
 import type { WorkerStanding } from '#src/deploy/worker-standing.ts';
 import { workerStandingOf } from '#src/deploy/worker-standing.ts';
-import type { NodeView, Status, TokenCreated } from '#src/protocol/hub-api.ts';
+import type { NodeView } from '#src/protocol/hub-api/node.ts';
+import type { Status } from '#src/protocol/hub-api/status.ts';
+import type { TokenCreated } from '#src/protocol/hub-api/token.ts';
 
 export interface ForegroundOptions {
   readonly role: Role;

@@ -5,7 +5,7 @@ import type { z } from 'zod';
 import type { Log } from '#src/adapters/log.ts';
 import type { ErrorCode } from '#src/core/errors.ts';
 import { errorBody, FederationError } from '#src/core/errors.ts';
-import { errorSchema } from '#src/protocol/hub-api.ts';
+import { errorSchema } from '#src/protocol/hub-api/error.ts';
 
 const STATUS: Readonly<Partial<Record<ErrorCode, ContentfulStatusCode>>> = {
   UNAUTHENTICATED: 401,

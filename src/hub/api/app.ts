@@ -37,8 +37,8 @@ import type { Jobs } from '#src/hub/jobs/jobs.ts';
 import type { Operators } from '#src/hub/operators/operators.ts';
 import type { NodeTools } from '#src/hub/tools/tools.ts';
 import type { Tokens } from '#src/hub/enrolment/tokens.ts';
-import type { Status } from '#src/protocol/hub-api.ts';
-import { healthSchema, statusSchema } from '#src/protocol/hub-api.ts';
+import type { Status } from '#src/protocol/hub-api/status.ts';
+import { healthSchema, statusSchema } from '#src/protocol/hub-api/status.ts';
 import { PROTOCOL_VERSIONS } from '#src/protocol/version.ts';
 
 const showHealth = createRoute({

@@ -3,7 +3,7 @@ import { failure, json, refuseInvalid } from '#src/hub/api/answers.ts';
 import type { ApiEnvironment } from '#src/hub/api/principal.ts';
 import type { AuditLog } from '#src/hub/audit.ts';
 import { auditView } from '#src/hub/views.ts';
-import { auditRecordSchema, auditVerdictSchema } from '#src/protocol/hub-api.ts';
+import { auditRecordSchema, auditVerdictSchema } from '#src/protocol/hub-api/audit.ts';
 
 const listAudit = createRoute({
   method: 'get',

@@ -8,7 +8,7 @@ import type { ApiEnvironment } from '#src/hub/api/principal.ts';
 import { askerName, askerOf } from '#src/hub/api/principal.ts';
 import type { Jobs } from '#src/hub/jobs/jobs.ts';
 import { FRAMES_MEDIA_TYPE } from '#src/protocol/frames.ts';
-import { jobCreateSchema, jobSchema } from '#src/protocol/hub-api.ts';
+import { jobCreateSchema, jobSchema } from '#src/protocol/hub-api/job.ts';
 
 const id = z.object({ job: z.string().regex(/^[0-9A-Z]{26}$/, 'is not a job’s id') });
 

@@ -4,7 +4,7 @@ import type { ApiEnvironment } from '#src/hub/api/principal.ts';
 import { operatorName } from '#src/hub/api/principal.ts';
 import type { LockdownKeeper } from '#src/hub/jobs/lockdown.ts';
 import { lockdownView } from '#src/hub/views.ts';
-import { lockdownSchema, lockdownStatusSchema, lockedDownSchema } from '#src/protocol/hub-api.ts';
+import { lockdownSchema, lockdownStatusSchema, lockedDownSchema } from '#src/protocol/hub-api/lockdown.ts';
 
 const beginLockdown = createRoute({
   method: 'post',

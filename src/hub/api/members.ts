@@ -8,15 +8,9 @@ import type { Members } from '#src/hub/enrolment/members.ts';
 import type { PrunedGhost, Pruning } from '#src/hub/enrolment/prune.ts';
 import type { ViewSources } from '#src/hub/views.ts';
 import { nodeDetail } from '#src/hub/views.ts';
-import type { GhostView } from '#src/protocol/hub-api.ts';
-import {
-  nodeDetailSchema,
-  prunedSchema,
-  pruneSchema,
-  regroupSchema,
-  relabelSchema,
-  renameSchema,
-} from '#src/protocol/hub-api.ts';
+import type { GhostView } from '#src/protocol/hub-api/prune.ts';
+import { nodeDetailSchema, regroupSchema, relabelSchema, renameSchema } from '#src/protocol/hub-api/node.ts';
+import { prunedSchema, pruneSchema } from '#src/protocol/hub-api/prune.ts';
 
 const responses = { 200: json(nodeDetailSchema, 'The member as it is now'), default: failure };
 

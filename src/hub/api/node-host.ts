@@ -5,7 +5,7 @@ import type { ApiEnvironment } from '#src/hub/api/principal.ts';
 import { askingMember } from '#src/hub/api/principal.ts';
 import type { GatewayDesk } from '#src/hub/openclaw/gateway.ts';
 import type { LockdownKeeper } from '#src/hub/jobs/lockdown.ts';
-import { ownNodeHostSchema, setupCodeRequestSchema, setupCodeSchema } from '#src/protocol/hub-api.ts';
+import { ownNodeHostSchema, setupCodeRequestSchema, setupCodeSchema } from '#src/protocol/hub-api/node-host.ts';
 
 const ownNodeHost = createRoute({
   method: 'get',

@@ -13,8 +13,9 @@ import type { Revocation } from '#src/hub/enrolment/revocation.ts';
 import { findMember, isMeant } from '#src/hub/fleet/targets.ts';
 import type { ViewSources } from '#src/hub/views.ts';
 import { nodeDetail, nodeView } from '#src/hub/views.ts';
-import type { OpenClawNodeView } from '#src/protocol/hub-api.ts';
-import { nodeDetailSchema, nodeSchema, revokedSchema } from '#src/protocol/hub-api.ts';
+import type { OpenClawNodeView } from '#src/protocol/hub-api/openclaw-node.ts';
+import { nodeDetailSchema, nodeSchema } from '#src/protocol/hub-api/node.ts';
+import { revokedSchema } from '#src/protocol/hub-api/openclaw-node.ts';
 
 const listNodes = createRoute({
   method: 'get',

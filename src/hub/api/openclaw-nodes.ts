@@ -2,7 +2,7 @@ import { createRoute, OpenAPIHono, z } from '@hono/zod-openapi';
 import { failure, json } from '#src/hub/api/answers.ts';
 import type { ApiEnvironment } from '#src/hub/api/principal.ts';
 import type { OpenClawNodes } from '#src/hub/openclaw/nodes.ts';
-import { openClawNodeSchema } from '#src/protocol/hub-api.ts';
+import { openClawNodeSchema } from '#src/protocol/hub-api/openclaw-node.ts';
 
 const listNodes = createRoute({
   method: 'get',

@@ -5,7 +5,7 @@ import { operatorName } from '#src/hub/api/principal.ts';
 import { word } from '#src/hub/api/word.ts';
 import type { Operators } from '#src/hub/operators/operators.ts';
 import { operatorView } from '#src/hub/views.ts';
-import { operatorSchema } from '#src/protocol/hub-api.ts';
+import { operatorSchema } from '#src/protocol/hub-api/operator.ts';
 
 const listOperators = createRoute({
   method: 'get',

@@ -8,14 +8,8 @@ import { word } from '#src/hub/api/word.ts';
 import type { Approvals } from '#src/hub/enrolment/approval.ts';
 import type { Requests } from '#src/hub/enrolment/requests.ts';
 import { approvedView, requestView } from '#src/hub/views.ts';
-import {
-  approvedSchema,
-  approveSchema,
-  explanationSchema,
-  judgementSchema,
-  judgeSchema,
-  pairingRequestSchema,
-} from '#src/protocol/hub-api.ts';
+import { explanationSchema, judgementSchema, judgeSchema } from '#src/protocol/hub-api/judgement.ts';
+import { approvedSchema, approveSchema, pairingRequestSchema } from '#src/protocol/hub-api/pairing-request.ts';
 
 const listRequests = createRoute({
   method: 'get',

@@ -3,7 +3,7 @@ import { failure, json, refuseInvalid } from '#src/hub/api/answers.ts';
 import type { ApiEnvironment } from '#src/hub/api/principal.ts';
 import { word } from '#src/hub/api/word.ts';
 import type { Readinesses } from '#src/hub/enrolment/readiness.ts';
-import { readinessSchema } from '#src/protocol/hub-api.ts';
+import { readinessSchema } from '#src/protocol/hub-api/readiness.ts';
 
 const showReadiness = createRoute({
   method: 'get',

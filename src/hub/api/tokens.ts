@@ -10,7 +10,7 @@ import { word } from '#src/hub/api/word.ts';
 import type { Enrolment } from '#src/hub/enrolment/enrolment.ts';
 import type { Tokens } from '#src/hub/enrolment/tokens.ts';
 import { tokenView } from '#src/hub/views.ts';
-import { joinTokenSchema, tokenCreatedSchema, tokenCreateSchema, tokenSchema } from '#src/protocol/hub-api.ts';
+import { joinTokenSchema, tokenCreatedSchema, tokenCreateSchema, tokenSchema } from '#src/protocol/hub-api/token.ts';
 
 const createToken = createRoute({
   method: 'post',

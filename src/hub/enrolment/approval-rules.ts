@@ -3,7 +3,7 @@ import type { Log } from '#src/adapters/log.ts';
 import type { PolicyText } from '#src/adapters/policy-file.ts';
 import type { ApprovalPolicy } from '#src/core/approval-policy.ts';
 import { parsePolicy } from '#src/core/approval-policy.ts';
-import type { PolicyStatus } from '#src/protocol/hub-api.ts';
+import type { PolicyStatus } from '#src/protocol/hub-api/judgement.ts';
 
 /** The rules as they were when the file could be used last. */
 export interface Rules {

@@ -10,7 +10,7 @@ import type { RequestKind, WaitingRequest } from '#src/core/request.ts';
 import type { Rules } from '#src/hub/enrolment/approval-rules.ts';
 import { openRules } from '#src/hub/enrolment/approval-rules.ts';
 import type { JudgedRequest, Requests, Ruling } from '#src/hub/enrolment/requests.ts';
-import type { ExplanationView, Judgement, PolicyStatus } from '#src/protocol/hub-api.ts';
+import type { ExplanationView, Judgement, PolicyStatus } from '#src/protocol/hub-api/judgement.ts';
 
 export interface JudgeOptions {
   readonly dryRun: boolean;

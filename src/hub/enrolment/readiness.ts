@@ -10,7 +10,8 @@ import type { Fleet } from '#src/hub/fleet/fleet.ts';
 import { offersNodeHost } from '#src/hub/openclaw/gateway.ts';
 import type { JudgedRequest } from '#src/hub/enrolment/requests.ts';
 import { findMember } from '#src/hub/fleet/targets.ts';
-import type { OpenClawNodeView, Readiness } from '#src/protocol/hub-api.ts';
+import type { OpenClawNodeView } from '#src/protocol/hub-api/openclaw-node.ts';
+import type { Readiness } from '#src/protocol/hub-api/readiness.ts';
 
 /** How far nodes that were let in are on their way to be usable. */
 export interface Readinesses {

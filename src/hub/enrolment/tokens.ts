@@ -6,8 +6,8 @@ import { findNode, missText } from '#src/core/selector.ts';
 import type { TokenRecord } from '#src/core/token.ts';
 import { validToken } from '#src/core/token.ts';
 import type { MembershipKeeper } from '#src/hub/enrolment/membership.ts';
-import type { TokenCreate, TokenCreated } from '#src/protocol/hub-api.ts';
-import { tokenCreateSchema } from '#src/protocol/hub-api.ts';
+import type { TokenCreate, TokenCreated } from '#src/protocol/hub-api/token.ts';
+import { tokenCreateSchema } from '#src/protocol/hub-api/token.ts';
 
 /** The join tokens that are good for something. */
 export interface Tokens {

@@ -2,7 +2,7 @@ import { EventEmitter } from 'node:events';
 import { FederationError } from '#src/core/errors.ts';
 import type { Member } from '#src/core/member.ts';
 import type { Link } from '#src/link/accept.ts';
-import type { NodeState } from '#src/protocol/hub-api.ts';
+import type { NodeState } from '#src/protocol/hub-api/node.ts';
 
 /** The links that live now: which members can be reached, and how well. */
 export interface Fleet {

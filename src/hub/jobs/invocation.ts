@@ -12,7 +12,7 @@ import {
   frameReader,
   WORKER_JSON_BYTES,
 } from '#src/protocol/frames.ts';
-import type { Result } from '#src/protocol/hub-api.ts';
+import type { Result } from '#src/protocol/hub-api/job.ts';
 import type { Invocation, Started, WorkerExit } from '#src/protocol/worker-api.ts';
 import { startedSchema, workerExitSchema } from '#src/protocol/worker-api.ts';
 

@@ -9,7 +9,7 @@ import type { Permit } from '#src/hub/approvals/permits.ts';
 import { commandText } from '#src/hub/jobs/command-text.ts';
 import type { Ended } from '#src/hub/jobs/invocation.ts';
 import type { JobRequest } from '#src/hub/jobs/jobs.ts';
-import type { JobView, Result } from '#src/protocol/hub-api.ts';
+import type { JobView, Result } from '#src/protocol/hub-api/job.ts';
 
 /** What of a job becomes durable: its row, and a record of the audit before and after. */
 export interface JobRecord {

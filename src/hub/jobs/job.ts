@@ -12,7 +12,7 @@ import { invoke, withoutRun } from '#src/hub/jobs/invocation.ts';
 import type { JobRecord } from '#src/hub/jobs/job-record.ts';
 import type { JobRequest } from '#src/hub/jobs/jobs.ts';
 import type { FRAME } from '#src/protocol/frames.ts';
-import type { JobEnded, JobOpened, Result } from '#src/protocol/hub-api.ts';
+import type { JobEnded, JobOpened, Result } from '#src/protocol/hub-api/job.ts';
 import type { Started } from '#src/protocol/worker-api.ts';
 
 /** Who hears of a job while it runs. `target` is the index in the list of targets. */

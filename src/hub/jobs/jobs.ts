@@ -14,7 +14,7 @@ import { createId } from '#src/hub/jobs/job-id.ts';
 import { jobRecord } from '#src/hub/jobs/job-record.ts';
 import type { JudgedRequest } from '#src/hub/enrolment/requests.ts';
 import { chooseTargets } from '#src/hub/fleet/targets.ts';
-import type { jobCreateSchema, JobOpened, JobView, Result } from '#src/protocol/hub-api.ts';
+import type { jobCreateSchema, JobOpened, JobView, Result } from '#src/protocol/hub-api/job.ts';
 
 export type JobRequest = z.output<typeof jobCreateSchema>;
 

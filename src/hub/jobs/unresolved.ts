@@ -5,7 +5,7 @@ import { FederationError } from '#src/core/errors.ts';
 import { outcomeOf, summarize } from '#src/core/outcome.ts';
 import type { Fleet } from '#src/hub/fleet/fleet.ts';
 import type { Link } from '#src/link/accept.ts';
-import type { JobView, Result } from '#src/protocol/hub-api.ts';
+import type { JobView, Result } from '#src/protocol/hub-api/job.ts';
 import type { InvocationState } from '#src/protocol/worker-api.ts';
 import { WORKER_JSON_BYTES } from '#src/protocol/frames.ts';
 import { invocationStateSchema } from '#src/protocol/worker-api.ts';

@@ -7,7 +7,7 @@ import type { Tailscale } from '#src/adapters/tailscale/tailscale.ts';
 import type { BackOff } from '#src/link/back-off.ts';
 import { retryDelayMs } from '#src/link/back-off.ts';
 import { hubAddressText } from '#src/core/hub-address.ts';
-import type { Status } from '#src/protocol/hub-api.ts';
+import type { Status } from '#src/protocol/hub-api/status.ts';
 
 /** The hub on its machine's tailnet addresses, as they come and go. */
 export interface TailnetListeners {

@@ -5,7 +5,7 @@ import type { Member } from '#src/core/member.ts';
 import { connectGuard } from '#src/hub/openclaw/connect-guard.ts';
 import { offersNodeHost } from '#src/hub/openclaw/gateway.ts';
 import { asksForWebSocket, carry, turnAway } from '#src/link/carry.ts';
-import { CARRIER_PATH } from '#src/protocol/hub-api.ts';
+import { CARRIER_PATH } from '#src/protocol/hub-api/node-host.ts';
 
 /** The hub's end of the carrier: the one way by which a member's node host reaches the gateway. */
 export interface Carrier {

@@ -4,7 +4,7 @@ import { FederationError } from '#src/core/errors.ts';
 import type { Member } from '#src/core/member.ts';
 import type { ChangeAtGateway } from '#src/hub/openclaw/device-sweep.ts';
 import { sweepDevices } from '#src/hub/openclaw/device-sweep.ts';
-import type { NodeHostState } from '#src/protocol/hub-api.ts';
+import type { NodeHostState } from '#src/protocol/hub-api/node.ts';
 
 /** What the hub does with OpenClaw's gateway for the members that run a node host. */
 export interface GatewayDesk {

@@ -21,7 +21,7 @@ import { createStanding } from '#src/hub/openclaw/standing.ts';
 import { openClawNodeView } from '#src/hub/openclaw/view.ts';
 import { noSuchRequest } from '#src/hub/enrolment/pairing-requests.ts';
 import type { Approved, RequestSource } from '#src/hub/enrolment/requests.ts';
-import type { OpenClawNodeView } from '#src/protocol/hub-api.ts';
+import type { OpenClawNodeView } from '#src/protocol/hub-api/openclaw-node.ts';
 
 /**
  * Nodes that run only OpenClaw's own node host or app: their two requests at the gateway, and what was decided on them.

@@ -10,7 +10,7 @@ import type { MembershipKeeper } from '#src/hub/enrolment/membership.ts';
 import type { OpenClawRecords } from '#src/hub/openclaw/records.ts';
 import type { Look } from '#src/hub/openclaw/requests.ts';
 import type { JudgedRequest } from '#src/hub/enrolment/requests.ts';
-import type { OpenClawNodeView } from '#src/protocol/hub-api.ts';
+import type { OpenClawNodeView } from '#src/protocol/hub-api/openclaw-node.ts';
 
 /** What this hub knows of one that asks at the gateway. */
 export interface Standing {

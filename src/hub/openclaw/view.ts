@@ -2,7 +2,7 @@ import type { GatewayNode } from '#src/adapters/openclaw/gateway-node.ts';
 import { fingerprint } from '#src/core/node.ts';
 import type { OpenClawNode } from '#src/core/openclaw-node.ts';
 import { displayNameOf } from '#src/core/openclaw-node.ts';
-import type { OpenClawNodeView } from '#src/protocol/hub-api.ts';
+import type { OpenClawNodeView } from '#src/protocol/hub-api/openclaw-node.ts';
 
 /** One node as our record and the gateway have it, either of which may not know it. */
 export function openClawNodeView(

@@ -3,7 +3,7 @@ import type { Named } from '#src/core/selector.ts';
 import { findNode } from '#src/core/selector.ts';
 import type { JudgedRequest } from '#src/hub/enrolment/requests.ts';
 import { findMember, isMeant } from '#src/hub/fleet/targets.ts';
-import type { OpenClawNodeView } from '#src/protocol/hub-api.ts';
+import type { OpenClawNodeView } from '#src/protocol/hub-api/openclaw-node.ts';
 
 /** A node whose tools are called. `member` is null for one without a worker daemon. */
 export interface ToolNode {

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import type { JobCreate } from '#src/protocol/hub-api.ts';
+import type { JobCreate } from '#src/protocol/hub-api/job.ts';
 
 /** Seconds for a command of which nothing else is said. */
 export const EXEC_SECONDS = 1800;

@@ -8,7 +8,7 @@ import { keptOutput } from '#src/plugin/kept-output.ts';
 import { oneLine, quoted } from '#src/plugin/quoted.ts';
 import { commandOf, commandParameters, EXEC_SECONDS, jobOf } from '#src/plugin/tools/command.ts';
 import { nodeParameter } from '#src/plugin/tools/node-parameter.ts';
-import type { Result } from '#src/protocol/hub-api.ts';
+import type { Result } from '#src/protocol/hub-api/job.ts';
 
 /** Bytes of each stream that the agent is given: more would fill its context with what it has to skip. */
 const KEPT_BYTES = 48 * 1024;

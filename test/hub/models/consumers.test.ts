@@ -1,7 +1,7 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import type { Status } from '#src/protocol/hub-api.ts';
+import type { Status } from '#src/protocol/hub-api/status.ts';
 import type { WorkerRecord } from '#src/core/worker-record.ts';
 import type { ListedModelView } from '#src/protocol/models.ts';
 import type { ModelKeyCreate, ModelKeyCreated, ModelKeyView, ModelUsage } from '#src/protocol/model-keys.ts';

@@ -3,7 +3,9 @@ import type { HubClient } from '#src/adapters/hub.ts';
 import { until } from '#src/deploy/condition.ts';
 import type { WorkerStanding } from '#src/deploy/worker-standing.ts';
 import { workerStandingOf } from '#src/deploy/worker-standing.ts';
-import type { NodeDetail, NodeView, PairingRequestView, TokenCreated } from '#src/protocol/hub-api.ts';
+import type { NodeDetail, NodeView } from '#src/protocol/hub-api/node.ts';
+import type { PairingRequestView } from '#src/protocol/hub-api/pairing-request.ts';
+import type { TokenCreated } from '#src/protocol/hub-api/token.ts';
 
 const JOIN_MS = 60_000;
 /** A node host boots for 5 to 10 s on an idle machine, and the gateway before it. */

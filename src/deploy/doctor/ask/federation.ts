@@ -4,7 +4,7 @@ import type { Machine } from '#src/adapters/machine/machine.ts';
 import { jsonIn } from '#src/deploy/doctor/ask/json.ts';
 import { look } from '#src/deploy/doctor/ask/look.ts';
 import type { Facts } from '#src/deploy/facts.ts';
-import { NODE_HOST_STATES, NODE_STATES } from '#src/protocol/hub-api.ts';
+import { NODE_HOST_STATES, NODE_STATES } from '#src/protocol/hub-api/node.ts';
 
 /** The parts of `manage-federation pending` and `list` that a doctor needs. */
 const pendingSchema = z.array(z.object({ name: z.string(), held: z.string().nullable(), rejected: z.boolean() }));

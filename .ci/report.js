@@ -15,8 +15,11 @@ const skipped = reports.flatMap((report) => report.skipped);
 const absent = reports.flatMap((report) => report.absent);
 const missing = [...absent, ...skipped];
 const passed = sum(reports, 'passed');
-const failed = sum(reports, 'failed');
+const failures = reports.flatMap((report) => report.failures);
+const failed = failures.length;
 
+// Said again at the end: of a long output, its end is what is kept and read.
+for (const { test, why } of failures) process.stdout.write(`FAILED: ${test}\n${indented(why)}\n`);
 process.stdout.write(`did not run: ${missing.length === 0 ? 'nothing' : `\n  ${missing.join('\n  ')}`}\n`);
 if (missing.length > 0) process.stdout.write(`NOT RUN: ${missing.length} of ${missing.length + passed + failed}\n`);
 process.stdout.write(`${passed} passed, ${failed} failed\n`);
@@ -34,19 +37,33 @@ function splitAt(words, mark) {
 
 function read(path) {
   const project = basename(path, '.json');
-  const nothing = { passed: 0, failed: 0, skipped: [] };
+  const nothing = { passed: 0, failures: [], skipped: [] };
   if (!existsSync(path)) return { ...nothing, absent: [`${project}: it left no report`] };
-  const tests = JSON.parse(readFileSync(path, 'utf8')).testResults.flatMap(({ name, status, assertionResults }) =>
-    assertionResults.length === 0 ? [{ fullName: name, status }] : assertionResults,
+  const tests = JSON.parse(readFileSync(path, 'utf8')).testResults.flatMap(
+    ({ name, status, message, assertionResults }) =>
+      assertionResults.length === 0
+        ? [{ fullName: name, status, failureMessages: [message], file: name }]
+        : assertionResults.map((test) => ({ ...test, file: name })),
   );
   if (tests.length === 0) return { ...nothing, absent: [`${project}: no test at all`] };
   const others = tests.filter(({ status }) => status !== 'passed' && status !== 'failed');
   return {
     passed: tests.filter(({ status }) => status === 'passed').length,
-    failed: tests.filter(({ status }) => status === 'failed').length,
+    failures: tests
+      .filter(({ status }) => status === 'failed')
+      .map(({ file, fullName, failureMessages = [] }) => ({
+        test: `${project}: ${basename(file)}: ${fullName}`,
+        why: failureMessages.join('\n'),
+      })),
     skipped: others.map(({ fullName, status }) => `${project}: ${fullName} (${status})`),
     absent: [],
   };
+}
+
+/** The first lines of what a test says of its failure. */
+function indented(text) {
+  const lines = text.split('\n').slice(0, 20);
+  return lines.map((line) => `  ${line.slice(0, 300)}`).join('\n');
 }
 
 function sum(counted, what) {

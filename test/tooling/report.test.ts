@@ -23,7 +23,10 @@ async function judge(unit: Tests | null, lab: Tests | null): Promise<{ code: num
   for (const [name, tests] of Object.entries({ unit, lab })) {
     await rm(join(folder, `${name}.json`), { force: true });
     if (tests === null) continue;
-    const assertionResults = Object.entries(tests).map(([fullName, status]) => ({ fullName, status }));
+    const assertionResults = Object.entries(tests).map(([fullName, status]) => ({
+      ...{ fullName, status },
+      failureMessages: status === 'failed' ? ['expected 1 to be 2'] : [],
+    }));
     const testResults =
       assertionResults.length === 0 ? [] : [{ name: 'a.test.ts', status: 'passed', assertionResults }];
     await writeFile(join(folder, `${name}.json`), JSON.stringify({ testResults }));
@@ -46,6 +49,16 @@ describe('the report of a whole check', () => {
   it('fails for a test that failed, on machines too', async () => {
     expect(await judge({ adds: 'failed' }, { boots: 'passed' })).toMatchObject({ code: 1 });
     expect(await judge(unit, { boots: 'passed', reboots: 'failed' })).toMatchObject({ code: 1 });
+  });
+
+  it('says at its end which tests failed, and why', async () => {
+    const { words } = await judge({ adds: 'failed' }, { boots: 'passed' });
+    expect(words).toEqual([
+      'FAILED: unit: a.test.ts: adds',
+      '  expected 1 to be 2',
+      'did not run: nothing',
+      '1 passed, 1 failed',
+    ]);
   });
 
   it('says what this host can’t run, and passes that', async () => {

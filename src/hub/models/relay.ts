@@ -1,32 +1,17 @@
-import type { OutgoingHttpHeaders, ServerResponse } from 'node:http';
+import type { ServerResponse } from 'node:http';
 import { FederationError } from '#src/core/errors.ts';
 import { FirstByteLate } from '#src/core/models/error.ts';
-import type { RawHeaders } from '#src/core/models/headers.ts';
-import { headerOf, responseHeaders, retryAfterMs } from '#src/core/models/headers.ts';
-import { spliceModel } from '#src/core/models/request.ts';
+import { headerOf, retryAfterMs } from '#src/core/models/headers.ts';
 import type { UsageTap } from '#src/core/models/usage.ts';
 import { usageTap } from '#src/core/models/usage.ts';
 import { believable, guessTokens } from '#src/core/models/usage-guess.ts';
 import type { NodeAnswer, Opened } from '#src/hub/models/attempt.ts';
 import { openAttempt } from '#src/hub/models/attempt.ts';
-import type { Attempt, AttemptEnd, ModelAsk, Router } from '#src/hub/models/router.ts';
+import type { RelayAsk } from '#src/hub/models/passed-on.ts';
+import { headersToClient, headersToNode, partsFor } from '#src/hub/models/passed-on.ts';
+import type { Attempt, AttemptEnd, Router } from '#src/hub/models/router.ts';
 import { answerTo } from '#src/link/models/answer.ts';
 import type { ModelBody } from '#src/link/models/body.ts';
-import { toHttp2 } from '#src/link/models/http2-headers.ts';
-import { MODEL_HEADERS, MODELS_PATH } from '#src/protocol/models.ts';
-
-/** A request that was let in. */
-export interface RelayAsk {
-  readonly ask: ModelAsk;
-  readonly method: string;
-  /** Path with its query. */
-  readonly url: string;
-  /** Without those of a hop, credentials and ours. */
-  readonly headers: RawHeaders;
-  readonly body: ModelBody;
-  /** Monotonic milliseconds at which it came. */
-  readonly cameAt: number;
-}
 
 /** How it went, for the book. */
 export interface Relayed {
@@ -105,7 +90,7 @@ export async function relay(router: Router, asked: RelayAsk, response: ServerRes
     last = attempt;
     const startedAt = performance.now();
     const parts = partsFor(asked.body, attempt);
-    const opened = openAttempt(attempt.link, headersFor(asked, attempt, parts), parts, asked.body);
+    const opened = openAttempt(attempt.link, headersToNode(asked, attempt, parts), parts, asked.body);
     current = opened;
     const opening = await opened.opening;
     if (gone.signal.aborted) {
@@ -238,34 +223,4 @@ function isFailure(status: number): boolean {
 /** Unless it says itself that it is no use, or the request is gone. */
 function mayDoBetter({ status, headers }: NodeAnswer, { flow }: ModelBody): boolean {
   return isFailure(status) && flow === null && headerOf(headers, 'x-should-retry') !== 'false';
-}
-
-function partsFor(body: ModelBody, { offered }: Attempt): readonly Buffer[] {
-  const { model, models } = body.facts;
-  return model === null || models.length === 0 || model === offered.name
-    ? [body.bytes]
-    : spliceModel(body.bytes, body.facts, offered.name);
-}
-
-function headersFor({ ask, method, url, headers, body }: RelayAsk, attempt: Attempt, parts: readonly Buffer[]) {
-  const to: OutgoingHttpHeaders = {
-    ':method': method,
-    ':path': `${MODELS_PATH}${attempt.offered.upstream}${url}`,
-    [MODEL_HEADERS.hops]: String(ask.hops + 1),
-  };
-  if (ask.via.length > 0) to[MODEL_HEADERS.via] = ask.via.join(',');
-  if (body.length !== null && body.length > 0) {
-    const sent = parts.reduce((bytes, part) => bytes + part.length, 0);
-    to['content-length'] = String(body.length - body.bytes.length + sent);
-  }
-  return toHttp2(headers, to);
-}
-
-function headersToClient(headers: RawHeaders, attempt: Attempt, attempts: number, ownMs: number): string[] {
-  const { node, offered, position, waitedMs } = attempt;
-  const queued = position === null ? '' : `, queue;dur=${waitedMs.toFixed(2)};desc="${position}"`;
-  const passed = responseHeaders(headers, false);
-  passed.push(MODEL_HEADERS.node, node.name, MODEL_HEADERS.model, offered.id);
-  passed.push(MODEL_HEADERS.attempts, String(attempts), 'server-timing', `federation;dur=${ownMs.toFixed(2)}${queued}`);
-  return passed;
 }

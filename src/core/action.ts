@@ -2,7 +2,7 @@ import type { Role } from '#src/core/node.ts';
 import { shellWord } from '#src/core/shell-word.ts';
 
 /** What somebody wants done on a node. Everything that makes it another deed is part of it, and nothing else. */
-export type Action = ExecAction | ReadAction | WriteAction | ToolAction;
+export type Action = ExecAction | ReadAction | WriteAction | ToolAction | HandoffAction | MessageAction;
 
 export interface ExecAction {
   readonly kind: 'exec';
@@ -37,6 +37,21 @@ export interface ToolAction {
   readonly tool: string;
   /** JSON. */
   readonly args: Readonly<Record<string, unknown>>;
+}
+
+export interface HandoffAction {
+  readonly kind: 'handoff';
+  readonly agent: string;
+  readonly task: string;
+  /** What the agent is told beside it; may be empty. */
+  readonly context: string;
+  readonly files: readonly { readonly name: string; readonly size: number; readonly sha256: string }[];
+}
+
+export interface MessageAction {
+  readonly kind: 'message';
+  readonly agent: string;
+  readonly message: string;
 }
 
 /**
@@ -89,6 +104,14 @@ function deed(action: Action): string {
       const permissions = mode === undefined ? '' : `, mode ${mode.toString(8).padStart(4, '0')}`;
       return `write ${size} bytes to the file ${shellWord(path)} (sha256 ${sha256}${permissions})`;
     }
+    case 'handoff': {
+      const { agent, task, context, files } = action;
+      const told = context === '' ? '' : ` and knows: ${context}`;
+      const given = files.map(({ name, size, sha256 }) => `${shellWord(name)} (${size} bytes, sha256 ${sha256})`);
+      return `have the agent ${agent} do: ${task}${told}${given.length === 0 ? '' : ` with ${given.join(', ')}`}`;
+    }
+    case 'message':
+      return `tell the agent ${action.agent}: ${action.message}`;
     case 'tool':
       return `use the tool ${shellWord(action.tool)} with ${canonical(action.args)}`;
   }

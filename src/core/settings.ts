@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { DENIED } from '#src/core/file-denials.ts';
 import { isDenyPattern, isRoot } from '#src/core/file-policy.ts';
+import { isAgentId, isAgentTag } from '#src/core/handoff/agent.ts';
 import { ROLES } from '#src/core/node.ts';
 
 const port = (fallback: number) => z.int().min(0).max(65_535).default(fallback);
@@ -69,6 +70,10 @@ export const settingsSchema = z.strictObject({
         .max(3600)
         .default(120)
         .describe('Time for the owner to allow what somebody wants from a chat, and then to do it'),
+      onward: z
+        .boolean()
+        .default(false)
+        .describe('Whether an agent that works on a handoff may hand a part of it on to another machine'),
     })
     .prefault({}),
   gateway: z
@@ -161,6 +166,31 @@ export const settingsSchema = z.strictObject({
         .string()
         .default('http://127.0.0.1:18789')
         .describe('Address of this node’s own OpenClaw gateway, for `source: openclaw` in models.yaml'),
+    })
+    .prefault({}),
+  handoffs: z
+    .strictObject({
+      enabled: z.boolean().default(true).describe('Whether agents of this node’s own gateway take handoffs'),
+      agents: z
+        .array(
+          z.strictObject({
+            id: z.string().refine(isAgentId, 'is no agent’s id'),
+            description: z.string().max(500).default(''),
+            tags: z.array(z.string().refine(isAgentTag, 'a tag is a-z, 0-9 and -_.')).max(32).default([]),
+            concurrency: z.int().min(1).max(64).default(1),
+          }),
+        )
+        .default([])
+        .describe(
+          'Agents that take them, each with `id`, `description`, `tags` and `concurrency`; none: all of the gateway',
+        ),
+      queueMax: z.int().min(0).max(1000).default(32).describe('Handoffs that wait for one agent at most'),
+      keepMaxBytes: z
+        .int()
+        .min(1_048_576)
+        .default(67_108_864)
+        .describe('Bytes that are kept of one handoff’s events and files'),
+      keepDays: z.number().positive().default(7).describe('How long a handoff is kept when it is over'),
     })
     .prefault({}),
 });

@@ -1,6 +1,14 @@
 import { z } from 'zod';
 import { approvalIdSchema } from '#src/protocol/approval.ts';
 import { filePathSchema } from '#src/protocol/files.ts';
+import {
+  agentIdSchema,
+  artefactNameSchema,
+  contextSchema,
+  messageTextSchema,
+  sha256Schema,
+  taskSchema,
+} from '#src/protocol/handoff-fields.ts';
 import { commandSchema } from '#src/protocol/worker-api.ts';
 
 /** What somebody wants done on nodes, before it is done: who may, and who has to be asked first. */
@@ -23,11 +31,19 @@ export const actionSchema = z
     z.strictObject({
       kind: z.literal('write'),
       path: filePathSchema,
-      sha256: z.string().regex(/^[0-9a-f]{64}$/, 'is not a SHA-256 in hex'),
+      sha256: sha256Schema,
       size: z.int().min(0),
       mode: z.int().min(0).max(0o777).optional(),
     }),
     z.strictObject({ kind: z.literal('tool'), tool: toolNameSchema, args: toolArgsSchema }),
+    z.strictObject({
+      kind: z.literal('handoff'),
+      agent: agentIdSchema,
+      task: taskSchema,
+      context: contextSchema,
+      files: z.array(z.strictObject({ name: artefactNameSchema, size: z.int().min(0), sha256: sha256Schema })).max(32),
+    }),
+    z.strictObject({ kind: z.literal('message'), agent: agentIdSchema, message: messageTextSchema }),
   ])
   .describe('A time limit of a command is no part of what is approved');
 

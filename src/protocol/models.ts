@@ -3,6 +3,7 @@ import type { ListedModel, OfferedModel } from '#src/core/models/catalog.ts';
 import { MODEL_APIS, MODEL_INPUTS } from '#src/core/models/catalog.ts';
 import { isLabelKey, isLabelValue, MAX_LABELS } from '#src/core/label.ts';
 import { isModelId, isUpstreamName } from '#src/core/models/name.ts';
+import { oneLine } from '#src/protocol/one-line.ts';
 
 /** Headers of the model proxy. None of them reaches an upstream. */
 export const MODEL_HEADERS = {
@@ -85,7 +86,14 @@ export const offerSchema = z.object({
 });
 export type ModelOffer = z.infer<typeof offerSchema>;
 
-export const offerTakenSchema = z.object({ models: z.int().describe('How many are offered now') });
+export const offerTakenSchema = z.object({
+  models: z.int().describe('How many are offered now'),
+  allowed: z.boolean().default(true).describe('Whether others may be served by them'),
+});
+
+/** What a node offers that may not. */
+export const withheldModelsSchema = z.object({ node: z.string(), models: z.array(z.string()) });
+export type WithheldModels = z.infer<typeof withheldModelsSchema>;
 
 export const listedModelSchema = z.object({
   id: z.string().describe('What a client writes'),
@@ -185,11 +193,4 @@ export function modelEntry({ id, kind, nodes, apis, facts: known }: ListedModel)
 
 function keyOf({ upstream, id }: { readonly upstream: string; readonly id: string }): string {
   return `${upstream}\n${id}`;
-}
-
-function oneLine(text: string): string {
-  return text
-    .replace(/[\p{Cc}\p{Cf}\s]+/gu, ' ')
-    .trim()
-    .slice(0, 500);
 }

@@ -98,7 +98,14 @@ test('an error ends a command with 1 for this machine, 3 for a target and 2 for 
   const byExit = Map.groupBy(ERROR_CODES, exitCodeOf);
   expect(byExit.get(3)).toEqual([
     ...['NODE_NOT_FOUND', 'REQUEST_NOT_FOUND', 'JOB_NOT_FOUND', 'NOT_FOUND'],
-    ...['PATH_NOT_FOUND', 'MODEL_NOT_FOUND', 'NODE_AMBIGUOUS', 'NOTHING_MATCHED'],
+    ...[
+      'PATH_NOT_FOUND',
+      'MODEL_NOT_FOUND',
+      'AGENT_NOT_FOUND',
+      'HANDOFF_NOT_FOUND',
+      'NODE_AMBIGUOUS',
+      'NOTHING_MATCHED',
+    ],
   ]);
   expect(byExit.get(1)).toEqual(
     expect.arrayContaining(['HUB_UNREACHABLE', 'PORT_IN_USE', 'HOME_UNUSABLE', 'INTERNAL']),

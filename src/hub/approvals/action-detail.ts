@@ -15,6 +15,9 @@ export function actionDetail(action: Action): Readonly<Record<string, unknown>> 
   return { action: action.kind, ...shownPart(action), sha256: actionHash(action) };
 }
 
+/** Characters of a long text that the audit shows; its hash stands for the rest. */
+const MAX_SHOWN = 2000;
+
 function shownPart(action: Action): Readonly<Record<string, unknown>> {
   switch (action.kind) {
     case 'exec': {
@@ -26,6 +29,12 @@ function shownPart(action: Action): Readonly<Record<string, unknown>> {
       return { path: action.path };
     case 'write':
       return { path: action.path, size: action.size, content: action.sha256 };
+    case 'handoff': {
+      const files = action.files.map(({ name, size, sha256 }) => ({ name, size, sha256 }));
+      return { agent: action.agent, task: scrub(action.task.slice(0, MAX_SHOWN)), files };
+    }
+    case 'message':
+      return { agent: action.agent, message: scrub(action.message.slice(0, MAX_SHOWN)) };
     case 'tool':
       return { tool: action.tool, args: scrub(JSON.stringify(action.args)) };
   }

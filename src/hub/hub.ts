@@ -4,29 +4,25 @@ import type { Gateway } from '#src/adapters/openclaw/gateway.ts';
 import type { PolicyText } from '#src/adapters/policy-file.ts';
 import type { Store } from '#src/adapters/store/store.ts';
 import type { Tailscale } from '#src/adapters/tailscale/tailscale.ts';
-import { FederationError } from '#src/core/errors.ts';
 import type { Member } from '#src/core/member.ts';
 import type { Settings } from '#src/core/settings.ts';
 import { createApp } from '#src/hub/api/app.ts';
 import { bearerOf } from '#src/hub/api/principal.ts';
 import { openApprovals } from '#src/hub/enrolment/approval.ts';
-import { createCommandApprovals } from '#src/hub/approvals/command-approvals.ts';
 import { askerDetail } from '#src/hub/approvals/action-detail.ts';
-import { createPermits } from '#src/hub/approvals/permits.ts';
+import { openDeeds } from '#src/hub/deeds.ts';
+import { createDoors } from '#src/hub/doors.ts';
+import { createPlaces } from '#src/hub/listening/places.ts';
 import { auditLog } from '#src/hub/audit.ts';
 import { createCarrier } from '#src/hub/openclaw/carrier.ts';
 import type { Session } from '#src/hub/fleet/credentials.ts';
 import { createCredentials } from '#src/hub/fleet/credentials.ts';
 import { createEnrolment } from '#src/hub/enrolment/enrolment.ts';
-import { createNodeFiles } from '#src/hub/files/files.ts';
 import { followDeviceNames } from '#src/hub/openclaw/device-names.ts';
 import { createFleet } from '#src/hub/fleet/fleet.ts';
 import { createGatewayDesk } from '#src/hub/openclaw/gateway.ts';
 import { identifyByKey, identifyByTailnet } from '#src/hub/enrolment/identity.ts';
 import { createStrangerAudit } from '#src/hub/enrolment/stranger-audit.ts';
-import { chooseTargets, findMember } from '#src/hub/fleet/targets.ts';
-import { createId } from '#src/hub/jobs/job-id.ts';
-import { createJobs } from '#src/hub/jobs/jobs.ts';
 import { openLockdown } from '#src/hub/jobs/lockdown.ts';
 import { openModels } from '#src/hub/models/models.ts';
 import { createModelProxy } from '#src/hub/models/proxy.ts';
@@ -39,27 +35,13 @@ import { createReadinesses } from '#src/hub/enrolment/readiness.ts';
 import { openOpenClawNodes } from '#src/hub/openclaw/nodes.ts';
 import { createPruning } from '#src/hub/enrolment/prune.ts';
 import { createRequests } from '#src/hub/enrolment/requests.ts';
-import type { Answering, Listening, OwnedSocket, Upgrade } from '#src/hub/listening/listeners.ts';
-import { listenOnSocket, listenOnTcp, refuseUpgrade } from '#src/hub/listening/listeners.ts';
+import type { Answering, OwnedSocket } from '#src/hub/listening/listeners.ts';
 import { createRevocation } from '#src/hub/enrolment/revocation.ts';
 import { hubStatus } from '#src/hub/status.ts';
-import type { TailnetListeners } from '#src/hub/listening/tailnet.ts';
-import { followTailnet } from '#src/hub/listening/tailnet.ts';
 import { createTokens } from '#src/hub/enrolment/tokens.ts';
-import { createNodeTools } from '#src/hub/tools/tools.ts';
-import { lightNode, toolNode } from '#src/hub/tools/tool-node.ts';
-import { createUnresolved } from '#src/hub/jobs/unresolved.ts';
-import { createAcceptor } from '#src/link/accept.ts';
 import { createBodyReader } from '#src/link/models/body.ts';
-import type { Strangers } from '#src/link/door.ts';
 import type { KeyPair } from '#src/link/key.ts';
-import { createOperatorDoor } from '#src/link/operator-accept.ts';
-import { createTurnstile, STRANGERS } from '#src/link/turnstile.ts';
-import { hubAddressText } from '#src/core/hub-address.ts';
 import { askerText } from '#src/core/policy.ts';
-import { LINK_PATH } from '#src/protocol/handshake.ts';
-import { CARRIER_PATH } from '#src/protocol/hub-api/node-host.ts';
-import { OPERATOR_PATH } from '#src/protocol/operator-handshake.ts';
 
 export interface HubParts {
   readonly settings: Settings;
@@ -121,32 +103,13 @@ export async function openHub({
     log: log.child('gateway'),
     signal,
   });
-  const unresolved = await createUnresolved({
-    store,
-    fleet,
-    formerId: (nodeId) => enrolment.member(nodeId)?.formerId ?? null,
-    log: log.child('jobs'),
-    signal,
-  });
-  const commandApprovals = createCommandApprovals({ store, createId, lifeMs: settings.hub.approvalSeconds * 1000 });
-  const permits = createPermits({
-    approvals: commandApprovals,
-    targets: (words) => chooseTargets([...members()], words, fleet, () => requests.list()),
-    lightNode: (word) => lightNode([...members()], openClawNodes.list(), word),
-    isOnline: (nodeId) => fleet.link(nodeId) !== undefined || gateway?.nodes().get(nodeId)?.connected === true,
-    denied: () => lockdown.denial(),
-  });
-  const jobs = createJobs({
-    store,
-    fleet,
-    members,
-    permits,
+  const deeds = await openDeeds({
+    ...{ settings, store, gateway, enrolment, fleet, log, signal },
     requests: () => requests.list(),
-    broadcastTimeoutMs: settings.hub.broadcastTimeoutSeconds * 1000,
+    openClawNodes: () => openClawNodes.list(),
     denied: () => lockdown.denial(),
-    onUnknown: (job) => unresolved.watch(job),
-    log: log.child('jobs'),
   });
+  const { commandApprovals, jobs, tools, unresolved } = deeds;
 
   const lockdown = await openLockdown({
     ...{ store, membership, fleet, jobs },
@@ -186,13 +149,6 @@ export async function openHub({
           log: log.child('carrier'),
         });
 
-  fleet.changes.on('up', ({ nodeId, address }) => log.info('a link is up', { node: nodeId, address }));
-  fleet.changes.on('down', ({ nodeId, generation }) => {
-    log.info('a link is down', { node: nodeId });
-    credentials.linkEnded(nodeId, generation);
-    enrolment.seen(nodeId);
-  });
-
   const sessions = createOperatorSessions();
   const operators = await openOperators({
     ...{ store, membership, identify, sessions },
@@ -200,50 +156,11 @@ export async function openHub({
     isNode: (keyId) => enrolment.member(keyId) !== undefined,
     log: log.child('operators'),
   });
-  const strangers: Strangers = {
-    isKnown: (keyId) => enrolment.member(keyId)?.revokedAt === null || operators.list().some(({ id }) => id === keyId),
-    turnstile: createTurnstile(STRANGERS),
-  };
-  const operatorDoor = createOperatorDoor({
-    key,
-    strangers,
-    heartbeatMs: settings.hub.heartbeatSeconds * 1000,
-    admit: (applicant) => operators.admit(applicant),
+  const doors = createDoors({
+    ...{ settings, key, epoch, enrolment, operators, credentials, fleet, carrier, log },
     onFault: logFault,
   });
-
-  let tailnet: TailnetListeners | null = null;
-  const fixedNames = ['127.0.0.1', 'localhost', '::1', settings.hub.address, ...settings.hub.names];
-  const names = () => [...fixedNames, ...(tailnet?.names() ?? [])];
-  let links = 0;
-  const acceptor = createAcceptor({
-    key,
-    strangers,
-    epoch,
-    heartbeatMs: settings.hub.heartbeatSeconds * 1000,
-    async admit(applicant) {
-      operators.refuseAsNode(applicant.nodeId);
-      const { id } = await enrolment.admit(applicant);
-      links += 1;
-      const session = { nodeId: id, link: links, address: applicant.address };
-      // Also where no link comes of it: its credential ends some time after the connection, too.
-      applicant.signal.addEventListener('abort', () => credentials.linkEnded(id, session.link));
-      return { link: links, credential: credentials.issue(session) };
-    },
-    onLink(link) {
-      // Revoked between its admission and now: the same as revoked before.
-      if (enrolment.member(link.nodeId)?.revokedAt === null) fleet.add(link);
-      else link.close(new FederationError('REVOKED', 'this node was revoked'));
-    },
-    onFault: logFault,
-  });
-
-  const upgrade: Upgrade = (request, socket, head) => {
-    if (request.url === LINK_PATH) acceptor.upgrade(request, socket, head);
-    else if (request.url === OPERATOR_PATH) operatorDoor.upgrade(request, socket, head);
-    else if (request.url === CARRIER_PATH && carrier !== null) carrier.upgrade(request, socket, head);
-    else refuseUpgrade(socket, 404);
-  };
+  const places = createPlaces({ settings, operator, plugin, tailscale, log: log.child('tailnet'), signal });
 
   const revocation = createRevocation({ enrolment, waiting: () => requests.list(), fleet, credentials, carrier, desk });
   const requests = createRequests({
@@ -253,11 +170,6 @@ export async function openHub({
   });
   const approvals = await openApprovals({ store, requests, policies: policies(signal), log: log.child('approval') });
   const chatRefusals = createStrangerAudit(membership);
-  const tools = createNodeTools({
-    ...{ fleet, permits, store, createId, gateway },
-    find: (word) => toolNode([...members()], openClawNodes.list(), () => requests.list(), word),
-    log: log.child('tools'),
-  });
   // What was held by it alone is there for the rules again.
   lockdown.changes.on('lockdown', () => {
     commandApprovals.endAll();
@@ -266,7 +178,6 @@ export async function openHub({
   });
   followDeviceNames({ gateway, membership, log: log.child('gateway'), signal });
 
-  let listening: readonly string[] = [];
   const app = createApp({
     enrolment,
     requests,
@@ -301,15 +212,7 @@ export async function openHub({
       quarantine: (member) => enrolment.quarantine(member),
       ...{ gateway, signal },
     }),
-    jobs,
-    permits,
-    commandApprovals,
-    tools,
-    files: createNodeFiles({
-      ...{ fleet, permits, store, createId },
-      find: (word) => findMember([...members()], () => requests.list(), word),
-      log: log.child('files'),
-    }),
+    ...deeds,
     audit: auditLog(store),
     desk,
     approvals,
@@ -333,8 +236,8 @@ export async function openHub({
       fleet,
       jobs,
       desk,
-      listening: () => listening,
-      tailnet: () => tailnet,
+      listening: () => places.listening(),
+      tailnet: () => places.tailnet(),
       policy: approvals.status,
       models,
     }),
@@ -354,36 +257,21 @@ export async function openHub({
     }),
   };
 
-  const listeners: Listening[] = [];
   async function close(): Promise<void> {
     await jobs.close();
     await fleet.close();
-    await Promise.all([acceptor.close(), operatorDoor.close()]);
+    await doors.close();
     sessions.close();
     carrier?.close();
     stopping.abort();
-    await Promise.all(listeners.map((listener) => listener.close()));
-    await Promise.all([tailnet?.done, unresolved.done, desk.done, openClawNodes.done, approvals.done]);
+    await places.close();
+    await Promise.all([places.done(), unresolved.done, desk.done, openClawNodes.done, approvals.done]);
     await models.usage.close();
     await membership.settled();
   }
 
   try {
-    const { address, port } = settings.hub;
-    listeners.push(await listenOnSocket(operator, { kind: 'operator', name: operator.owner }, answering));
-    if (plugin !== null) listeners.push(await listenOnSocket(plugin, { kind: 'plugin' }, answering));
-    const tcp = await listenOnTcp({ address, port, names, upgrade }, answering);
-    listeners.push(tcp);
-    listening = [operator.path, hubAddressText({ host: address, port: tcp.port })];
-    tailnet = followTailnet({
-      tailscale,
-      address,
-      port: tcp.port,
-      listen: (own) => listenOnTcp({ address: own, port: tcp.port, names, upgrade }, answering),
-      log: log.child('tailnet'),
-      signal,
-    });
-    return { epoch, port: tcp.port, close };
+    return { epoch, port: await places.open(answering, doors.upgrade), close };
   } catch (error) {
     await close();
     throw error;

@@ -48,7 +48,7 @@ function lost(cause: NodeJS.ErrnoException): number {
   return reportError(new FederationError('OUTPUT_LOST', message, { hint: 'make room, or write it elsewhere', cause }));
 }
 
-type ApproveOptions = Pick<ApproveFlags, 'replace' | 'wait' | 'timeout'>;
+type ApproveOptions = Pick<ApproveFlags, 'replace' | 'models' | 'wait' | 'timeout'>;
 type TokenOptions = Omit<TokenFlags, keyof GlobalFlags>;
 type Ends = (work: Promise<number>) => Promise<void>;
 
@@ -86,6 +86,7 @@ function commands(dashed: readonly string[] | null, ends: Ends): Command {
     'approve 896f-3850-0352-d5be --replace',
   )
     .option('--replace', 'let a new key take over a name; its former holder is revoked')
+    .option('--no-models', 'its models are for its own programs: models allow NODE changes that')
     .option('--no-wait', 'do not wait until it can be used')
     .option('--timeout <time>', `wait for so long (${TIMES})`, '120s')
     .action(async (nodes: string[], own: ApproveOptions) =>
@@ -164,6 +165,7 @@ function commands(dashed: readonly string[] | null, ends: Ends): Command {
     .option('--labels <k=v,...>', 'labels that the node gets')
     .option('--ttl <time>', `how long it is good (${TIMES})`, '15m')
     .option('--uses <n>', 'how many nodes may use it', upTo1000, 1)
+    .option('--no-models', 'models of who joins by it are for its own programs')
     .option('--by-rules <name>', 'lets nobody in by itself: approval rules that name it decide')
     .option('--qr', 'show the command as a QR code, too')
     .action(async (own: TokenOptions) => ends((await import('#src/cli/manage/token.ts')).createToken(all(own))));

@@ -43,6 +43,7 @@ export function approve(
     ...memberOf(state, { ...request, facts, tailnet }, facts.role, approval.by, now),
     labels: { ...tokenLabels(state, request), ...approval.labels },
     groups: approval.groups ?? [],
+    grantedModels: approval.models ?? false,
     ...(isMember ? keptOf(known, kind) : {}),
   };
   return [
@@ -59,10 +60,10 @@ function masterHeld(): FederationError {
 
 /** What an approval leaves to a member: what an operator took away from it does not come back. */
 function keptOf(
-  { labels, groups, drained, formerId, rotations, approvedAt, approvedBy }: Member,
+  { labels, groups, drained, grantedModels, formerId, rotations, approvedAt, approvedBy }: Member,
   kind: PairingRequest['kind'],
 ): Partial<Member> {
-  const kept = { labels, groups, drained, formerId, rotations };
+  const kept = { labels, groups, drained, grantedModels, formerId, rotations };
   return kind === 'more' ? { ...kept, approvedAt, approvedBy } : kept;
 }
 
@@ -112,7 +113,11 @@ export function redeem(state: Membership, asking: Asking, tokenHash: string, now
     });
   }
   const member = memberOf(state, asking, roleOf(token), `token of ${token.createdBy}`, now);
-  return { type: 'joined', tokenHash, member: { ...member, labels: token.labels } };
+  return {
+    type: 'joined',
+    tokenHash,
+    member: { ...member, labels: token.labels, grantedModels: token.models ?? true },
+  };
 }
 
 function memberOf(state: Membership, asking: Asking, role: Role, approvedBy: string, now: number): Member {
@@ -131,6 +136,7 @@ function memberOf(state: Membership, asking: Asking, role: Role, approvedBy: str
     facts: asking.facts,
     granted: asking.facts.offers,
     grantedCommands: asking.facts.commands,
+    grantedModels: false,
     approvedAt: now,
     approvedBy,
     lastSeenAt: now,

@@ -89,6 +89,10 @@ const ruleSchema = z.strictObject({
     .pipe(z.array(group))
     .default([])
     .describe('Groups that an approved node is put into'),
+  models: z
+    .enum(['allow', 'deny'])
+    .default('deny')
+    .describe('Whether an approved node may offer models: who serves a request reads it'),
   maxPerHour: perHour.optional().describe('Nodes that this rule approves in an hour'),
   expires: z
     .union(

@@ -57,6 +57,8 @@ export interface Decision {
   /** What a node gets that becomes a member; none of them otherwise. */
   readonly labels: Readonly<Record<string, string>>;
   readonly groups: readonly string[];
+  /** Whether it may offer models then. */
+  readonly models: boolean;
   /** Whether it is to be done, or only said and recorded. */
   readonly enforced: boolean;
   /** When the same request would be decided otherwise, where time alone brings that. */
@@ -95,6 +97,7 @@ function decide(
     reason,
     labels: verdict === 'approve' && isNewcomer(request) ? (rule?.labels ?? {}) : {},
     groups: verdict === 'approve' && isNewcomer(request) ? (rule?.groups ?? []) : [],
+    models: verdict === 'approve' && isNewcomer(request) && rule?.models === 'allow',
     enforced: policy.mode === 'enforce',
     retryAt,
   });

@@ -25,6 +25,8 @@ export interface Member extends AtGateway {
   readonly granted: readonly string[];
   /** What its node host may offer to OpenClaw; null where it was approved before that was asked. */
   readonly grantedCommands: readonly string[] | null;
+  /** Whether other nodes and keys may be served by its models: who serves a request reads it. */
+  readonly grantedModels: boolean;
   readonly approvedAt: number;
   readonly approvedBy: string;
   readonly lastSeenAt: number;
@@ -74,6 +76,7 @@ type Later =
   | 'drained'
   | 'pruned'
   | 'grantedCommands'
+  | 'grantedModels'
   | 'leaving'
   | 'setupCodes';
 export type StoredMember = Omit<Member, Later | 'facts'> &
@@ -89,6 +92,8 @@ export function memberFrom(stored: StoredMember): Member {
       drained: false,
       pruned: false,
       grantedCommands: null,
+      // Whoever could offer models before that was asked goes on.
+      grantedModels: true,
       leaving: [],
       setupCodes: [],
     },

@@ -49,6 +49,8 @@ export interface Approval {
   readonly by: string;
   /** Lets a new key or machine take the place of a member; its former holder is revoked. */
   readonly replace: boolean;
+  /** Whether a node that joins by it may offer models; unless it says so, it may not. */
+  readonly models?: boolean;
   /** Those that the operator gave it before stay as they are. */
   readonly labels?: Readonly<Record<string, string>>;
   readonly groups?: readonly string[];

@@ -13,11 +13,15 @@ const COMMANDS: readonly (readonly [RegExp, string])[] = [
   [/^mcp\./, 'can call its MCP tools'],
 ];
 
-/** What an approval of the request lets happen, in words for a person. */
-export function risksOf({ kind, offers, commands }: WaitingRequest): string[] {
+/** Unless it is said that it may not. */
+const MODELS_RISK = 'may offer models, and read what they are asked';
+
+/** What an approval of the request lets happen, in words for a person; `inChat`: by one from a chat, which gives less. */
+export function risksOf({ kind, offers, commands }: WaitingRequest, inChat: boolean): string[] {
   if (kind === 'operator') return ['can do all that you can do here'];
   const risks = new Set<string>();
   if (offers.includes('exec')) risks.add('can run any command');
+  if (kind === 'join' && !inChat) risks.add(MODELS_RISK);
   if (commands === null) risks.add('what it offers is not known before it connects again');
   for (const command of commands ?? []) {
     const [, risk = null] = COMMANDS.find(([pattern]) => pattern.test(command)) ?? [];

@@ -11,6 +11,8 @@ export interface TokenRecord {
   readonly labels: Readonly<Record<string, string>>;
   /** Name by which approval rules know it: it admits nobody by itself, its bearer waits for them. */
   readonly rules?: string | null;
+  /** Whether who joins by it may offer models; one of an earlier version lets it. */
+  readonly models?: boolean;
   /** Milliseconds since the epoch, as all times here. */
   readonly createdAt: number;
   readonly expiresAt: number;

@@ -78,9 +78,16 @@ function modelsStatus(
   return {
     shared: [...offers.modelIds()].length,
     nodes: [...members()].filter(({ id }) => offers.of(id).length > 0).length,
-    problems: problems
-      .list()
+    problems: [...withheldProblems({ offers }, { member }), ...problems.list()]
       .slice(0, MAX_PROBLEMS)
       .map(({ nodeId, problem }) => ({ node: member(nodeId)?.name ?? nodeId.slice(0, 12), problem })),
   };
+}
+
+/** Of each node that may not offer models and does. */
+function withheldProblems({ offers }: Pick<Models, 'offers'>, { member }: Pick<Enrolment, 'member'>) {
+  return offers.withheld().map(({ nodeId, models }) => {
+    const name = member(nodeId)?.name ?? nodeId.slice(0, 12);
+    return { nodeId, problem: `offers ${models.length} models and may not: manage-federation models allow ${name}` };
+  });
 }

@@ -59,6 +59,7 @@ export function nodeDetail(member: Member, sources: ViewSources): NodeDetail {
     platform: member.facts.platform,
     arch: member.facts.arch,
     offers: [...member.facts.offers],
+    mayOfferModels: member.grantedModels,
     address: link?.address ?? null,
     roundTripMs: link?.roundTripMs ?? null,
     approvedAt: iso(member.approvedAt),
@@ -69,7 +70,8 @@ export function nodeDetail(member: Member, sources: ViewSources): NodeDetail {
   };
 }
 
-export function requestView({ request, held }: JudgedRequest): PairingRequestView {
+/** `inChat`: as it is asked from a chat. */
+export function requestView({ request, held }: JudgedRequest, inChat: boolean): PairingRequestView {
   const { keyId, tailnet, offers, commands, firstAskedAt, lastAskedAt, expiresAt, ...same } = request;
   return {
     ...same,
@@ -78,7 +80,7 @@ export function requestView({ request, held }: JudgedRequest): PairingRequestVie
     tailnet: machineView(tailnet),
     offers: [...offers],
     commands: commands === null ? null : [...commands],
-    risks: risksOf(request),
+    risks: risksOf(request, inChat),
     askedAt: iso(firstAskedAt),
     lastAskedAt: iso(lastAskedAt),
     expiresAt: expiresAt === null ? null : iso(expiresAt),

@@ -71,7 +71,7 @@ export function hubClient(
       setupCodeSchema.parse(await ask('node-host/setup-code', { carrierPort })).setupCode,
     ownNodeHost: async () => ownNodeHostSchema.parse(await ask('node-host')).nodeHost,
     async offerModels(offer) {
-      offerTakenSchema.parse(await ask('node/models', offer, 'PUT'));
+      return offerTakenSchema.parse(await ask('node/models', offer, 'PUT'));
     },
     async changeKey(publicKey, signature) {
       keyChangedSchema.parse(await ask('node/key', { publicKey, signature }).catch(orTooOld));

@@ -43,7 +43,7 @@ function isThere(...steps: Step[]): void {
 }
 
 const approve = (words: readonly string[], flags: Partial<Parameters<typeof approveNodes>[1]> = {}) =>
-  approveNodes(words, { home: hub.home, wait: true, timeout: '100s', ...flags });
+  approveNodes(words, { home: hub.home, models: true, wait: true, timeout: '100s', ...flags });
 
 test('a node that only runs OpenClaw is followed from device to commands, by the events of the hub', async () => {
   hub.answers.set('POST /pairing-requests/mac/approve', APPROVED);

@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { addToGroup, removeFromGroup } from '#src/cli/manage/group.ts';
 import { detailText } from '#src/cli/manage/history.ts';
+import { allowModels, denyModels } from '#src/cli/manage/models/allow.ts';
 import { drainNodes, labelNode, undrainNodes } from '#src/cli/manage/member.ts';
 import { localTime } from '#src/cli/print.ts';
 import type { ScriptedHub } from '../support/scripted-hub.ts';
@@ -15,10 +16,10 @@ beforeEach(async () => {
   seen = screen();
   isThere(
     'new',
-    { drained: false, groups: [], labels: {} },
+    { drained: false, groups: [], labels: {}, mayOfferModels: false },
     { drained: true, groups: ['gpu'], labels: { env: 'home' } },
   );
-  isThere('old', { drained: true, groups: ['gpu'], labels: { env: 'home' } });
+  isThere('old', { drained: true, groups: ['gpu'], labels: { env: 'home' }, mayOfferModels: true });
 });
 afterEach(async () => {
   vi.restoreAllMocks();
@@ -28,7 +29,7 @@ afterEach(async () => {
 /** A member, and what it is after any change. */
 function isThere(name: string, before: object, after: object = before): void {
   hub.answers.set(`GET /nodes/${name}`, { id: name, name, state: 'online', ...before });
-  for (const what of ['drain', 'undrain', 'groups', 'labels']) {
+  for (const what of ['drain', 'undrain', 'groups', 'labels', 'models/allow', 'models/deny']) {
     hub.answers.set(`POST /nodes/${name}/${what}`, { id: name, name, state: 'online', ...after });
   }
 }
@@ -55,6 +56,16 @@ test.each<[string, () => Promise<number>, string]>([
     'group remove',
     () => removeFromGroup('gpu', ['new', 'old'], flags()),
     'old: not in @gpu any more\nnew: not in @gpu before either\n',
+  ],
+  [
+    'models allow',
+    () => allowModels(['new', 'old'], flags()),
+    'new: may offer models: who is served by them is read there\nold: may offer models already\n',
+  ],
+  [
+    'models deny',
+    () => denyModels(['new', 'old'], flags()),
+    'old: may not offer models: what it shares is for its own programs\nnew: could not offer models before either\n',
   ],
   ['label', () => labelNode('new', ['env=home'], flags()), 'new: env=home\n'],
   ['label that is there', () => labelNode('old', ['env=home'], flags()), 'old: env=home, as before\n'],

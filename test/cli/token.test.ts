@@ -31,7 +31,7 @@ afterEach(async () => {
 });
 
 const create = (flags: Partial<Parameters<typeof createToken>[0]> = {}) =>
-  createToken({ home: hub.home, ttl: '15m', uses: 1, ...flags });
+  createToken({ home: hub.home, ttl: '15m', uses: 1, models: true, ...flags });
 
 test('a token is on standard output alone, and what to paste is on standard error', async () => {
   expect(await create({ name: 'pi' })).toBe(0);

@@ -149,7 +149,7 @@ describe('which rule decides', () => {
       - { name: two, when: { tag: tag:pi }, then: hold }
       - { name: three, when: { tag: tag:pi }, then: reject }
       - { name: four, when: {}, then: approve, labels: { a: b }, groups: [g] }`;
-    const given = { labels: {}, groups: [], enforced: true, retryAt: null };
+    const given = { labels: {}, groups: [], models: false, enforced: true, retryAt: null };
     expect(decide(rules)).toEqual({
       ...given,
       ...{ verdict: 'hold', rule: 'two', reason: 'rule two holds it: its tailnet tag is tag:pi' },

@@ -91,7 +91,7 @@ async function openSubject(directory: string): Promise<StorySubject & { end(): P
       const rule = hub.enrolment.judge(nodeId(key), BY, ({ request, held }) => {
         const act = held === null && !request.rejected ? 'approve' : 'nothing';
         if (act === 'approve') done = 'ok';
-        return { act, labels: {}, groups: [], detail: null };
+        return { act, labels: {}, groups: [], models: false, detail: null };
       });
       return codeOf(rule, () => done);
     },

@@ -127,7 +127,7 @@ describe('a token that leaves it to the rules', () => {
   /** Rules that approve whatever may be approved without a person. */
   const everybody: Rule = ({ request, held }) => {
     const act = held === null && !request.rejected ? 'approve' : 'nothing';
-    return { act, labels: { from: 'rule' }, groups: [], detail: null };
+    return { act, labels: { from: 'rule' }, groups: [], models: false, detail: null };
   };
   const judgeAll = (keys: readonly number[]) =>
     Promise.allSettled(keys.map((key) => requests.judge(applicant(key).nodeId, BY, everybody)));

@@ -48,6 +48,8 @@ test('the routes are these', async () => {
       "POST /api/v1/nodes/{word}/groups",
       "POST /api/v1/nodes/{word}/drain",
       "POST /api/v1/nodes/{word}/undrain",
+      "POST /api/v1/nodes/{word}/models/allow",
+      "POST /api/v1/nodes/{word}/models/deny",
       "POST /api/v1/prune",
       "GET /api/v1/nodes/{word}/readiness",
       "GET /api/v1/openclaw-nodes",
@@ -82,6 +84,7 @@ test('the routes are these', async () => {
       "POST /api/v1/node/key",
       "PUT /api/v1/node/models",
       "GET /api/v1/models",
+      "GET /api/v1/models/withheld",
       "GET /api/v1/models/routes",
       "PUT /api/v1/models/routes",
       "POST /api/v1/models/routes/remove",
@@ -212,6 +215,7 @@ test('every answer of every route is what the document says', async () => {
   await api.tcp('PUT', '/api/v1/node/models', 400, bearer, { models: [{ ...offered, upstream: '..' }] });
   await api.tcp('PUT', '/api/v1/node/models', 401, {}, { models: [] });
   await api.get('/api/v1/models', '/api/v1/models', 200);
+  await api.get('/api/v1/models/withheld', '/api/v1/models/withheld', 200);
   await api.tcp('GET', '/api/v1/models', 403, bearer);
   const route = { alias: 'fast', model: offered.id, nodes: ['host'], labels: {} };
   await api.put('/api/v1/models/routes', '/api/v1/models/routes', 200, route);
@@ -267,6 +271,9 @@ test('every answer of every route is what the document says', async () => {
   await api.post('/api/v1/nodes/{word}/groups', '/api/v1/nodes/none/groups', 404, { add: ['gpu'] });
   await api.post('/api/v1/nodes/{word}/drain', '/api/v1/nodes/w1/drain', 200);
   await api.post('/api/v1/nodes/{word}/undrain', '/api/v1/nodes/w1/undrain', 200);
+  await api.post('/api/v1/nodes/{word}/models/deny', '/api/v1/nodes/w1/models/deny', 200);
+  await api.post('/api/v1/nodes/{word}/models/allow', '/api/v1/nodes/w1/models/allow', 200);
+  await api.post('/api/v1/nodes/{word}/models/allow', '/api/v1/nodes/none/models/allow', 404);
   await api.post('/api/v1/prune', '/api/v1/prune', 200, { unseenSeconds: 3600, dryRun: true });
   await api.post('/api/v1/prune', '/api/v1/prune', 400, { unseenSeconds: 1 });
   await api.post('/api/v1/lockdown', '/api/v1/lockdown', 400, { reason: 'two\nlines' });

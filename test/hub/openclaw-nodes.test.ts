@@ -127,7 +127,7 @@ function failing(method: string): () => void {
 }
 
 function ruled(act: Ruling['act']): Ruling {
-  return { act, labels: {}, groups: [], detail: { rule: 'phones', verdict: act } };
+  return { act, labels: {}, groups: [], models: false, detail: { rule: 'phones', verdict: act } };
 }
 
 describe('what waits', () => {

@@ -101,7 +101,7 @@ test('a member that is granted more stays who it is, with the labels and groups 
   });
   clock += 1000;
   await enrolment.judge(idOf(1), BY_RULES, () => ({
-    ...{ act: 'approve', labels: { env: 'prod' }, groups: ['prod'], detail: null },
+    ...{ act: 'approve', labels: { env: 'prod' }, groups: ['prod'], models: true, detail: null },
   }));
   expect(enrolment.member(idOf(1))).toMatchObject({
     ...{ granted: ['exec', 'node-host'], labels: {}, groups: [], approvedBy: 'me', approvedAt: admittedAt },
@@ -122,7 +122,7 @@ test('what a node does by itself is recorded under no operator’s name', async 
 test('keys that anybody can make fill no audit: past some a minute they are counted, a person’s word never is', async () => {
   const reject = (key: number, by: string) =>
     by === BY_RULES
-      ? enrolment.judge(idOf(key), by, () => ({ act: 'reject', labels: {}, groups: [], detail: {} }))
+      ? enrolment.judge(idOf(key), by, () => ({ act: 'reject', labels: {}, groups: [], models: false, detail: {} }))
       : enrolment.reject(idOf(key), by);
   for (let key = 0; key < 100; key += 1) {
     expect(await knock(key)).toBe('waits');

@@ -15,6 +15,7 @@ export function aMember(changed: Partial<Member> = {}): Member {
     },
     granted: ['exec', 'node-host'],
     grantedCommands: [],
+    grantedModels: true,
     ...{ leaving: [], setupCodes: [] },
     approvedAt: 0,
     approvedBy: 'test',

@@ -76,7 +76,7 @@ export function aSite({ queueMs = 1_000_000, signal = NEVER, isWell = () => true
     changes,
     close: () => Promise.resolve(),
   };
-  const offers = createOffers(fleet, () => time);
+  const offers = createOffers({ fleet, mayOffer: (id) => members.get(id)?.grantedModels === true, now: () => time });
   const router = createRouter({
     ...{ fleet, members: () => members, offers, signal, queueMs },
     routes: {
@@ -111,6 +111,7 @@ export function aSite({ queueMs = 1_000_000, signal = NEVER, isWell = () => true
     change(name, changed) {
       const id = idOf(name);
       members = new Map(members).set(id, { ...members.get(id)!, ...changed });
+      offers.judge(id);
     },
     leave(name) {
       const link = links.get(idOf(name))!;

@@ -19,6 +19,8 @@ import type { Readiness } from '#src/protocol/hub-api/readiness.ts';
 
 export interface ApproveFlags extends GlobalFlags {
   readonly replace?: boolean;
+  /** False for `--no-models`. */
+  readonly models: boolean;
   /** False for `--no-wait`. */
   readonly wait: boolean;
   readonly timeout: string;
@@ -83,13 +85,13 @@ export async function approveNodes(words: readonly string[], flags: ApproveFlags
 async function approved(
   hub: HubApi,
   word: string,
-  { replace = false }: ApproveFlags,
+  { replace = false, models }: ApproveFlags,
   print: (text: string) => void,
 ): Promise<Outcome> {
   const nothing = { word, approved: null, usable: null, readiness: null, error: null };
   try {
     const path = `/pairing-requests/${encodeURIComponent(word)}/approve`;
-    const view = await hub.ask<ApprovedView>('POST', path, { replace });
+    const view = await hub.ask<ApprovedView>('POST', path, { replace, models });
     print(`approved ${oneLine(view.name)} (${view.fingerprint}) as ${view.role}${replacedText(view)}`);
     return { ...nothing, approved: view };
   } catch (error) {

@@ -34,6 +34,7 @@ function memberFacts(node: NodeDetail): Fact[] {
     ['round trip', node.roundTripMs === null ? '-' : `${node.roundTripMs.toFixed(1)} ms`],
     ['version', `${node.version} on ${node.platform} ${node.arch}`],
     ['offers', node.offers.join(', ') || '-'],
+    ['models', node.mayOfferModels ? 'may offer them to others' : 'may not offer them to others'],
     ['groups', node.groups.join(', ') || '-'],
     ['labels', labels.join(', ') || '-'],
     ['openclaw', NODE_HOST_WORDS[node.openclaw.nodeHost]],

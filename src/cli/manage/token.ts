@@ -18,6 +18,8 @@ export interface TokenFlags extends GlobalFlags {
   readonly ttl: string;
   readonly uses: number;
   readonly byRules?: string;
+  /** False for `--no-models`. */
+  readonly models: boolean;
   readonly qr?: boolean;
 }
 
@@ -33,6 +35,7 @@ export async function createToken(flags: TokenFlags): Promise<number> {
     labels: parseLabels(flags.labels),
     ttlSeconds: parseDuration(flags.ttl, '--ttl') / 1000,
     uses: flags.uses,
+    models: flags.models,
   };
   if (flags.qr === true) checkQr(flags);
   const hub = await hubOf(flags);

@@ -19,6 +19,8 @@ export interface Catalog {
   members(): readonly Member[];
   /** Ids of the nodes that offered it the last time that they were there, and are not now. */
   lost(modelId: string): readonly string[];
+  /** Ids of the nodes that offer it and may not. */
+  withheld(modelId: string): readonly string[];
 }
 
 /** What a client meant. */
@@ -146,6 +148,13 @@ function missing(catalog: Catalog, model: string | null, node: Member | null): F
     const who = node === null ? names.slice(0, 4).join(', ') : node.name;
     return new FederationError('MODEL_UNAVAILABLE', `${who} had ${what} and is not there now`, {
       hint: `manage-federation status ${node?.name ?? names[0]}`,
+    });
+  }
+  const mute = model === null ? [] : catalog.withheld(model);
+  const [barred] = catalog.members().filter(({ id }) => mute.includes(id) && (node === null || node.id === id));
+  if (barred !== undefined) {
+    throw new FederationError('MODEL_NOT_FOUND', `${barred.name} has ${what} and may not offer models`, {
+      hint: `manage-federation models allow ${barred.name}`,
     });
   }
   const message = node === null ? `no node offers ${what}` : `${node.name} does not offer ${what}`;

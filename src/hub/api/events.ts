@@ -67,7 +67,7 @@ async function sendEvents(
     if (response.writableLength > MAX_UNSENT_BYTES) response.destroy();
   };
   const event = (name: string, data: object) => send(`event: ${name}\ndata: ${JSON.stringify(data)}\n\n`);
-  const onRequest = (asked: JudgedRequest) => event('pairing-request', requestView(asked));
+  const onRequest = (asked: JudgedRequest) => event('pairing-request', requestView(asked, isForChat));
   const onCommandApproval = (state: CommandApprovalState) => event('command-approval', state);
   const onNode = (id: string) => event('node', { id });
   const onPolicy = () => event('policy', approvals.status());

@@ -54,6 +54,22 @@ const undrainNode = createRoute({
   responses,
 });
 
+const allowModels = createRoute({
+  method: 'post',
+  path: '/nodes/{word}/models/allow',
+  summary: 'Lets others be served by the models that a member offers',
+  request: { params: word },
+  responses,
+});
+
+const denyModels = createRoute({
+  method: 'post',
+  path: '/nodes/{word}/models/deny',
+  summary: 'Ends that: what it offers is for itself alone',
+  request: { params: word },
+  responses,
+});
+
 const pruneNodes = createRoute({
   method: 'post',
   path: '/prune',
@@ -95,6 +111,15 @@ export function memberRoutes({ members, pruning, views }: MemberRoutes): OpenAPI
     app.openapi(route, async (context) => {
       const by = operatorName(context.get('principal'));
       return context.json(detail(await members.drain(context.req.valid('param').word, drained, by)), 200);
+    });
+  }
+  for (const [route, allowed] of [
+    [allowModels, true],
+    [denyModels, false],
+  ] as const) {
+    app.openapi(route, async (context) => {
+      const by = operatorName(context.get('principal'));
+      return context.json(detail(await members.letOfferModels(context.req.valid('param').word, allowed, by)), 200);
     });
   }
   app.openapi(pruneNodes, async (context) => {

@@ -20,6 +20,7 @@ import {
   modelRouteSchema,
   modelRouteSetSchema,
   routeExplanationSchema,
+  withheldModelsSchema,
 } from '#src/protocol/models.ts';
 
 const listModels = createRoute({
@@ -27,6 +28,13 @@ const listModels = createRoute({
   path: '/models',
   summary: 'What may be written as a model, and the nodes behind it',
   responses: { 200: json(z.array(listedModelSchema), 'The models, by name'), default: failure },
+});
+
+const listWithheld = createRoute({
+  method: 'get',
+  path: '/models/withheld',
+  summary: 'What nodes offer that may not: nobody else is served by it',
+  responses: { 200: json(z.array(withheldModelsSchema), 'By node'), default: failure },
 });
 
 const listRoutes = createRoute({
@@ -120,6 +128,12 @@ export function modelRoutes({ models, nameOf, now = Date.now }: ModelRoutesOptio
       200,
     );
   });
+  app.openapi(listWithheld, (context) =>
+    context.json(
+      models.offers.withheld().map(({ nodeId, models: ids }) => ({ node: nameOf(nodeId), models: [...ids] })),
+      200,
+    ),
+  );
   app.openapi(listRoutes, (context) =>
     context.json(
       routes.list().map((route) => routeView(route, nameOf)),
@@ -186,11 +200,19 @@ function routeView({ createdAt, nodes, ...route }: ModelRoute, nameOf: (nodeId: 
 }
 
 function keyView(key: ModelKey, spending: Spending | null, now: number) {
-  const { id, name, models, budgets, rpm, createdAt, createdBy, expiresAt } = key;
+  const { id, name, models, agents = [], budgets, rpm, createdAt, createdBy, expiresAt } = key;
   const spent = (per: 'day' | 'month' | 'total') =>
     spending === null ? { tokens: 0, requests: 0 } : { ...spentIn(spending, per, now) };
   return {
-    ...{ id, name, models: [...models], budgets: budgets.map((budget) => ({ ...budget })), rpm, createdBy },
+    ...{
+      id,
+      name,
+      models: [...models],
+      agents: [...agents],
+      budgets: budgets.map((budget) => ({ ...budget })),
+      rpm,
+      createdBy,
+    },
     createdAt: new Date(createdAt).toISOString(),
     expiresAt: expiresAt === null ? null : new Date(expiresAt).toISOString(),
     spent: { day: spent('day'), month: spent('month'), total: spent('total') },

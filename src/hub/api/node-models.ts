@@ -31,7 +31,7 @@ export function nodeModelRoutes({ models }: NodeModelRoutes): OpenAPIHono<ApiEnv
     const { models: offered, problems = [] } = context.req.valid('json');
     models.offers.put(member.id, link, offered);
     models.problems.put(member.id, problems);
-    return context.json({ models: offered.length }, 200);
+    return context.json({ models: offered.length, allowed: member.grantedModels }, 200);
   });
   return app;
 }

@@ -61,18 +61,26 @@ export interface PairingRequestRoutes {
 /** The one list of all that wait, and what becomes of them. */
 export function pairingRequestRoutes({ requests, approvals }: PairingRequestRoutes): OpenAPIHono<ApiEnvironment> {
   const app = new OpenAPIHono<ApiEnvironment>({ defaultHook: refuseInvalid });
-  app.openapi(listRequests, (context) => context.json(requests.list().map(requestView), 200));
+  app.openapi(listRequests, (context) => {
+    const inChat = context.get('principal').kind === 'plugin';
+    return context.json(
+      requests.list().map((asked) => requestView(asked, inChat)),
+      200,
+    );
+  });
   app.openapi(approveRequest, async (context) => {
     const principal = context.get('principal');
-    const { replace } = context.req.valid('json');
+    const { replace, models } = context.req.valid('json');
     const { word: meant } = context.req.valid('param');
     if (principal.kind === 'plugin') refuseInChat(requests, meant, replace);
-    const approved = await requests.approve(meant, { replace, by: askerName(principal) });
+    // Who serves a request for a model reads it: that is more than a chat can give.
+    const approval = { replace, models: models && principal.kind !== 'plugin', by: askerName(principal) };
+    const approved = await requests.approve(meant, approval);
     return context.json(approvedView(approved), 200);
   });
   app.openapi(rejectRequest, async (context) => {
     const request = await requests.reject(context.req.valid('param').word, askerName(context.get('principal')));
-    return context.json(requestView(request), 200);
+    return context.json(requestView(request, false), 200);
   });
   app.openapi(judgeRequest, async (context) =>
     context.json(await approvals.judge(context.req.valid('param').word, context.req.valid('json')), 200),

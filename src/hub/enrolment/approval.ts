@@ -63,12 +63,12 @@ export async function openApprovals(options: ApprovalsOptions): Promise<Approval
   }
 
   function rulingOn({ request }: JudgedRequest, decision: Decision): Ruling {
-    const { verdict, rule, reason, enforced, labels, groups } = decision;
+    const { verdict, rule, reason, enforced, labels, groups, models } = decision;
     const act = actOn(request, decision);
     const isNews = recorded.isNews(request, JSON.stringify([verdict, rule, reason, enforced]));
     const { kind, keyId, tailnet } = request;
-    const detail = { kind, id: keyId, verdict, rule, reason, enforced, labels, groups, tailnet };
-    return { act, labels, groups, detail: isNews || act !== 'nothing' ? detail : null };
+    const detail = { kind, id: keyId, verdict, rule, reason, enforced, labels, groups, models, tailnet };
+    return { act, labels, groups, models, detail: isNews || act !== 'nothing' ? detail : null };
   }
 
   return {

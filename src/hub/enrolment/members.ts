@@ -15,7 +15,7 @@ export interface Regroup {
 }
 
 /**
- * What an operator calls members and how they are chosen. None of it changes a member's key, machine, role or grants.
+ * What an operator calls members and how they are chosen. None of it changes a member's key, machine or role.
  * All resolve with the member when it is kept, and throw NODE_NOT_FOUND and NODE_AMBIGUOUS.
  */
 export interface Members {
@@ -26,6 +26,8 @@ export interface Members {
   regroup(word: string, groups: Regroup, by: string): Promise<Member>;
   /** Whether what means all nodes, or a group, leaves it out. */
   drain(word: string, drained: boolean, by: string): Promise<Member>;
+  /** Whether others may be served by its models. */
+  letOfferModels(word: string, allowed: boolean, by: string): Promise<Member>;
 }
 
 export interface MembersOptions {
@@ -98,6 +100,10 @@ export function createMembers({ membership, waiting, others, log }: MembersOptio
     drain: (word, drained, by) =>
       change(word, by, drained ? 'node.drain' : 'node.undrain', (member) =>
         member.drained === drained ? null : [{ drained }, {}],
+      ),
+    letOfferModels: (word, allowed, by) =>
+      change(word, by, allowed ? 'node.allow-models' : 'node.deny-models', (member) =>
+        member.grantedModels === allowed ? null : [{ grantedModels: allowed }, {}],
       ),
   };
 }

@@ -27,6 +27,7 @@ export interface Ruling {
   readonly act: 'approve' | 'reject' | 'nothing';
   readonly labels: Readonly<Record<string, string>>;
   readonly groups: readonly string[];
+  readonly models: boolean;
   readonly detail: AuditDetail | null;
 }
 

@@ -27,7 +27,7 @@ export function createTokens(membership: MembershipKeeper, hubId: string): Token
   return {
     create: (wanted, by) =>
       inTurn(async () => {
-        const { name, role, labels, ttlSeconds, uses, rules } = tokenCreateSchema.parse(wanted);
+        const { name, role, labels, ttlSeconds, uses, rules, models } = tokenCreateSchema.parse(wanted);
         const secret = randomBytes(32).toString('base64url');
         const expiresAt = now() + ttlSeconds * 1000;
         const token: TokenRecord = {
@@ -36,6 +36,7 @@ export function createTokens(membership: MembershipKeeper, hubId: string): Token
           role,
           labels,
           rules: rules ?? null,
+          models,
           createdAt: now(),
           expiresAt,
           usesLeft: uses,
@@ -44,7 +45,7 @@ export function createTokens(membership: MembershipKeeper, hubId: string): Token
         const ended = expire(membership.state(), now()).filter(({ type }) => type === 'token-ended');
         await commit(
           [...ended, { type: 'token', token }],
-          [record('token.create', by, { ...named(token), role, labels, expiresAt, uses })],
+          [record('token.create', by, { ...named(token), role, labels, models, expiresAt, uses })],
         );
         return {
           id: token.hash,

@@ -111,7 +111,8 @@ export function createWishes({ membership, limits, waiters, blocked, log }: Wish
   async function letIn(request: PairingRequest, approval: Approval, more: AuditDetail): Promise<Approved> {
     const { nodeId, kind } = request;
     const events = approve(state(), request, approval, now());
-    const out = await settle(nodeId, events, approval, { ...requestDetail(request), ...more });
+    const models = kind === 'join' ? { models: approval.models ?? false } : {};
+    const out = await settle(nodeId, events, approval, { ...requestDetail(request), ...models, ...more });
     return { kind, ...lookOf(state().members.get(nodeId)!), replaced: out.map(({ id }) => id) };
   }
 
@@ -159,8 +160,8 @@ export function createWishes({ membership, limits, waiters, blocked, log }: Wish
       inTurn(async () => {
         await sweep();
         const request = requestOf(id);
-        const { act, labels, groups, detail } = rule(judged(request));
-        if (act === 'approve') await letIn(request, { by, replace: false, labels, groups }, detail ?? {});
+        const { act, labels, groups, models, detail } = rule(judged(request));
+        if (act === 'approve') await letIn(request, { by, replace: false, labels, groups, models }, detail ?? {});
         else if (act === 'reject') await refuse(request, by, detail ?? {});
         else if (detail !== null) {
           await commit([], auditOf(request, 'node.judge', by, { ...requestDetail(request), ...detail }));

@@ -35,5 +35,7 @@ export function liveCatalog(offers: Offers, routes: Pick<ModelRoutes, 'find'>, m
       return standing;
     },
     lost: (modelId) => offers.lost(modelId),
+    withheld: (modelId) =>
+      offers.withheld().flatMap(({ nodeId, models }) => (models.includes(modelId) ? [nodeId] : [])),
   };
 }

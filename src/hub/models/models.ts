@@ -47,7 +47,8 @@ export async function openModels({ store, membership, fleet, lockdown, log, sign
   const nameOf = (nodeId: string): string => members().get(nodeId)?.name ?? nodeId.slice(0, 12);
   const writer = createLateWriter(store, log);
   const keys = await openModelKeys({ store, membership, writer });
-  const offers = createOffers(fleet);
+  const offers = createOffers({ fleet, mayOffer: (nodeId) => members().get(nodeId)?.grantedModels === true });
+  membership.changes.on('node', offers.judge);
   const routes = await openModelRoutes({
     ...{ store, membership },
     findNode: (word) => findMember([...members().values()], () => [], word).id,

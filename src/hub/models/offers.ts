@@ -5,7 +5,7 @@ import type { Fleet } from '#src/hub/fleet/fleet.ts';
 import type { Pace } from '#src/hub/models/pace.ts';
 import { createPace } from '#src/hub/models/pace.ts';
 
-/** What the nodes offer now. An offer belongs to the link by whose credential it came, and ends with it. */
+/** What the nodes offer now, of those that may. An offer belongs to the link by whose credential it came, and ends with it. */
 export interface Offers {
   /** Counts that a node wants to say what it offers. Throws MODELS_BUSY for one that does so too often. */
   knock(nodeId: string): void;
@@ -14,9 +14,13 @@ export interface Offers {
    * now, or there is none.
    */
   put(nodeId: string, link: number, models: readonly OfferedModel[]): void;
+  /** Says that a node may offer now, or may not. */
+  judge(nodeId: string): void;
   offering(modelId: string): readonly Offer[];
   of(nodeId: string): readonly Offer[];
   modelIds(): Iterable<string>;
+  /** What nodes offer that may not. */
+  withheld(): readonly { readonly nodeId: string; readonly models: readonly string[] }[];
   /** Ids of the nodes that offered it when they were there last, and are away. */
   lost(modelId: string): readonly string[];
   /** Says whose offer is another now. */
@@ -27,9 +31,18 @@ const OFFERS_PER_MINUTE = 20;
 /** Nodes of which what they offered is remembered when they go. */
 const LOST_AT_MOST = 1000;
 
-/** `now`: monotonic milliseconds. */
-export function createOffers(fleet: Fleet, now: () => number = () => performance.now()): Offers {
+export interface OffersOptions {
+  readonly fleet: Pick<Fleet, 'link' | 'changes'>;
+  /** Whether others may be served by what a node offers. */
+  readonly mayOffer: (nodeId: string) => boolean;
+  /** Monotonic milliseconds. */
+  readonly now?: () => number;
+}
+
+export function createOffers({ fleet, mayOffer, now = () => performance.now() }: OffersOptions): Offers {
   const nodes = new Map<string, readonly Offer[]>();
+  /** Of nodes that may not: it counts as soon as they may. */
+  const withheld = new Map<string, readonly Offer[]>();
   const models = new Map<string, readonly Offer[]>();
   const paces = new Map<string, Pace>();
   const gone = new Map<string, ReadonlySet<string>>();
@@ -49,6 +62,13 @@ export function createOffers(fleet: Fleet, now: () => number = () => performance
     changes.emit('offer', nodeId);
   }
 
+  function take(nodeId: string, offers: readonly Offer[]): void {
+    const isWithheld = offers.length > 0 && !mayOffer(nodeId);
+    if (isWithheld) withheld.set(nodeId, offers);
+    else withheld.delete(nodeId);
+    replace(nodeId, isWithheld ? [] : offers);
+  }
+
   function remember(nodeId: string, offers: readonly Offer[]): void {
     gone.delete(nodeId);
     gone.set(nodeId, idsOf(offers));
@@ -58,13 +78,15 @@ export function createOffers(fleet: Fleet, now: () => number = () => performance
 
   fleet.changes.on('down', ({ nodeId }) => {
     // Of a link that was replaced, the next one is there already: it says anew what is offered.
-    const offers = nodes.get(nodeId);
     if (fleet.link(nodeId) !== undefined) return;
+    withheld.delete(nodeId);
+    const offers = nodes.get(nodeId);
     if (offers === undefined) return;
     remember(nodeId, offers);
     replace(nodeId, []);
   });
   fleet.changes.on('up', ({ nodeId }) => {
+    withheld.delete(nodeId);
     if (nodes.has(nodeId)) replace(nodeId, []);
   });
 
@@ -83,14 +105,19 @@ export function createOffers(fleet: Fleet, now: () => number = () => performance
         });
       }
       gone.delete(nodeId);
-      replace(
+      take(
         nodeId,
         offered.map((one) => ({ nodeId, offered: one })),
       );
     },
+    judge(nodeId) {
+      const said = withheld.get(nodeId) ?? nodes.get(nodeId);
+      if (said !== undefined && mayOffer(nodeId) === withheld.has(nodeId)) take(nodeId, said);
+    },
     offering: (modelId) => models.get(modelId) ?? [],
     of: (nodeId) => nodes.get(nodeId) ?? [],
     modelIds: () => models.keys(),
+    withheld: () => [...withheld].map(([nodeId, offers]) => ({ nodeId, models: [...idsOf(offers)] })),
     lost: (modelId) => [...gone].filter(([, ids]) => ids.has(modelId)).map(([nodeId]) => nodeId),
     changes,
   };

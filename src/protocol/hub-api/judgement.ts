@@ -13,6 +13,7 @@ export const judgementSchema = z.object({
   reason: z.string(),
   labels,
   groups: z.array(z.string()),
+  models: z.boolean().describe('Whether it may offer models then'),
   enforced: z.boolean().describe('False where the rules’ mode is `warn`'),
   retryAt: time.nullable().describe('When time alone brings another verdict'),
   done: z.enum(['approved', 'rejected', 'nothing']),

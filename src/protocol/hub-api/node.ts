@@ -36,6 +36,7 @@ export const nodeDetailSchema = nodeSchema.extend({
   platform: z.string(),
   arch: z.string(),
   offers: z.array(z.string()),
+  mayOfferModels: z.boolean().describe('Whether others may be served by its models'),
   address: z.string().nullable().describe('Where its link comes from, while it has one'),
   roundTripMs: z.number().nullable().describe('Of the last PING'),
   approvedAt: time,

@@ -35,7 +35,13 @@ export const pairingRequestSchema = z.object({
 });
 export type PairingRequestView = z.infer<typeof pairingRequestSchema>;
 
-export const approveSchema = z.strictObject({ replace: z.boolean().default(false) });
+export const approveSchema = z.strictObject({
+  replace: z.boolean().default(false),
+  models: z
+    .boolean()
+    .default(true)
+    .describe('Whether a node that joins by it may offer models; from a chat it may not'),
+});
 
 /** What was let in; whether it is usable already is another question: `/nodes/{id}/readiness`. */
 export const approvedSchema = z.object({

@@ -12,6 +12,7 @@ export const tokenCreateSchema = z.strictObject({
     .max(30 * 86_400)
     .default(900),
   uses: z.int().min(1).max(1000).default(1),
+  models: z.boolean().default(true).describe('Whether who joins by it may offer models'),
   rules: z
     .string()
     .refine(isNodeName, 'not a name')

@@ -10,7 +10,7 @@ import type { SharedModels } from '#src/worker/models/share.ts';
 
 /** What the hub is asked to take. Throws FederationError. */
 export interface OfferDesk {
-  offerModels(offer: ModelOffer): Promise<void>;
+  offerModels(offer: ModelOffer): Promise<{ readonly allowed: boolean }>;
 }
 
 export interface OfferParts {
@@ -48,9 +48,11 @@ export async function offerModels({ shares, desk, session, links, log, signal }:
       const telling = JSON.stringify(offer);
       if (toldIn === now && told === telling) continue;
       try {
-        await desk.offerModels(offer);
+        const { allowed } = await desk.offerModels(offer);
         [told, toldIn] = [telling, now];
-        log.info('the hub knows what this node shares', { models: offer.models.length });
+        if (allowed || offer.models.length === 0) {
+          log.info('the hub knows what this node shares', { models: offer.models.length });
+        } else log.warn('this node may not offer models: on the master, manage-federation models allow and its name');
       } catch (error) {
         if (signal.aborted) return;
         toldIn = null;

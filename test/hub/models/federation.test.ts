@@ -1,15 +1,12 @@
-import type { ServerHttp2Stream } from 'node:http2';
-import { afterEach, beforeEach, expect, onTestFinished, test } from 'vitest';
-import type { OfferedModel } from '#src/core/models/catalog.ts';
-import { FAILURE_HEADER, MAX_OFFER_BYTES } from '#src/protocol/models.ts';
-import type { BareNode } from '../../support/bare-node.ts';
-import { bareNode } from '../../support/bare-node.ts';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import { MAX_OFFER_BYTES } from '#src/protocol/models.ts';
 import { eventually } from '../../support/eventually.ts';
 import type { Federation } from '../../support/federation.ts';
 import { startFederation } from '../../support/federation.ts';
 import type { Answer } from '../../support/http.ts';
-import { ask } from '../../support/http.ts';
 import type { KeyPair } from '#src/link/key.ts';
+import type { ModelNode } from '../../support/model-node.ts';
+import { complete as completeAt, listedModels, modelNode as startNode, putModels } from '../../support/model-node.ts';
 import { anOffer } from '../../support/models.ts';
 
 let federation: Federation;
@@ -20,71 +17,22 @@ beforeEach(async () => {
 
 afterEach(() => federation[Symbol.asyncDispose]());
 
-interface ModelNode {
-  readonly node: BareNode;
-  /** Paths of the requests that it got. */
-  readonly paths: string[];
-  /** What its worker says where it can't reach the upstream; null where it can. */
-  failure: 'connect' | null;
-  /** Of its first link. */
-  readonly credential: string;
-  offer(models: readonly OfferedModel[], credential?: string): Promise<Answer>;
+/** A member, which answers with its name. */
+async function modelNode(name: string, key?: KeyPair): Promise<ModelNode & { readonly first: string }> {
+  const by = key === undefined ? { token: await federation.token({}) } : { key };
+  const own = startNode(federation, name, by);
+  return Object.assign(own, { first: await own.credential() });
 }
 
-/** A member whose model server answers with its name. */
-async function modelNode(name: string, key?: KeyPair): Promise<ModelNode> {
-  const paths: string[] = [];
-  const node = bareNode(federation.hub, {
-    name,
-    ...(key === undefined ? { token: await federation.token({}) } : { key }),
-    onStream: (stream, headers) => {
-      paths.push(String(headers[':path']));
-      if (own.failure === null) answer(stream, name);
-      else stream.respond({ ':status': 502, [FAILURE_HEADER]: own.failure }, { endStream: true });
-    },
-  });
-  onTestFinished(() => node.stop());
-  const { credential } = await node.welcome();
-  const own: ModelNode = {
-    ...{ node, paths, credential, failure: null },
-    offer: (models, by = credential) => put(JSON.stringify({ models }), by),
-  };
-  return own;
-}
-
-function answer(stream: ServerHttp2Stream, by: string): void {
-  stream.resume();
-  const text = JSON.stringify({ by });
-  stream.respond({ ':status': 200, 'content-type': 'application/json', 'content-length': String(text.length) });
-  stream.end(text);
-}
-
-function put(text: string, credential: string, headers: Record<string, string> = {}): Promise<Answer> {
-  const { port } = federation.hub;
-  const sent = { 'content-type': 'application/json', 'content-length': String(text.length), ...headers };
-  const authorization = `Bearer ${credential}`;
-  const path = '/api/v1/node/models';
-  return ask({ host: '127.0.0.1', port, method: 'PUT', path, headers: { ...sent, authorization } }, text);
-}
-
-let questions = 0;
-
-/** Each is a conversation of its own, unless a header says something else. */
-function complete(model: string, headers: Record<string, string> = {}): Promise<Answer> {
-  const text = JSON.stringify({ model, messages: [{ role: 'user', content: `question ${(questions += 1)}` }] });
-  const sent = { 'content-type': 'application/json', 'content-length': String(text.length), ...headers };
-  const socketPath = federation.hub.operator;
-  return ask({ socketPath, method: 'POST', path: '/v1/chat/completions', headers: sent }, text);
-}
-
-async function listed(): Promise<string[]> {
-  const { json } = await ask({ socketPath: federation.hub.operator, path: '/v1/models' });
-  return (json as { data: { id: string }[] }).data.map(({ id }) => id);
-}
+const put = (text: string, credential: string, headers: Record<string, string> = {}): Promise<Answer> =>
+  putModels(federation, text, credential, headers);
+const complete = (model: string, headers: Record<string, string> = {}): Promise<Answer> =>
+  completeAt(federation, model, headers);
+const listed = (): Promise<string[]> => listedModels(federation);
 
 test('what the nodes offer is served by who has it, and pinned where it is asked so', async () => {
   const [w1, w2] = [await modelNode('w1'), await modelNode('w2')];
-  expect((await w1.offer([anOffer()])).json).toEqual({ models: 1 });
+  expect((await w1.offer([anOffer()])).json).toEqual({ models: 1, allowed: true });
   await w2.offer([anOffer(), anOffer({ id: 'meta/qwen:8b', name: 'qwen' })]);
   expect(await listed()).toEqual(['llama', 'meta/qwen:8b', 'w1/llama', 'w2/llama', 'w2/meta/qwen:8b']);
 
@@ -131,12 +79,12 @@ test('an offer ends with its link, and the credential of that link offers nothin
   await w1.offer([anOffer()]);
   await w1.node.stop();
   await eventually('its models are gone', async () => (await listed()).length === 0);
-  expect(await w1.offer([anOffer()])).toMatchObject({ status: 403 });
+  expect(await w1.offer([anOffer()], w1.first)).toMatchObject({ status: 403 });
   expect(await complete('llama')).toMatchObject({ status: 503 });
 
   const again = await modelNode('w1', w1.node.key);
   expect(await listed()).toEqual([]);
-  expect(await w1.offer([anOffer()])).toMatchObject({ status: 403 });
+  expect(await w1.offer([anOffer()], w1.first)).toMatchObject({ status: 403 });
   await again.offer([anOffer()]);
   expect((await complete('llama')).json).toEqual({ by: 'w1' });
 });
@@ -152,7 +100,7 @@ test('a node that is revoked or drained gets nothing', async () => {
   await federation.post('/nodes/w2/revoke');
   for (let at = 0; at < 3; at++) expect((await complete('llama')).json).toEqual({ by: 'w1' });
   expect(await complete('w2/llama')).toMatchObject({ status: 404 });
-  expect(await w2.offer([anOffer()])).toMatchObject({ status: 401 });
+  expect(await w2.offer([anOffer()], w2.first)).toMatchObject({ status: 401 });
 });
 
 test('while the federation is locked down no model is served, and afterwards it is', async () => {
@@ -171,12 +119,12 @@ test('a node can neither flood the hub with offers nor fill it', async () => {
   const w1 = await modelNode('w1');
   const text = (models: unknown) => JSON.stringify({ models });
   const huge = text([anOffer({ description: 'x'.repeat(MAX_OFFER_BYTES) })]);
-  expect(await put(huge, w1.credential)).toMatchObject({ status: 413 });
+  expect(await put(huge, w1.first)).toMatchObject({ status: 413 });
   const many = text(Array.from({ length: 1001 }, (_, at) => anOffer({ id: `m${at}` })));
-  expect(await put(many, w1.credential)).toMatchObject({ status: 400 });
-  expect(await put(text([{ ...anOffer(), upstream: '../exec' }]), w1.credential)).toMatchObject({ status: 400 });
-  expect(await put('{"models":[', w1.credential)).toMatchObject({ status: 400 });
-  expect(await put(text([]), w1.credential, { 'content-type': 'text/plain' })).toMatchObject({ status: 400 });
+  expect(await put(many, w1.first)).toMatchObject({ status: 400 });
+  expect(await put(text([{ ...anOffer(), upstream: '../exec' }]), w1.first)).toMatchObject({ status: 400 });
+  expect(await put('{"models":[', w1.first)).toMatchObject({ status: 400 });
+  expect(await put(text([]), w1.first, { 'content-type': 'text/plain' })).toMatchObject({ status: 400 });
   expect(await put(text([]), 'x'.repeat(43))).toMatchObject({ status: 401 });
   expect(await listed()).toEqual([]);
 
@@ -185,7 +133,7 @@ test('a node can neither flood the hub with offers nor fill it', async () => {
   expect(answers.slice(0, 10)).toEqual(Array.from({ length: 10 }, () => 200));
   expect(answers).toContain(429);
   // Nor by offers that are no offers: none of it is read any more.
-  expect(await put('{"models":[', w1.credential)).toMatchObject({ status: 429 });
+  expect(await put('{"models":[', w1.first)).toMatchObject({ status: 429 });
 });
 
 test('the operator offers no models: they are a node’s', async () => {

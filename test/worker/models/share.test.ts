@@ -151,6 +151,7 @@ test('the hub is told at each link and at each change, and what it already has i
       async offerModels(offer) {
         if (refusal !== null) throw refusal;
         offers.push(offerSchema.parse(offer));
+        return { allowed: true };
       },
     },
     ...{ session: () => session, links, log, signal: stopping.signal },

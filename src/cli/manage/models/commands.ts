@@ -52,6 +52,12 @@ export function addModelCommands(program: Command, { ends, all, examples }: Mode
   command('unshare <name>', 'end that', 'models unshare ollama').action(async (name: string) =>
     ends((await import('#src/cli/manage/models/share.ts')).unshare(name, all({}))),
   );
+  command('allow <node...>', 'let others be served by the models of a node', 'models allow box').action(
+    async (nodes: string[]) => ends((await import('#src/cli/manage/models/allow.ts')).allowModels(nodes, all({}))),
+  );
+  command('deny <node...>', 'end that: its models are for its own programs', 'models deny box').action(
+    async (nodes: string[]) => ends((await import('#src/cli/manage/models/allow.ts')).denyModels(nodes, all({}))),
+  );
   command(
     'route [name]',
     'who would serve a model now and why, or names of your own for models',
@@ -85,7 +91,7 @@ export function addModelCommands(program: Command, { ends, all, examples }: Mode
 }
 
 function addKeyCommands(models: Command, { ends, all, examples }: ModelCommandsParts): void {
-  const key = models.command('key').description('keys by which other programs use the models');
+  const key = models.command('key').description('keys by which other programs use models and agents');
   key
     .command('create <name>')
     .description('a key for a program; shown once')
@@ -94,9 +100,11 @@ function addKeyCommands(models: Command, { ends, all, examples }: ModelCommandsP
       examples([
         'models key create cursor',
         'models key create ci --models "qwen*,fast" --budget 100ktokens/day --rpm 60',
+        'models key create planner --agents "build-box/*"',
       ]),
     )
-    .option('--models <patterns>', 'what it is for; * stands for any part (default: all)')
+    .option('--models <patterns>', 'what it is for; * stands for any part (default: all; with --agents: none)')
+    .option('--agents <patterns>', 'agents that it reaches over A2A: NODE/AGENT; * stands for any part')
     .option('--budget <n unit/period>', '100ktokens/day, 500requests/month, 2mtokens/total; all of them hold', collect)
     .option('--rpm <n>', 'requests in a minute', upTo(1_000_000))
     .option('--ttl <time>', `how long it is good (${TIMES}; default: until it is revoked)`)

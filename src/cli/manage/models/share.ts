@@ -8,6 +8,7 @@ import { keyHeaders, readUpstreamKey } from '#src/adapters/models/upstream-key.t
 import { say } from '#src/adapters/terminal.ts';
 import type { GlobalFlags } from '#src/cli/manage/context.ts';
 import { shareFile } from '#src/cli/manage/models/share-file.ts';
+import { someOf } from '#src/cli/manage/models/some-of.ts';
 import { printJson } from '#src/cli/print.ts';
 import { FederationError } from '#src/core/errors.ts';
 import { offerOf } from '#src/core/models/offer.ts';
@@ -143,10 +144,4 @@ async function told(server: SharedServer, headers: Readonly<Record<string, strin
 
 function idsOf(upstream: SharedServer, models: Parameters<typeof offerOf>[1]): readonly string[] {
   return offerOf(upstream, models).models.map(({ id }) => id);
-}
-
-function someOf(names: readonly string[]): string {
-  if (names.length === 0) return 'no models';
-  const some = names.slice(0, 5).join(', ');
-  return names.length > 5 ? `${names.length} models: ${some} …` : some;
 }

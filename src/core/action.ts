@@ -84,7 +84,7 @@ export function actionQuestion(
   nodes: readonly { readonly name: string; readonly role: Role }[],
 ): string | null {
   const where = nodes.map(({ name, role }) => (role === 'worker' ? name : `${name} (${role})`)).join(', ');
-  const text = `on ${where}: ${visible(deed(action))}`;
+  const text = visible(`on ${where}: ${deed(action)}`);
   return text.length > MAX_QUESTION ? null : text;
 }
 
@@ -117,12 +117,23 @@ function deed(action: Action): string {
   }
 }
 
-/** A text in one line. Characters that are not seen, look like a blank, or turn a text around are named, so that nothing hides behind them. */
+/**
+ * A text in one line, in which each character is seen, in the order in which it stands. What is not seen, looks like a
+ * blank, turns a text around or is written from right to left is named, and so is what looks like such a name: no two
+ * texts are shown alike.
+ */
 export function visible(text: string): string {
   return text
-    .replaceAll('\n', '⏎')
-    .replace(/[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}\p{Default_Ignorable_Code_Point}]|(?! )\p{Zs}/gu, (character) => {
-      const code = character.codePointAt(0)!.toString(16).toUpperCase();
-      return `<U+${code.padStart(4, '0')}>`;
-    });
+    .replace(/\u23ce|<(?=U\+)/g, named)
+    .replaceAll('\n', '\u23ce')
+    .replace(UNSEEN, named)
+    .replace(FROM_RIGHT_TO_LEFT, named);
+}
+
+const UNSEEN = /[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}\p{Default_Ignorable_Code_Point}\u2800]|(?! )\p{Zs}/gu;
+/** Letters, beside which a screen puts signs and numbers elsewhere than they stand: the blocks that Unicode keeps for them. */
+const FROM_RIGHT_TO_LEFT = /[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufefc\u{10800}-\u{10fff}\u{1e800}-\u{1efff}]/gu;
+
+function named(character: string): string {
+  return `<U+${character.codePointAt(0)!.toString(16).toUpperCase().padStart(4, '0')}>`;
 }

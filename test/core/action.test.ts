@@ -75,7 +75,10 @@ test.each([
   ['a letter of no width', 'a\u200bb\u2060\ufeff\u{e0041}', 'a<U+200B>b<U+2060><U+FEFF><U+E0041>'],
   ['half a character', 'a\ud800', 'a<U+D800>'],
   ['a line end of another kind', 'a\u2028b\u0085', 'a<U+2028>b<U+0085>'],
-  ['a letter that is only empty', 'a\u3164b', 'a<U+3164>b'],
+  ['a letter that is only empty', 'a\u3164b\u2800', 'a<U+3164>b<U+2800>'],
+  ['letters that turn what is beside them around', 'rm א 1 2 ب', 'rm <U+05D0> 1 2 <U+0628>'],
+  ['a sign that stands for a line end', 'a # ⏎rm\nb', 'a # <U+23CE>rm⏎b'],
+  ['a name of a character', 'a <U+202E> <U> <b>', 'a <U+003C>U+202E> <U> <b>'],
 ])('nothing hides in a question: %s', (_, shell, shown) => {
   expect(question(run({ shell }))).toBe(`on laptop (hybrid): run: ${shown}`);
 });

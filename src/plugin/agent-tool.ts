@@ -4,7 +4,7 @@ import { harmless } from '#src/adapters/terminal.ts';
 import { FederationError } from '#src/core/errors.ts';
 import type { Approvals } from '#src/plugin/approvals.ts';
 import type { ToolContext } from '#src/plugin/asker.ts';
-import { askerOfTool } from '#src/plugin/asker.ts';
+import { askerOfTool, isNobody } from '#src/plugin/asker.ts';
 import type { Answer, Attached, Attachment, ClusterTool } from '#src/plugin/call.ts';
 import type { PluginHub } from '#src/plugin/hub.ts';
 import { oneLine } from '#src/plugin/quoted.ts';
@@ -43,7 +43,7 @@ export function agentTool(tool: ClusterTool, context: ToolContext, parts: AgentT
         });
         return outcomeOf(answer, isSearched(callId));
       } catch (error) {
-        return refusalOf(error);
+        return refusalOf(isNobody(asker) ? ofNobody(error) : error);
       } finally {
         progress.stop();
       }
@@ -99,6 +99,18 @@ function refusalOf(error: unknown): Outcome {
     return { content: [{ type: 'text', text }], details: { question } };
   }
   throw new Error(failureText(error), { cause: error });
+}
+
+/** Why a turn that looks like the owner’s is none. */
+function ofNobody(error: unknown): unknown {
+  if (!(error instanceof FederationError) || error.code !== 'FORBIDDEN') return error;
+  const problem =
+    'only the owner may steer machines from a chat, and no person wrote this: it is the turn of a sub-agent, an ' +
+    'automation or a webhook, or one without a sender';
+  return new FederationError('FORBIDDEN', problem, {
+    hint: 'the owner says it in the chat themselves, or on the master: manage-federation',
+    cause: error,
+  });
 }
 
 /** What is wrong and what to do about it, in two lines. */

@@ -2,6 +2,7 @@ import { FederationError } from '#src/core/errors.ts';
 import { actionText } from '#src/core/action.ts';
 import type { ChatAsker } from '#src/core/policy.ts';
 import type { HubApi } from '#src/adapters/hub-api.ts';
+import { asCode } from '#src/plugin/block.ts';
 import type { Approved, ClusterTool, Wish } from '#src/plugin/call.ts';
 import { oneLine } from '#src/plugin/quoted.ts';
 import { shownQuestion } from '#src/plugin/question.ts';
@@ -95,7 +96,7 @@ export function createApprovals(): Approvals {
       asked.set(key, mine);
       return {
         requireApproval: {
-          title: `${tool.label}: ${targets.map(({ node }) => node).join(', ')}`.slice(0, MAX_TITLE),
+          title: titleOf(tool, targets),
           description: shown.text,
           severity: 'warning',
           allowedDecisions: ['allow-once', 'deny'],
@@ -116,6 +117,13 @@ export function createApprovals(): Approvals {
       return isAnswered ? mine.approved : null;
     },
   };
+}
+
+/** The machines, where none of their names is read as more than a name; the question has them all. */
+function titleOf({ label }: ClusterTool, targets: Verdicts['targets']): string {
+  const names = targets.map(({ node }) => node);
+  const whole = `${label}: ${names.join(', ')}`;
+  return whole.length <= MAX_TITLE && names.every((name) => asCode(name) === name) ? whole : label;
 }
 
 /** Whether something came to its end in time. Throws the reason of `signal`. */

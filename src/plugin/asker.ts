@@ -4,6 +4,17 @@ import type { ChatAsker } from '#src/core/policy.ts';
 /** Whoever has the gateway itself in hand: its command line, its own web chat, a call by its own protocol. */
 export const OPERATOR: ChatAsker = { kind: 'chat', channel: 'openclaw', sender: 'operator', owner: true };
 
+/**
+ * A turn that no person wrote: of a sub-agent, an automation or a webhook, or one that OpenClaw began by itself. It may
+ * come from what a stranger said, and OpenClaw calls some of them the owner’s all the same, because their answer goes
+ * to the owner’s chat.
+ */
+const NOBODY: ChatAsker = { kind: 'chat', channel: 'openclaw', sender: 'nobody', owner: false };
+
+export function isNobody({ channel, sender }: ChatAsker): boolean {
+  return channel === NOBODY.channel && sender === NOBODY.sender;
+}
+
 /** What OpenClaw tells a tool of the turn that it runs in; none of it is the model’s word. */
 export type ToolContext = Pick<
   OpenClawPluginToolContext,
@@ -27,8 +38,8 @@ export function askerOfTool(context: ToolContext): ChatAsker {
 }
 
 /**
- * The same asker as that of the tool that runs after the hook. Without a requester nobody wrote in a chat; the hub judges
- * once more when the tool runs, with what OpenClaw says of the owner then.
+ * The same asker as that of the tool that runs after the hook. Without a requester it is a call by the gateway’s own
+ * protocol, or a webhook’s turn: the hub judges once more when the tool runs, with what OpenClaw says of the owner then.
  */
 export function askerOfHook({ requester, ...context }: HookContext): ChatAsker {
   return asker({
@@ -57,15 +68,22 @@ interface Said {
 }
 
 function asker({ channel, sender, owner, agentId, sessionKey }: Said): ChatAsker {
-  const isChat = isWord(channel) && isWord(sender);
   return {
-    kind: 'chat',
-    channel: isChat ? channel : OPERATOR.channel,
-    sender: isChat ? sender : OPERATOR.sender,
-    owner,
+    ...writer(channel, sender, owner, sessionKey),
     ...(isWord(agentId) ? { agent: cut(agentId) } : {}),
     ...(isWord(sessionKey) ? { session: cut(sessionKey) } : {}),
   };
+}
+
+/** OpenClaw’s own web page, and its protocol: who is let in there is the operator. */
+const OWN_CHANNEL = 'webchat';
+/** Sessions in which no person writes. */
+const WITHOUT_PERSON = /^(?:agent:[^:]+:)?(?:subagent|cron|hook|acp):/;
+
+function writer(channel: string | undefined, sender: string | undefined, owner: boolean, session = ''): ChatAsker {
+  if (isWord(channel) && isWord(sender)) return { kind: 'chat', channel, sender, owner };
+  const isOfChat = isWord(channel) && channel !== OWN_CHANNEL;
+  return owner && !isOfChat && !WITHOUT_PERSON.test(session) ? OPERATOR : NOBODY;
 }
 
 /** Longest word of an asker that the hub takes. */

@@ -1,11 +1,12 @@
 import type { OpenClawPluginCommandDefinition, PluginCommandResult } from 'openclaw/plugin-sdk/plugin-entry';
 import type { HubApi } from '#src/adapters/hub-api.ts';
-import { harmless } from '#src/adapters/terminal.ts';
+import { visible } from '#src/core/action.ts';
 import { FederationError } from '#src/core/errors.ts';
 import { wantsText } from '#src/core/request-text.ts';
 import { summaryText } from '#src/core/result-text.ts';
 import { failureText } from '#src/plugin/agent-tool.ts';
 import { askerOfCommand } from '#src/plugin/asker.ts';
+import { block } from '#src/plugin/block.ts';
 import { commandButton } from '#src/plugin/buttons.ts';
 import type { PluginHub } from '#src/plugin/hub.ts';
 import { statusText } from '#src/plugin/status-text.ts';
@@ -26,7 +27,7 @@ const HELP = [
 type Handler = (hub: HubApi, word: string, channel: string) => Promise<PluginCommandResult>;
 
 const HANDLERS: Readonly<Record<string, Handler>> = {
-  status: async (hub) => ({ text: statusText(await hub.ask<Status>('GET', '/status')) }),
+  status: async (hub) => told(statusText(await hub.ask<Status>('GET', '/status')).split('\n')),
   pending,
   approve,
   reject,
@@ -50,10 +51,15 @@ export function federationCommand(hub: PluginHub): OpenClawPluginCommandDefiniti
         return await handler(hub.as(askerOfCommand(context)), words.join(' '), context.channel);
       } catch (error) {
         if (!(error instanceof FederationError)) throw error;
-        return { text: harmless(`error: ${failureText(error)}`) };
+        return told(`error: ${failureText(error)}`.split('\n'));
       }
     },
   };
+}
+
+/** Machines and people chose words of it, whom a chat must not take for the writer of links, mentions and emphasis. */
+function told(lines: readonly string[]): { text: string } {
+  return { text: block(lines.map(visible)) };
 }
 
 /** More are for a terminal. */
@@ -64,42 +70,41 @@ async function pending(hub: HubApi, _: string, channel: string): Promise<PluginC
   const waiting = requests.filter(({ rejected }) => !rejected);
   if (waiting.length === 0) return { text: 'Nobody waits to be let in.' };
   const shown = waiting.slice(0, MOST);
-  const more = waiting.length > MOST ? [`and ${waiting.length - MOST} more: manage-federation pending`] : [];
+  const more = waiting.length > MOST ? ['', `and ${waiting.length - MOST} more: manage-federation pending`] : [];
   return {
-    text: [...shown.map(requestText), ...more].join('\n\n'),
+    ...told([...shown.flatMap((request, at) => [...(at === 0 ? [] : ['']), ...requestLines(request)]), ...more]),
     presentation: { blocks: [{ type: 'buttons', buttons: shown.flatMap((request) => buttons(channel, request)) }] },
   };
 }
 
-function requestText(request: PairingRequestView): string {
+function requestLines(request: PairingRequestView): string[] {
   const { id, name, fingerprint, address, tailnet, risks, held } = request;
   const machine =
     tailnet === null ? address : `${address}, ${tailnet.name} of ${tailnet.user ?? tailnet.tags.join(' ')}`;
-  const lines = [
+  return [
     `${name} wants ${wantsText(request)}`,
     `fingerprint ${fingerprint}, id ${id.slice(0, 12)}, from ${machine}`,
     ...risks.map((risk) => `• ${risk}`),
     ...(held === null ? [] : [`held: ${held}`]),
   ];
-  return harmless(lines.map((line) => line.replaceAll('\n', ' ')).join('\n'));
 }
 
 /** Without --replace: what takes the place of another is decided on the master. */
 function buttons(channel: string, { id, name }: PairingRequestView) {
   return [
-    commandButton(channel, harmless(`Approve ${name}`), 'approve', id),
-    commandButton(channel, harmless(`Reject ${name}`), 'reject', id),
+    commandButton(channel, visible(`Approve ${name}`), 'approve', id),
+    commandButton(channel, visible(`Reject ${name}`), 'reject', id),
   ];
 }
 
 async function approve(hub: HubApi, word: string): Promise<PluginCommandResult> {
   const { name, role, fingerprint } = await hub.ask<ApprovedView>('POST', pathOf(word, 'approve'), {});
-  return { text: harmless(`Approved ${name} as ${role} (${fingerprint}).`) };
+  return told([`Approved ${name} as ${role} (${fingerprint}).`]);
 }
 
 async function reject(hub: HubApi, word: string): Promise<PluginCommandResult> {
   await hub.ask('POST', pathOf(word, 'reject'));
-  return { text: harmless(`Rejected ${word}.`) };
+  return told([`Rejected ${word}.`]);
 }
 
 function pathOf(word: string, verb: 'approve' | 'reject'): string {
@@ -110,7 +115,7 @@ function pathOf(word: string, verb: 'approve' | 'reject'): string {
 async function jobs(hub: HubApi): Promise<PluginCommandResult> {
   const ran = await hub.ask<JobView[]>('GET', `/jobs?limit=${MOST}`);
   if (ran.length === 0) return { text: 'Nothing ran yet.' };
-  return { text: ran.map(jobText).join('\n') };
+  return told(ran.map(jobText));
 }
 
 /** Longest command line of one that is listed. */
@@ -120,7 +125,5 @@ function jobText({ by, command, startedAt, endedAt, summary, results }: JobView)
   const where = results.length === 1 ? results[0]!.node : `${results.length} machines`;
   const how = endedAt === null ? 'runs' : summaryText(summary);
   const what = command.length > COMMAND_SHOWN ? `${command.slice(0, COMMAND_SHOWN)}…` : command;
-  return harmless(
-    `${startedAt.slice(0, 16).replace('T', ' ')} ${where}: ${what} → ${how} (${by})`.replaceAll('\n', '⏎'),
-  );
+  return `${startedAt.slice(0, 16).replace('T', ' ')} ${where}: ${what} → ${how} (${by})`;
 }

@@ -1,5 +1,6 @@
 import type { HubApi } from '#src/adapters/hub-api.ts';
 import { harmless } from '#src/adapters/terminal.ts';
+import { asCode, code } from '#src/plugin/block.ts';
 import type { NodeView } from '#src/protocol/hub-api/node.ts';
 import type { OpenClawNodeView } from '#src/protocol/hub-api/openclaw-node.ts';
 
@@ -56,15 +57,15 @@ export function peersText(peers: readonly Peer[]): string {
   return peers.map(peerLine).join('\n');
 }
 
-/** One machine in one line. */
+/** One machine in one line. What a machine says of itself is no link and no mention, where a model passes the line on. */
 export function peerLine(peer: Peer): string {
   const { name, id, role, state, labels, groups, commands, lastSeenAt } = peer;
-  const labelled = Object.entries(labels).map(([key, value]) => (value === '' ? key : `${key}=${value}`));
+  const labelled = Object.entries(labels).map(([key, value]) => asCode(value === '' ? key : `${key}=${value}`));
   // Of a member the worker daemon runs commands itself.
   const own = role === 'openclaw' ? commands : commands.filter((command) => !command.startsWith('system.'));
-  const can = [...(role === 'openclaw' ? [] : ['shell', 'files']), ...own];
+  const can = [...(role === 'openclaw' ? [] : ['shell', 'files']), ...(own.length === 0 ? [] : [code(own.join(' '))])];
   const parts = [
-    `${name} (${id.slice(0, 12)}): ${state}`,
+    `${asCode(name)} (${id.slice(0, 12)}): ${state}`,
     ...(isOnline(peer) || lastSeenAt === null ? [] : [`last seen ${lastSeenAt}`]),
     role,
     ...(groups.length === 0 ? [] : [groups.map((group) => `@${group}`).join(' ')]),

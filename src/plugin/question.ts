@@ -1,4 +1,5 @@
 import { visible } from '#src/core/action.ts';
+import { block } from '#src/plugin/block.ts';
 
 /** What OpenClaw shows of a question at most, in characters. */
 const MAX_DESCRIPTION = 512;
@@ -27,10 +28,6 @@ export async function shownQuestion(
     : { problem: 'holds what looks like a secret, which OpenClaw does not show at the question' };
 }
 
-/** A block in which nothing is Markdown. */
 function fenced(lines: readonly string[]): string {
-  const ticks = lines.flatMap((line) => Array.from(line.matchAll(/`+/g), ([run]) => run.length));
-  const fence = '`'.repeat(Math.max(3, ...ticks.map((length) => length + 1)));
-  const block = lines.map((line) => line.replaceAll('\n', '⏎')).join('\n');
-  return `This, and nothing else:\n${fence}\n${block}\n${fence}`;
+  return `This, and nothing else:\n${block(lines)}`;
 }

@@ -15,6 +15,7 @@ import { pluginUnderTest, registered } from './plugin-under-test.ts';
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 const OPERATOR = { kind: 'chat', channel: 'openclaw', sender: 'operator', owner: true };
+const NOBODY = { kind: 'chat', channel: 'openclaw', sender: 'nobody', owner: false };
 const STATUS: Pick<Status, 'name' | 'version' | 'nodes' | 'pending' | 'jobs' | 'lockdown'> & { gateway: object } = {
   name: 'vps',
   version: '0.1.0',
@@ -116,19 +117,55 @@ describe('who asks', () => {
     expect(askerOfHook({ ...session, requester })).toEqual(wanted);
   });
 
-  it('is the operator where nobody writes in a chat, and the owner only where OpenClaw says so', () => {
+  it('is the operator by the gateway’s own ways, and only where OpenClaw says so', () => {
     expect(askerOfTool({ senderIsOwner: true })).toEqual(OPERATOR);
     expect(askerOfTool({ messageChannel: 'webchat', senderIsOwner: true })).toEqual(OPERATOR);
-    expect(askerOfTool({ messageChannel: 'webchat' })).toEqual({ ...OPERATOR, owner: false });
+    expect(askerOfTool({ messageChannel: 'webchat' })).toEqual(NOBODY);
+    expect(askerOfTool({})).toEqual(NOBODY);
     expect(askerOfHook({})).toEqual(OPERATOR);
-    expect(askerOfHook({ requester: {} })).toEqual({ ...OPERATOR, owner: false });
+    expect(askerOfHook({ requester: {} })).toEqual(NOBODY);
     expect(askerOfCommand({ channel: 'webchat', gatewayClientScopes: ['operator.admin'] })).toEqual(OPERATOR);
+  });
+
+  it('is nobody in the turn of a chat that nobody wrote, whatever OpenClaw calls it', () => {
+    const chat = { messageChannel: 'telegram', senderIsOwner: true, agentId: 'main', sessionKey: 'agent:main:main' };
+    const nobody = { ...NOBODY, agent: 'main', session: 'agent:main:main' };
+    expect(askerOfTool(chat)).toEqual(nobody);
+    expect(askerOfTool({ ...chat, requesterSenderId: '' })).toEqual(nobody);
+    const requester = { channel: 'telegram', accountId: 'default', senderIsOwner: true };
+    expect(askerOfHook({ agentId: 'main', sessionKey: 'agent:main:main', requester })).toEqual(nobody);
+  });
+
+  it.each([
+    'agent:main:subagent:1',
+    'agent:main:cron:1:run:2',
+    'agent:main:hook:1',
+    'hook:1',
+    'cron:1',
+    'agent:a:acp:1',
+  ])('is nobody in the session %s', (sessionKey) => {
+    expect(askerOfTool({ sessionKey, senderIsOwner: true })).toEqual({ ...NOBODY, session: sessionKey });
+    expect(askerOfHook({ sessionKey })).toEqual({ ...NOBODY, session: sessionKey });
+  });
+
+  it('is told why nobody may', async () => {
+    plugin.hub.answers.set('POST /jobs', refuses('FORBIDDEN', 'only the owner may'));
+    const context = { messageChannel: 'telegram', senderIsOwner: true };
+    await expect(plugin.call('cluster_exec', { node: 'a', command: 'id' }, { context })).rejects.toThrow(
+      /no person wrote this.*\n {2}try: the owner says it in the chat/,
+    );
+    expect(plugin.hub.asked.map(({ asker }) => asker)).toEqual([NOBODY]);
   });
 
   it('is never more of a word than the hub takes', () => {
     expect(askerOfTool({ sessionKey: 'x'.repeat(1000) }).session).toHaveLength(256);
   });
 });
+
+/** How a chat shows it to the letter. */
+function inBlock(text: string): string {
+  return `\`\`\`\n${text}\n\`\`\``;
+}
 
 describe('/federation', () => {
   const type = async (args: string) => {
@@ -145,7 +182,9 @@ describe('/federation', () => {
 
   it('says how the federation stands, also where nothing more is typed', async () => {
     plugin.hub.answers.set('GET /status', STATUS);
-    const text = 'vps is the master, version 0.1.0\nmachines: 2 online, 1 offline\n0 running, 1 waiting to be let in';
+    const text = inBlock(
+      'vps is the master, version 0.1.0\nmachines: 2 online, 1 offline\n0 running, 1 waiting to be let in',
+    );
     expect(await type('status')).toEqual({ text });
     expect(await type('')).toEqual({ text });
     expect(plugin.hub.asked[0]?.asker).toMatchObject({ channel: 'telegram', sender: '1001', owner: true });
@@ -156,7 +195,7 @@ describe('/federation', () => {
     const lockdown = { since: '2026-01-02T03:04:05Z', by: 'me', reason: 'a theft' };
     plugin.hub.answers.set('GET /status', { ...STATUS, gateway, lockdown });
     expect((await type('status')).text).toMatch(
-      /the gateway is disconnected: no answer\nlocked down since 2026-01-02T03:04:05Z: nothing is run \(a theft\)$/,
+      /the gateway is disconnected: no answer\nlocked down since 2026-01-02T03:04:05Z: nothing is run \(a theft\)\n```$/,
     );
   });
 
@@ -167,7 +206,9 @@ describe('/federation', () => {
     ]);
     const { text, presentation } = await type('pending');
     expect(text).toBe(
-      'new␛[0m wants to join as worker\nfingerprint AAAA-BBBB, id cdcdcdcdcdcd, from 100.64.0.9\n• runs any command',
+      inBlock(
+        'new<U+001B>[0m wants to join as worker\nfingerprint AAAA-BBBB, id cdcdcdcdcdcd, from 100.64.0.9\n• runs any command',
+      ),
     );
     const actions = ['approve', 'reject'].map((verb) => ({
       type: 'callback',
@@ -193,13 +234,13 @@ describe('/federation', () => {
   it('lets one in, and turns one away', async () => {
     plugin.hub.answers.set('POST /pairing-requests/cdcd/approve', { ...WAITING, replaced: [] });
     plugin.hub.answers.set('POST /pairing-requests/cdcd/reject', {});
-    expect(await type('approve cdcd')).toEqual({ text: 'Approved new-box as worker (AAAA-BBBB).' });
-    expect(await type('REJECT cdcd')).toEqual({ text: 'Rejected cdcd.' });
+    expect(await type('approve cdcd')).toEqual({ text: inBlock('Approved new-box as worker (AAAA-BBBB).') });
+    expect(await type('REJECT cdcd')).toEqual({ text: inBlock('Rejected cdcd.') });
     expect(plugin.hub.asked.map(({ json }) => json)).toEqual([{}, null]);
   });
 
   it('says whom it would need', async () => {
-    expect(await type('approve')).toEqual({ text: 'error: whom to approve?\n  try: /federation pending' });
+    expect(await type('approve')).toEqual({ text: inBlock('error: whom to approve?\n  try: /federation pending') });
   });
 
   it('says that nobody waits, and that nothing ran', async () => {
@@ -216,8 +257,10 @@ describe('/federation', () => {
       { ...job, command: 'uptime', endedAt: null, summary: {}, results: [{}, {}] },
     ]);
     expect((await type('jobs')).text).toBe(
-      `2026-01-02 03:04 home-server: echo⏎${'x'.repeat(75)}… → 1 ok (telegram:1001)\n` +
-        '2026-01-02 03:04 2 machines: uptime → runs (telegram:1001)',
+      inBlock(
+        `2026-01-02 03:04 home-server: echo⏎${'x'.repeat(75)}… → 1 ok (telegram:1001)\n` +
+          '2026-01-02 03:04 2 machines: uptime → runs (telegram:1001)',
+      ),
     );
   });
 
@@ -227,7 +270,7 @@ describe('/federation', () => {
 
   it('says what the hub says', async () => {
     plugin.hub.answers.set('GET /status', refuses('FORBIDDEN', 'only the owner may', 'be the owner'));
-    expect(await type('status')).toEqual({ text: 'error: only the owner may\n  try: be the owner' });
+    expect(await type('status')).toEqual({ text: inBlock('error: only the owner may\n  try: be the owner') });
   });
 });
 
@@ -288,8 +331,8 @@ describe('the machines', () => {
     ]);
     expect(await plugin.text('cluster_peers', {})).toBe(
       [
-        'gpu-box (ab12cd34ef56): online, worker, @lab, gpu env=home, can: shell files camera.snap',
-        'macbook (ffffffffffff): online, openclaw, can: screen.snapshot',
+        'gpu-box (ab12cd34ef56): online, worker, @lab, gpu env=home, can: shell files `camera.snap`',
+        'macbook (ffffffffffff): online, openclaw, can: `screen.snapshot`',
         'attic (ab12cd34ef56): offline, last seen 2026-01-02T03:04:05.000Z, worker',
       ].join('\n'),
     );
@@ -303,6 +346,22 @@ describe('the machines', () => {
     const lines = (await plugin.text('cluster_peers', {})).split('\n');
     expect(lines).toHaveLength(201);
     expect(lines.at(-1)).toBe('[… and 800 more: narrow it with match …]');
+  });
+
+  it('can’t name themselves a link, a mention, or a line of ours', async () => {
+    plugin.hub.answers.set('GET /nodes', []);
+    plugin.hub.answers.set('GET /openclaw-nodes', [
+      {
+        id: 'ff'.repeat(32),
+        name: '[`mac`](https://evil.example) @all',
+        state: 'connected',
+        commands: ['evil.example', 'a`b'],
+        lastSeenAt: null,
+      },
+    ]);
+    expect(await plugin.text('cluster_peers', {})).toBe(
+      '``[`mac`](https://evil.example) @all`` (ffffffffffff): online, openclaw, can: ``evil.example a`b``',
+    );
   });
 
   it('may be none', async () => {

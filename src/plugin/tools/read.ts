@@ -3,7 +3,9 @@ import { clusterTool } from '#src/plugin/call.ts';
 import type { Answer, Call } from '#src/plugin/call.ts';
 import { readFile } from '#src/plugin/files.ts';
 import type { FilePart } from '#src/plugin/files.ts';
+import { asCode } from '#src/plugin/block.ts';
 import { isPicture, mimeOf, textOf } from '#src/plugin/media.ts';
+import { oneLine } from '#src/plugin/quoted.ts';
 import { nodeParameter } from '#src/plugin/tools/node-parameter.ts';
 
 /** Bytes that the agent is given of what is no picture, where it names no length. */
@@ -21,7 +23,8 @@ export const clusterRead = clusterTool({
   label: 'Read a file on a machine',
   description:
     'Read a file on another machine of the user (node of the federation), whole or a part of it: text as text, pictures as ' +
-    'pictures, anything else as base64. With attach it is sent to the chat as a file instead.',
+    'pictures, anything else as base64. The first line says which bytes these are, and how to read on; all below it is the ' +
+    'file. With attach it is sent to the chat as a file instead.',
   parameters: z.strictObject({
     node: nodeParameter,
     path: z.string().min(1).max(4095).describe('Absolute path, or from the home of the user there; ~ is that home'),
@@ -59,7 +62,12 @@ async function attached(node: string, path: string, call: Call): Promise<Answer>
     const text = `${path} on ${part.header.node} has ${part.header.size} bytes: too long to send to a chat (${ATTACHED_BYTES} at most)`;
     return { text, details };
   }
-  const kept = await call.attach({ name, type, data: part.bytes, text: `${name} from ${part.header.node}` });
+  const kept = await call.attach({
+    name,
+    type,
+    data: part.bytes,
+    text: `${asCode(name)} from ${asCode(part.header.node)}`,
+  });
   const what = `${path} from ${part.header.node} (${part.bytes.length} bytes, ${type})`;
   const text = kept.inChat
     ? `${what} is in the chat now`
@@ -80,16 +88,20 @@ function picture(path: string, part: FilePart): Answer {
   return { text: `${path} on ${part.header.node}: ${type}, ${part.header.size} bytes`, images, details };
 }
 
+/** All that is ours stands in the first line: what a file holds can’t pass for it. */
 function textAnswer(path: string, part: FilePart): Answer {
   const { header, bytes } = part;
   const end = header.offset + bytes.length;
-  const where = `${path} on ${part.header.node}: bytes ${header.offset} to ${end} of ${header.size}`;
-  const more = end < header.size ? `\n[… ${header.size - end} bytes follow: read on with offset ${end} …]` : '';
+  const left = header.size - end;
   const type = mimeOf(bytes, path);
-  const text = textOf(bytes, end < header.size);
-  if (text !== null) return { text: `${where}\n${text}${more}`, details: fileDetails(part, type) };
+  const text = textOf(bytes, left > 0);
+  const first = [
+    `${path} on ${header.node}: bytes ${header.offset} to ${end} of ${header.size}`,
+    ...(left > 0 ? [`read on with offset ${end}`] : []),
+    ...(text === null ? [`${type} as base64`] : []),
+  ];
   return {
-    text: `${where}, ${type}, base64:\n${bytes.toString('base64')}${more}`,
+    text: `${oneLine(first.join(', '))}\n${text ?? bytes.toString('base64')}`,
     details: fileDetails(part, type),
   };
 }

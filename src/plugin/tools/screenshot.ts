@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { FederationError } from '#src/core/errors.ts';
 import type { Answer, Call } from '#src/plugin/call.ts';
+import { asCode } from '#src/plugin/block.ts';
 import { clusterTool } from '#src/plugin/call.ts';
 import { mimeOf, pictureType } from '#src/plugin/media.ts';
 import { useTool } from '#src/plugin/node-tool.ts';
@@ -78,7 +79,7 @@ function pictureOf({ node, tool, content }: ToolResult): Picture {
 async function answer({ node, id }: ToolResult, name: string, picture: Picture, call: Call): Promise<Answer> {
   const { data, type, width, height } = picture;
   const file = `${name}.${type.split('/')[1]}`;
-  const { inChat, path } = await call.attach({ name: file, type, data, text: file });
+  const { inChat, path } = await call.attach({ name: file, type, data, text: asCode(file) });
   const size = width === null || height === null ? '' : `, ${width} × ${height}`;
   const where = inChat ? 'it is in the chat now: do not send it again' : `kept on the master as ${path}`;
   return {

@@ -41,7 +41,8 @@ async function compileTo(path: string): Promise<void> {
   }
 }
 
-async function layPlugin(from: string, to: string): Promise<void> {
+/** Lays the plugin of the package in `from` out in `to`, as a release has it: it finds what it needs beside it. */
+export async function layPlugin(from: string, to: string): Promise<void> {
   for (const name of PLUGIN) await cp(join(from, name), join(to, name), { recursive: true });
   const whole = JSON.parse(await readFile(join(from, 'package.json'), 'utf8')) as Record<string, unknown>;
   const kept = ['name', 'version', 'type', 'imports', 'openclaw'].map((key) => [key, whole[key]]);

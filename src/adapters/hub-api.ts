@@ -3,7 +3,7 @@ import { request } from 'node:http';
 import type { ErrorBody } from '#src/core/errors.ts';
 import { FederationError } from '#src/core/errors.ts';
 
-export type Method = 'GET' | 'POST' | 'PUT';
+export type Method = 'GET' | 'POST' | 'PUT' | 'DELETE';
 
 /** A hub, as its operator. All methods throw HUB_UNREACHABLE, what the hub answers, and why it can't be asked. */
 export interface HubApi {

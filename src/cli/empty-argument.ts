@@ -6,14 +6,23 @@ import { FederationError } from '#src/core/errors.ts';
  * that stands behind dashes, only the node is a name; an empty command is refused by whoever reads it. Throws USAGE.
  */
 export function refuseEmpty(command: Command, hasDashes: boolean): void {
-  if (namesOf(command, hasDashes).includes('')) {
-    throw wrongUse('no name is given', `${pathOf(command)} ${command.usage()}`);
+  const empty = namesOf(command, hasDashes).indexOf('');
+  if (empty !== -1) {
+    throw wrongUse(`no ${whatOf(command, empty)} is given`, `${pathOf(command)} ${command.usage()}`);
   }
   for (const option of optionsOf(command)) {
     if (valueOf(command, option.attributeName()) === '') {
       throw wrongUse(`${option.long}: nothing is given`, option.flags.replace(/^-\w, /, ''));
     }
   }
+}
+
+/** Arguments that name nobody. */
+const WORDS: ReadonlySet<string | undefined> = new Set(['task', 'message']);
+
+function whatOf({ registeredArguments }: Command, at: number): string {
+  const name = registeredArguments[at]?.name();
+  return name !== undefined && WORDS.has(name) ? name : 'name';
 }
 
 function namesOf(command: Command, hasDashes: boolean): readonly string[] {

@@ -11,6 +11,7 @@ import type { ExecFlags } from '#src/cli/manage/exec.ts';
 import type { ReadFlags, WriteFlags } from '#src/cli/manage/files.ts';
 import type { ToolFlags } from '#src/cli/manage/tool.ts';
 import type { LoginFlags } from '#src/cli/manage/login.ts';
+import { addHandoffCommands } from '#src/cli/manage/handoff/commands.ts';
 import { addModelCommands } from '#src/cli/manage/models/commands.ts';
 import { splitAtDashes, withDashesHint } from '#src/cli/manage/dashes.ts';
 import { TIMES } from '#src/cli/manage/duration.ts';
@@ -241,6 +242,7 @@ function commands(dashed: readonly string[] | null, ends: Ends): Command {
     .action(async (node: string, tool: string, json: string | undefined, own: ToolFlags) =>
       ends((await import('#src/cli/manage/tool.ts')).callTool(node, tool, json, all(own))),
     );
+  addHandoffCommands(program, { ends, all, examples: examplesText, dashed, prose: helpText });
   addModelCommands(program, { ends, all, examples: examplesText });
   command('jobs', 'what ran, the latest first', 'jobs --limit 5')
     .option('--limit <n>', 'how many', upTo1000, 20)

@@ -6,10 +6,24 @@ import { FederationError } from '#src/core/errors.ts';
 export const TIMES = '30s, 15m, 1h; a bare number is seconds';
 
 /** The hub's bound on the life of a token, and near its bound on a timeout: timers count 31 bits of milliseconds. */
-const MAX_DAYS = { '--ttl': 30, '--timeout': 24, '--unseen': 3650 } as const;
+const MAX_DAYS = {
+  '--ttl': 30,
+  '--timeout': 24,
+  '--unseen': 3650,
+  '--deadline': 24,
+  '--idle-timeout': 24,
+  '--queue-timeout': 24,
+} as const;
 
 /** An hour for what was not seen for long: in less a machine has not even been started anew. */
-const MIN_SECONDS = { '--ttl': 1, '--timeout': 1, '--unseen': 3600 } as const;
+const MIN_SECONDS = {
+  '--ttl': 1,
+  '--timeout': 1,
+  '--unseen': 3600,
+  '--deadline': 1,
+  '--idle-timeout': 1,
+  '--queue-timeout': 1,
+} as const;
 
 /** Milliseconds of `90s`, `15m`, `2h`; a bare number is seconds. Throws USAGE. */
 export function parseDuration(text: string, flag: keyof typeof MAX_DAYS): number {

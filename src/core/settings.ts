@@ -155,7 +155,12 @@ export const settingsSchema = z.strictObject({
         .boolean()
         .default(true)
         .describe('Whether the worker daemon shares what models.yaml names, and lets this node use all models'),
-      port: port(19_001).describe('Loopback port of the model proxy; 0 takes a free one'),
+      port: z
+        .int()
+        .min(0)
+        .max(65_535)
+        .optional()
+        .describe('Loopback port of the model proxy; 0 takes a free one. Unset: 19001, or a free one where that is taken'),
       requireKey: z
         .boolean()
         .default(true)

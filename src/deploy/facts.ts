@@ -82,7 +82,14 @@ export interface Facts {
   readonly ports: readonly { readonly address: string; readonly port: number }[];
   readonly record: DeploymentRecord | null;
   /** The worker daemon's and the hub's own words, where they run. */
-  readonly worker: { readonly link: string; readonly name: string; readonly id: string; readonly hub: string } | null;
+  readonly worker: {
+    readonly link: string;
+    readonly name: string;
+    readonly id: string;
+    readonly hub: string;
+    /** Where its model proxy listens, if it says. */
+    readonly models?: { readonly port: number | null } | undefined;
+  } | null;
 }
 
 /** The file at a path; null where none is. Throws for a path that nobody has looked at. */

@@ -198,7 +198,7 @@ async function openModels(home: Home, { models }: Settings, wiring: ModelsWiring
   const key = await home.secret(MODELS_KEY_FILE, makeKey);
   return openNodeModels({
     ...wiring,
-    port: models.port,
+    port: models.port ?? null,
     key: models.requireKey ? key.trim() : null,
     files: (signal) => followYamlFile(home, MODELS_FILE, signal),
     ask: askForModels,

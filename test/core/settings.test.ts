@@ -71,7 +71,7 @@ test('these are all settings, with their environment names and what they are wit
       "nodeHost.carrierPort OPENCLAW_FEDERATION_NODE_HOST_CARRIER_PORT 19002",
       "nodeHost.commands OPENCLAW_FEDERATION_NODE_HOST_COMMANDS ["system.run","system.run.prepare","system.which"]",
       "models.enabled OPENCLAW_FEDERATION_MODELS_ENABLED true",
-      "models.port OPENCLAW_FEDERATION_MODELS_PORT 19001",
+      "models.port OPENCLAW_FEDERATION_MODELS_PORT -",
       "models.requireKey OPENCLAW_FEDERATION_MODELS_REQUIRE_KEY true",
       "models.openclaw OPENCLAW_FEDERATION_MODELS_OPENCLAW "http://127.0.0.1:18789"",
     ]

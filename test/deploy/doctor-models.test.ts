@@ -32,7 +32,7 @@ function wired(facts: Facts): Facts {
 
 describe('the models of a node', () => {
   it('are well where the proxy listens and OpenClaw knows it', () => {
-    expect(found(wired(listening(healthyMaster())))).toEqual([
+    expect(found(listening(wired(healthyMaster())))).toEqual([
       { check: 'model proxy', state: 'ok', found: 'on loopback, port 19001' },
     ]);
     expect(found(listening(healthyWorker()))).toEqual([

@@ -47,6 +47,16 @@ describe('OpenClaw’s way to the models of the federation', () => {
     expect(values(facts)).toMatchObject({ 'models.providers.federation.baseUrl': 'http://127.0.0.1:20001/v1' });
   });
 
+  it('leads to the port that the worker took, and never to another program', () => {
+    const ports = [{ address: '127.0.0.1', port: 19_001 }];
+    const worker = { link: 'member', name: 'w', id: 'a', hub: 'h:1' };
+    const own = withSettings('{}', { ports, worker: { ...worker, models: { port: 40_123 } } });
+    expect(values(own)).toMatchObject({ 'models.providers.federation.baseUrl': 'http://127.0.0.1:40123/v1' });
+    const { steps, notes } = modelsPlan(withSettings('{}', { ports, worker: null }), MASTER, 0o600);
+    expect({ steps, notes: notes.length }).toEqual({ steps: [], notes: 1 });
+    expect(notes[0]).toContain('another program has the port 19001: deploy again');
+  });
+
   it.each([
     ['no model proxy', 'models: { enabled: false }\n'],
     ['a port that nobody knows', 'models: { port: 0 }\n'],

@@ -5,6 +5,8 @@ import { isModelId, isUpstreamName } from '#src/core/models/name.ts';
 
 /** File in a worker's home that says which models it shares. */
 export const MODELS_FILE = 'models.yaml';
+/** Of the model proxy, where it is not set and nobody else has it. */
+export const USUAL_MODELS_PORT = 19_001;
 /** File there with the key of this node’s model proxy: what programs of this machine show it. */
 export const MODELS_KEY_FILE = 'models.key';
 /** File there with what the worker daemon shows the plugin in this node’s OpenClaw gateway. */

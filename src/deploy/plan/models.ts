@@ -2,7 +2,7 @@ import { join } from 'node:path/posix';
 import { parse } from 'jsonc-parser';
 import type { ParseError } from 'jsonc-parser';
 import { PROVIDER_DEFAULTS, providerSettings } from '#src/core/models/openclaw-provider.ts';
-import { MODELS_KEY_FILE } from '#src/core/models/share.ts';
+import { MODELS_KEY_FILE, USUAL_MODELS_PORT } from '#src/core/models/share.ts';
 import type { Plan } from '#src/deploy/action.ts';
 import { readSettings } from '#src/deploy/doctor/settings.ts';
 import type { Facts } from '#src/deploy/facts.ts';
@@ -20,9 +20,13 @@ const NONE: Plan = { steps: [], notes: [] };
  */
 export function modelsPlan(facts: Facts, wanted: Wanted, mode: number): Plan {
   const { place, gateway } = facts;
-  const port = modelsPort(facts);
-  if (port === null || !hasOurOpenClaw(wanted)) return NONE;
+  const port = hasOurOpenClaw(wanted) ? modelsPort(facts) : null;
+  if (port === null) return NONE;
   const path = place.openclawSettings;
+  if (port === 'taken') {
+    const text = `another program has the port ${USUAL_MODELS_PORT}: deploy again when the worker runs, for chats to have the models of other nodes`;
+    return { steps: [], notes: [text] };
+  }
   const errors: ParseError[] = [];
   const settings: unknown = parse(gateway.settings?.text ?? '{}', errors, { allowTrailingComma: true });
   if (errors.length > 0) {
@@ -48,8 +52,12 @@ export function hasOurOpenClaw({ role, light }: Wanted): boolean {
 }
 
 /** Port of the worker’s model proxy; null where there is none, or nobody knows before it runs. */
-function modelsPort(facts: Facts): number | null {
+function modelsPort(facts: Facts): number | 'taken' | null {
   const { settings } = readSettings(fileIn(facts, facts.place.workerSettings)?.text ?? '');
   if (settings === null || !settings.models.enabled || settings.models.port === 0) return null;
-  return settings.models.port;
+  if (settings.models.port !== undefined) return settings.models.port;
+  const own = facts.worker?.models?.port ?? null;
+  if (own !== null) return own;
+  // OpenClaw would show the key of this node to whoever listens there.
+  return facts.ports.some(({ port }) => port === USUAL_MODELS_PORT) ? 'taken' : USUAL_MODELS_PORT;
 }

@@ -15,6 +15,8 @@ export interface OfferDesk {
 
 export interface OfferParts {
   readonly shares: Pick<SharedModels, 'offered' | 'status' | 'changes'>;
+  /** Why no program here can use models; null where they can. */
+  readonly portProblem: string | null;
   readonly desk: OfferDesk;
   readonly session: () => HubSession | null;
   /** `linked` each time that the hub knows this node's credential. */
@@ -28,7 +30,15 @@ const SETTLE_MS = 50;
 const RETRY_MS = 2000;
 
 /** Tells the hub what this node shares: at each link, and whenever that is something else. */
-export async function offerModels({ shares, desk, session, links, log, signal }: OfferParts): Promise<void> {
+export async function offerModels({
+  shares,
+  portProblem,
+  desk,
+  session,
+  links,
+  log,
+  signal,
+}: OfferParts): Promise<void> {
   let due = Promise.withResolvers<void>();
   const wake = (): void => due.resolve();
   shares.changes.on('offer', wake).on('status', wake);
@@ -44,7 +54,7 @@ export async function offerModels({ shares, desk, session, links, log, signal }:
       due = Promise.withResolvers();
       const now = session();
       if (now === null || signal.aborted) continue;
-      const offer = offerNow(shares);
+      const offer = offerNow(shares, portProblem);
       const telling = JSON.stringify(offer);
       if (toldIn === now && told === telling) continue;
       try {
@@ -66,10 +76,13 @@ export async function offerModels({ shares, desk, session, links, log, signal }:
   }
 }
 
-function offerNow({ offered, status }: Pick<SharedModels, 'offered' | 'status'>): ModelOffer {
+function offerNow(
+  { offered, status }: Pick<SharedModels, 'offered' | 'status'>,
+  portProblem: string | null,
+): ModelOffer {
   const { problem, upstreams } = status();
   const problems = [
-    ...(problem === null ? [] : [problem]),
+    ...[portProblem, problem].filter((text) => text !== null),
     ...upstreams.flatMap((one) => (one.problem === null ? [] : [`${one.name}: ${one.problem}`])),
   ];
   return { models: offered().slice(0, MAX_OFFERED_MODELS) as ModelOffer['models'], problems };

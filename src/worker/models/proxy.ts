@@ -178,7 +178,7 @@ async function listen(server: Server, port: number): Promise<number> {
     await promise;
   } catch (cause) {
     throw new FederationError('PORT_IN_USE', `the port ${port} for programs that use models can't be taken`, {
-      hint: 'set models.port to a free one, or to 0',
+      hint: 'set models.port to a free one, or leave it out',
       cause,
     });
   }

@@ -154,7 +154,7 @@ test('the hub is told at each link and at each change, and what it already has i
         return { allowed: true };
       },
     },
-    ...{ session: () => session, links, log, signal: stopping.signal },
+    ...{ portProblem: null, session: () => session, links, log, signal: stopping.signal },
   });
   function link(number: number): void {
     session = { address: '127.0.0.1', credential: 'c', link: number, lost: stopping.signal };

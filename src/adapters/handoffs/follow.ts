@@ -45,18 +45,24 @@ export async function* followHandoff(
 
   async function* stream(): AsyncGenerator<HandoffNews> {
     const response = await hub.open('GET', `${path}/events?after=${seq}`, undefined, signal);
+    // Of one that is not read any more nobody else hears how it ends.
+    response.on('error', () => undefined);
     response.setTimeout(SILENT_MS, () => response.destroy());
-    for await (const news of newsIn(response)) {
-      away.end();
-      if (news.kind === 'event') {
-        // It was shown before: an end that was not heard of is told again.
-        if (news.event.seq <= seq) continue;
-        if (news.event.seq > seq + 1) throw missing(seq, news.event.seq);
-        seq = news.event.seq;
-        gaps = 0;
+    try {
+      for await (const news of newsIn(response)) {
+        away.end();
+        if (news.kind === 'event') {
+          // It was shown before: an end that was not heard of is told again.
+          if (news.event.seq <= seq) continue;
+          if (news.event.seq > seq + 1) throw missing(seq, news.event.seq);
+          seq = news.event.seq;
+          gaps = 0;
+        }
+        yield news;
+        if (news.kind === 'event' && news.event.type === 'ended') return;
       }
-      yield news;
-      if (news.kind === 'event' && news.event.type === 'ended') return;
+    } finally {
+      response.destroy();
     }
   }
 

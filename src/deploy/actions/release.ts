@@ -5,6 +5,7 @@ import type { ActionOf } from '#src/deploy/action.ts';
 import type { Context } from '#src/deploy/actions/context.ts';
 import { filesAs, userOf } from '#src/deploy/actions/context.ts';
 import type { ActionKind } from '#src/deploy/actions/kind.ts';
+import { removePluginCopies } from '#src/deploy/actions/plugin-copies.ts';
 import { linkIn } from '#src/deploy/facts.ts';
 import { archiveOf, RELEASE_FILE } from '#src/deploy/release/archive.ts';
 import type { Release } from '#src/deploy/release/release.ts';
@@ -27,6 +28,7 @@ export const release: ActionKind<'release', null> = {
   },
   async undo({ path, owner }, _, context) {
     await (await filesAs(context, owner)).removeFolder(dirname(path));
+    await removePluginCopies(context);
   },
 };
 

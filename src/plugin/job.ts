@@ -3,6 +3,7 @@ import type { HubApi } from '#src/adapters/hub-api.ts';
 import { FederationError } from '#src/core/errors.ts';
 import { FRAME, frameJson, frameReader } from '#src/protocol/frames.ts';
 import type { Frame } from '#src/protocol/frames.ts';
+import { lostResult } from '#src/protocol/hub-api/job.ts';
 import type { JobCreate, JobOpened, Result } from '#src/protocol/hub-api/job.ts';
 
 export interface JobView {
@@ -43,6 +44,8 @@ export async function runJob(hub: HubApi, job: JobCreate, view: JobView, signal:
     opening.resolve(null);
   }
 }
+
+const LOST = 'the hub went away before it told the end; it may have run, and may still';
 
 async function cancel(hub: HubApi, opening: Promise<JobOpened | null>): Promise<void> {
   const inTime = AbortSignal.timeout(CANCEL_MS);
@@ -89,22 +92,5 @@ async function follow(
   // It is set in a function, which the compiler does not follow.
   const known = opened as JobOpened | null;
   if (known === null) throw new FederationError('HUB_UNREACHABLE', 'the hub went away before the job began');
-  return { opened: known, results: known.targets.map((target, at) => results.get(at) ?? unknown(target)) };
-}
-
-function unknown({ node, id }: JobOpened['targets'][number]): Result {
-  return {
-    node,
-    id,
-    invocation: '',
-    outcome: 'unknown',
-    exitCode: null,
-    signal: null,
-    durationMs: 0,
-    stdoutBytes: 0,
-    stderrBytes: 0,
-    truncated: true,
-    replayed: false,
-    reason: 'the hub went away before it told the end; it may have run, and may still',
-  };
+  return { opened: known, results: known.targets.map((target, at) => results.get(at) ?? lostResult(target, LOST)) };
 }

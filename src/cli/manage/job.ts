@@ -7,6 +7,7 @@ import { FederationError } from '#src/core/errors.ts';
 import { summarize } from '#src/core/outcome.ts';
 import { FRAME, frameJson, frameReader } from '#src/protocol/frames.ts';
 import type { Frame } from '#src/protocol/frames.ts';
+import { lostResult } from '#src/protocol/hub-api/job.ts';
 import type { JobCreate, JobEnded, JobOpened, Result } from '#src/protocol/hub-api/job.ts';
 
 /** Where a job's output goes on this side. */
@@ -127,24 +128,11 @@ async function whyCut(hub: HubApi): Promise<string> {
 }
 
 function withoutEnd(opened: JobOpened, results: readonly Result[], view: OutputView, why: string): Result[] {
-  return opened.targets.map(({ node, id }, target) => {
-    const known = results[target];
+  return opened.targets.map((target, at) => {
+    const known = results[at];
     if (known !== undefined) return known;
-    const result: Result = {
-      node,
-      id,
-      invocation: '',
-      outcome: 'unknown',
-      exitCode: null,
-      signal: null,
-      durationMs: 0,
-      stdoutBytes: 0,
-      stderrBytes: 0,
-      truncated: true,
-      replayed: false,
-      reason: `${why} before the hub told the end; it may have run`,
-    };
-    view.ended(target, result);
+    const result = lostResult(target, `${why} before the hub told the end; it may have run`);
+    view.ended(at, result);
     return result;
   });
 }

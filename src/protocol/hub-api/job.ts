@@ -48,6 +48,24 @@ export const resultSchema = z.object({
 });
 export type Result = z.infer<typeof resultSchema>;
 
+/** What is known of a part whose end nobody told: nothing. `reason` says why, and whether it may have run. */
+export function lostResult({ node, id }: JobOpened['targets'][number], reason: string): Result {
+  return {
+    node,
+    id,
+    invocation: '',
+    outcome: 'unknown',
+    exitCode: null,
+    signal: null,
+    durationMs: 0,
+    stdoutBytes: 0,
+    stderrBytes: 0,
+    truncated: true,
+    replayed: false,
+    reason,
+  };
+}
+
 export const summarySchema = z.partialRecord(z.enum(OUTCOMES), z.int());
 
 /** `summary` frame, last of a job's stream. */

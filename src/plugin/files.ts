@@ -1,15 +1,12 @@
-import { createHash } from 'node:crypto';
-import type { IncomingMessage } from 'node:http';
+import { fileBytes } from '#src/adapters/file-answer.ts';
+import type { FileBytes } from '#src/adapters/file-answer.ts';
 import { FederationError } from '#src/core/errors.ts';
 import type { Call } from '#src/plugin/call.ts';
-import { decodeHeader, FILE_HEADER, HASH_TRAILER, placedHeaderSchema } from '#src/protocol/files.ts';
+import { decodeHeader, FILE_HEADER, placedHeaderSchema } from '#src/protocol/files.ts';
 import type { PlacedFile, PlacedHeader } from '#src/protocol/files.ts';
 
-export interface FilePart {
+export interface FilePart extends FileBytes {
   readonly header: PlacedHeader;
-  readonly bytes: Buffer;
-  /** Of these bytes, hex. */
-  readonly sha256: string;
 }
 
 interface Range {
@@ -23,10 +20,7 @@ export async function readFile(call: Call, node: string, { path, offset, length 
   const query = new URLSearchParams({ path, offset: String(offset), length: String(length), ...approval(call) });
   const response = await call.hub.open('GET', `${fileOf(call, node)}?${query.toString()}`, undefined, call.signal);
   const header = decodeHeader(response.headers[FILE_HEADER], placedHeaderSchema);
-  const bytes = await bytesOf(response, length);
-  const sha256 = createHash('sha256').update(bytes).digest('hex');
-  if (response.trailers[HASH_TRAILER] !== sha256) throw cut(path);
-  return { header, bytes, sha256 };
+  return { header, ...(await fileBytes(response, length, (cause) => cut(path, cause))) };
 }
 
 export interface NewContent {
@@ -59,21 +53,6 @@ function fileOf({ approved }: Call, node: string): string {
 
 function approval({ approved }: Call): { approval?: string } {
   return approved === null ? {} : { approval: approved.id };
-}
-
-async function bytesOf(response: IncomingMessage, most: number): Promise<Buffer> {
-  const chunks: Buffer[] = [];
-  let length = 0;
-  try {
-    for await (const chunk of response) {
-      chunks.push(chunk as Buffer);
-      length += (chunk as Buffer).length;
-      if (length > most) throw new FederationError('OUTPUT_LOST', 'the node sends more than it was asked for');
-    }
-  } catch (cause) {
-    throw cause instanceof FederationError ? cause : cut('the file', cause);
-  }
-  return Buffer.concat(chunks);
 }
 
 function cut(what: string, cause?: unknown): FederationError {

@@ -56,8 +56,9 @@ export function answerTo(response: ServerResponse, onDrain: () => void, onGone: 
       const words = reason === undefined || /[^\t -~\x80-\xff]/.test(reason) ? undefined : reason;
       hasLength = headerOf(headers, 'content-length') !== null;
       response.writeHead(status, words, headers as string[]);
-      // With the first part of the body where that comes in the same turn, which saves a packet; else by itself.
-      process.nextTick(flush);
+      // With the first part of the body where that is here already, which saves a packet; else by itself. HTTP/2 hands a
+      // head and what came with it over in several ticks, and all of them are before this.
+      setImmediate(flush);
     },
     data(chunk) {
       isFlushed = true;
@@ -74,6 +75,7 @@ export function answerTo(response: ServerResponse, onDrain: () => void, onGone: 
       response.end();
     },
     cut() {
+      if (response.headersSent) flush();
       isFlushed = true;
       const { socket } = response;
       if (socket === null || socket.destroyed) return;

@@ -21,3 +21,16 @@ export function code(text: string): string {
 function longestRun(text: string): number {
   return Math.max(0, ...Array.from(text.matchAll(/`+/g), ([run]) => run.length));
 }
+
+/**
+ * A line that somebody else chose, for where a chat takes no Markdown and still makes links of what looks like one: what
+ * it goes by is put in signs that look alike. To be looked at for a moment, and not to be copied.
+ */
+export function unlinked(line: string): string {
+  return line
+    .replace(/(?<=[\p{L}\p{N}])\.(?=\p{L})/gu, '\u2024')
+    .replaceAll('://', ':\u2215\u2215')
+    .replace(/(?<![\p{L}\p{N}])\/(?=\p{L})/gu, '\u2215')
+    .replace(/@(?=[\p{L}\p{N}_])/gu, '\uff20')
+    .replace(/#(?=[\p{L}\p{N}_])/gu, '\uff03');
+}

@@ -1,3 +1,5 @@
+import { unlinked } from '#src/plugin/block.ts';
+
 /** Words for who waits, at a pace that a chat can show. */
 export interface Progress {
   /** The words are asked for when they are shown. */
@@ -22,7 +24,7 @@ export function paced(show: (text: string) => void, paceMs = PACE_MS): Progress 
   function shown(text: () => string): void {
     waiting = null;
     timer = setTimeout(next, paceMs);
-    show(text());
+    show(unlinked(text()));
   }
 
   return {

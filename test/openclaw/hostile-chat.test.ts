@@ -151,7 +151,7 @@ describe('what others chose is text at Telegram, and no link, mention or emphasi
     const seen = await chat.telegram.until('progress', ({ fields }) =>
       /home-server.*mac.*running/s.test(fields['text'] ?? ''),
     );
-    expect(seen.fields['text']).not.toMatch(/<a |<b>x|tg-spoiler|<code>mac/);
+    expect(seen.fields['text']).not.toMatch(/<a |<b>x|tg-spoiler|<code>mac|:\/\/|evil\.example|@person/);
     await chat.telegram.untilText('The tool says');
   });
 

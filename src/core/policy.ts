@@ -3,7 +3,12 @@ import { isLook } from '#src/core/node-command.ts';
 
 /** Who asks. It travels with every call to the worker, which decides once more. */
 export type Asker =
-  | { readonly kind: 'operator'; readonly name: string }
+  | {
+      readonly kind: 'operator';
+      readonly name: string;
+      /** A program, by a key: all that it may do is hand work to these agents, as reach.ts reads them. */
+      readonly agents?: readonly string[] | undefined;
+    }
   | ChatAsker
   | { readonly kind: 'node'; readonly id: string };
 

@@ -2,6 +2,8 @@ import { z } from 'zod';
 import { DENIED } from '#src/core/file-denials.ts';
 import { isDenyPattern, isRoot } from '#src/core/file-policy.ts';
 import { isAgentId, isAgentTag } from '#src/core/handoff/agent.ts';
+import { isAgentPattern } from '#src/core/handoff/reach.ts';
+import { isForeignCard } from '#src/core/handoff/foreign.ts';
 import { ROLES } from '#src/core/node.ts';
 
 const port = (fallback: number) => z.int().min(0).max(65_535).default(fallback);
@@ -74,6 +76,17 @@ export const settingsSchema = z.strictObject({
         .boolean()
         .default(false)
         .describe('Whether an agent that works on a handoff may hand a part of it on to another machine'),
+      a2a: z
+        .strictObject({
+          enabled: z.boolean().default(false).describe('Whether programs with a key reach agents by the A2A protocol'),
+          agents: z
+            .array(z.string().refine(isAgentPattern, 'a pattern is node/agent, in which * stands for any part'))
+            .default([])
+            .describe(
+              'Which agents: `node/agent`, `*` any part; a node that is no plain worker only by its name in full',
+            ),
+        })
+        .prefault({}),
     })
     .prefault({}),
   gateway: z
@@ -160,7 +173,9 @@ export const settingsSchema = z.strictObject({
         .min(0)
         .max(65_535)
         .optional()
-        .describe('Loopback port of the model proxy; 0 takes a free one. Unset: 19001, or a free one where that is taken'),
+        .describe(
+          'Loopback port of the model proxy; 0 takes a free one. Unset: 19001, or a free one where that is taken',
+        ),
       requireKey: z
         .boolean()
         .default(true)
@@ -188,6 +203,21 @@ export const settingsSchema = z.strictObject({
         .default([])
         .describe(
           'Agents that take them, each with `id`, `description`, `tags` and `concurrency`; none: all of the gateway',
+        ),
+      foreign: z
+        .array(
+          z.strictObject({
+            id: z.string().refine(isAgentId, 'is no agent’s id'),
+            card: z.string().refine(isForeignCard, 'a card is at an https URL, or at http on loopback'),
+            keyFile: z.string().optional(),
+            description: z.string().max(500).optional(),
+            tags: z.array(z.string().refine(isAgentTag, 'a tag is a-z, 0-9 and -_.')).max(32).default([]),
+            concurrency: z.int().min(1).max(64).default(1),
+          }),
+        )
+        .default([])
+        .describe(
+          'Agents elsewhere that this node speaks for by the A2A protocol: `id`, `card` (its URL), `keyFile`, and as above',
         ),
       queueMax: z.int().min(0).max(1000).default(32).describe('Handoffs that wait for one agent at most'),
       keepMaxBytes: z

@@ -28,7 +28,7 @@ const chatSchema = z.object({
 });
 
 export const askerSchema: z.ZodType<Asker> = z.discriminatedUnion('kind', [
-  z.object({ kind: z.literal('operator'), name: z.string() }),
+  z.object({ kind: z.literal('operator'), name: z.string(), agents: z.array(z.string()).optional() }),
   chatSchema,
   z.object({ kind: z.literal('node'), id: z.string() }),
 ]);

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { isAgentPattern } from '#src/core/handoff/reach.ts';
 import { BUDGET_PERIODS, BUDGET_UNITS } from '#src/core/models/key.ts';
 import { isNodeName } from '#src/core/node.ts';
 
@@ -12,14 +13,19 @@ const budgetSchema = z.strictObject({
   per: z.enum(BUDGET_PERIODS).describe('Days and months are those of UTC'),
 });
 
-export const modelKeyCreateSchema = z.strictObject({
+const modelPattern = z.string().regex(/^[\x21-\x7e]{1,256}$/, 'a pattern is a name in which * stands for any part');
+const agentPattern = z.string().refine(isAgentPattern, 'a pattern is node/agent, in which * stands for any part');
+
+const modelKeyFields = z.strictObject({
   name: z.string().refine(isNodeName, 'a key is named as a node is'),
   models: z
-    .array(z.string().regex(/^[\x21-\x7e]{1,256}$/, 'a pattern is a name in which * stands for any part'))
-    .min(1)
+    .array(modelPattern)
     .max(256)
-    .default(['*'])
-    .describe('What may be written as `model`; `*` stands for any part'),
+    .optional()
+    .describe(
+      'What may be written as `model`; `*` stands for any part; not given: all, or none where it is for agents',
+    ),
+  agents: z.array(agentPattern).max(256).default([]).describe('`node/agent` that it reaches over A2A'),
   budgets: z.array(budgetSchema).max(6).default([]).describe('All of them hold'),
   rpm: z.int().min(1).max(1_000_000).nullable().default(null).describe('Requests in a minute'),
   ttlSeconds: z
@@ -29,6 +35,10 @@ export const modelKeyCreateSchema = z.strictObject({
     .nullable()
     .default(null),
 });
+
+export const modelKeyCreateSchema = modelKeyFields
+  .refine(({ models, agents }) => models?.length !== 0 || agents.length > 0, 'the key is for nothing')
+  .transform((wanted) => ({ ...wanted, models: wanted.models ?? (wanted.agents.length > 0 ? [] : ['*']) }));
 export type ModelKeyCreate = z.input<typeof modelKeyCreateSchema>;
 
 const spentSchema = z.object({ tokens: count, requests: count });
@@ -37,6 +47,7 @@ export const modelKeySchema = z.object({
   id: z.string().describe('SHA-256 of its secret, hex'),
   name: z.string(),
   models: z.array(z.string()),
+  agents: z.array(z.string()),
   budgets: z.array(budgetSchema),
   rpm: z.int().nullable(),
   createdAt: time,

@@ -43,6 +43,9 @@ test('these are all settings, with their environment names and what they are wit
       "hub.heartbeatSeconds OPENCLAW_FEDERATION_HUB_HEARTBEAT_SECONDS 5",
       "hub.broadcastTimeoutSeconds OPENCLAW_FEDERATION_HUB_BROADCAST_TIMEOUT_SECONDS 60",
       "hub.approvalSeconds OPENCLAW_FEDERATION_HUB_APPROVAL_SECONDS 120",
+      "hub.onward OPENCLAW_FEDERATION_HUB_ONWARD false",
+      "hub.a2a.enabled OPENCLAW_FEDERATION_HUB_A2A_ENABLED false",
+      "hub.a2a.agents OPENCLAW_FEDERATION_HUB_A2A_AGENTS []",
       "gateway.url OPENCLAW_FEDERATION_GATEWAY_URL -",
       "gateway.tokenFile OPENCLAW_FEDERATION_GATEWAY_TOKEN_FILE -",
       "gateway.uid OPENCLAW_FEDERATION_GATEWAY_UID -",
@@ -74,6 +77,12 @@ test('these are all settings, with their environment names and what they are wit
       "models.port OPENCLAW_FEDERATION_MODELS_PORT -",
       "models.requireKey OPENCLAW_FEDERATION_MODELS_REQUIRE_KEY true",
       "models.openclaw OPENCLAW_FEDERATION_MODELS_OPENCLAW "http://127.0.0.1:18789"",
+      "handoffs.enabled OPENCLAW_FEDERATION_HANDOFFS_ENABLED true",
+      "handoffs.agents OPENCLAW_FEDERATION_HANDOFFS_AGENTS []",
+      "handoffs.foreign OPENCLAW_FEDERATION_HANDOFFS_FOREIGN []",
+      "handoffs.queueMax OPENCLAW_FEDERATION_HANDOFFS_QUEUE_MAX 32",
+      "handoffs.keepMaxBytes OPENCLAW_FEDERATION_HANDOFFS_KEEP_MAX_BYTES 67108864",
+      "handoffs.keepDays OPENCLAW_FEDERATION_HANDOFFS_KEEP_DAYS 7",
     ]
   `);
   expect(describeSettings().filter(({ meaning }) => meaning === '')).toEqual([]);

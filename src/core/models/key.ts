@@ -18,13 +18,15 @@ export interface ModelBudget {
   readonly per: BudgetPeriod;
 }
 
-/** What the hub keeps of a key for programs that use models: never the secret, only its hash. */
+/** What the hub keeps of a key for programs that use models or agents: never the secret, only its hash. */
 export interface ModelKey {
   /** SHA-256 of the secret, hex. */
   readonly id: string;
   readonly name: string;
   /** What may be written as `model`; `*` stands for any part. */
   readonly models: readonly string[];
+  /** Agents that it reaches over A2A, as `src/core/handoff/reach.ts` reads them; a key from before there were any has none. */
+  readonly agents?: readonly string[] | undefined;
   /** All of them hold. */
   readonly budgets: readonly ModelBudget[];
   /** Requests in a minute; null: as many as come. */

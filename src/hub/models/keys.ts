@@ -16,9 +16,12 @@ import { modelKeyCreateSchema } from '#src/protocol/model-keys.ts';
 export interface ModelKeys {
   /** Whose secret it is (`ocfm_…`); null where it is nobody's, or not any more. */
   authenticate(secret: string): Consumer | null;
+  /** Counts that it asks, before anything of the request is read. Throws MODELS_BUSY where it asks too often. */
+  takeTurn(consumer: Consumer): void;
   /**
-   * Lets a request in and reserves what it may cost, at least its prompt of so many `tokens`, until `UsageBook.record` says what it did: exactly one record for
-   * each. Throws FORBIDDEN, BUDGET_EXCEEDED, and MODELS_BUSY where the key asks too often.
+   * Lets a request in and reserves what it may cost, at least its prompt of so many `tokens`, until `UsageBook.record`
+   * says what it did: exactly one record for each. Throws FORBIDDEN, BUDGET_EXCEEDED, and MODELS_BUSY where what is left
+   * of a budget is held by others.
    */
   admit(consumer: Consumer, model: string, tokens: number): void;
   /** Whether it has a budget of tokens, for which answers are to be read on their way. */
@@ -32,6 +35,8 @@ export interface ModelKeyDesk extends ModelKeys {
   list(): readonly { readonly key: ModelKey; readonly spending: Spending }[];
   /** By name or a unique beginning of its id; no request by it is let in from here on. Throws NOT_FOUND, NODE_AMBIGUOUS. */
   revoke(word: string, by: string): Promise<{ readonly key: ModelKey; readonly spending: Spending }>;
+  /** What it reaches of agents, as patterns; none for who is no key, or none that is good any more. */
+  agents(consumer: Consumer): readonly string[];
   /** Whether who asks may write that. */
   allows(consumer: Consumer, model: string): boolean;
   /** A request that was let in is over. */
@@ -102,19 +107,26 @@ export async function openModelKeys({
       const { id, name } = account.key;
       return { kind: 'key', id, name };
     },
+    agents(consumer) {
+      const key = accounts.get(consumer.kind === 'key' ? consumer.id : '')?.key;
+      return key !== undefined && isGood(key, now()) ? (key.agents ?? []) : [];
+    },
     allows: (consumer, model) =>
       consumer.kind !== 'key' || isForModel(accounts.get(consumer.id)?.key ?? { models: [] }, model),
     countsTokens: (consumer) =>
       consumer.kind === 'key' && accounts.get(consumer.id)?.key.budgets.some(({ unit }) => unit === 'tokens') === true,
+    takeTurn(consumer) {
+      const account = goodAccount(consumer);
+      const waitMs = account?.pace?.take(performance.now()) ?? 0;
+      if (account !== null && waitMs > 0) throw tooOften(account.key, waitMs);
+    },
     admit(consumer, model, tokens) {
       const account = goodAccount(consumer);
       if (account === null) return;
-      const { key, pace } = account;
+      const { key } = account;
       if (!isForModel(key, model)) throw notForModel(key, model);
       const wanted = Math.max(Math.ceil(account.tokensOfOne), tokens);
       checkBudgets(account, wanted, now());
-      const waitMs = pace?.take(performance.now()) ?? 0;
-      if (waitMs > 0) throw tooOften(key, waitMs);
       account.reserved.push(wanted);
     },
     settle({ consumer, node, status, tokens, guessed, aborted }) {
@@ -137,7 +149,7 @@ export async function openModelKeys({
     },
     create: (wanted, by) =>
       inTurn(async () => {
-        const { name, models, budgets, rpm, ttlSeconds } = modelKeyCreateSchema.parse(wanted);
+        const { name, models, agents, budgets, rpm, ttlSeconds } = modelKeyCreateSchema.parse(wanted);
         if (good().some(({ key }) => key.name === name)) {
           throw new FederationError('NAME_TAKEN', `there is a key named ${name}`, {
             hint: `another name; or: manage-federation models key revoke ${name}`,
@@ -150,7 +162,7 @@ export async function openModelKeys({
         }
         const secret = `${PREFIX}${randomBytes(32).toString('base64url')}`;
         const key: ModelKey = {
-          ...{ id: hashOf(secret), name, models, budgets, rpm, createdAt: now(), createdBy: by },
+          ...{ id: hashOf(secret), name, models, agents, budgets, rpm, createdAt: now(), createdBy: by },
           expiresAt: ttlSeconds === null ? null : now() + ttlSeconds * 1000,
           revokedAt: null,
         };
@@ -160,7 +172,7 @@ export async function openModelKeys({
           [
             ...over.flatMap((account) => forgotten(account.key.id)),
             { type: 'model_key', id: key.id, value: key },
-            record('model.key.create', by, { ...named(key), models, budgets, rpm, expiresAt: key.expiresAt }),
+            record('model.key.create', by, { ...named(key), models, agents, budgets, rpm, expiresAt: key.expiresAt }),
           ],
         );
         for (const {
@@ -216,7 +228,7 @@ const KEY_HINT = 'on the master: manage-federation models key create NAME';
 function notForModel({ name, models }: ModelKey, model: string): FederationError {
   const what = model === '' ? 'requests that name no model' : JSON.stringify(model.slice(0, 200));
   return new FederationError('FORBIDDEN', `the key ${name} is not for ${what}`, {
-    hint: `it is for ${models.slice(0, 8).join(', ')}`,
+    hint: models.length === 0 ? 'it is for agents alone' : `it is for ${models.slice(0, 8).join(', ')}`,
   });
 }
 

@@ -68,7 +68,7 @@ test('a key is shown once, kept as a hash, and known again by a hub that starts 
   expect(secret).toMatch(/^ocfm_[\w-]{43}$/);
   expect(first.keys.authenticate(secret)).toEqual({ kind: 'key', id: key.id, name: 'ci' });
   expect(await first.audit()).toEqual([
-    `model.key.create ann {"key":"${key.id.slice(0, 12)}","name":"ci","models":["qwen*"],"budgets":[],"rpm":60,"expiresAt":null}`,
+    `model.key.create ann {"key":"${key.id.slice(0, 12)}","name":"ci","models":["qwen*"],"agents":[],"budgets":[],"rpm":60,"expiresAt":null}`,
   ]);
   await first.close();
   expect((await readFile(path)).includes(secret)).toBe(false);
@@ -89,6 +89,18 @@ test('keys that are good for nothing any more take no room', async () => {
     await keys.revoke('comes', 'ann');
   }
   expect(keys.list().map(({ key }) => key.name)).toEqual(['stays']);
+  await close();
+});
+
+test('a key for agents reaches them and no model, until it is revoked; one for models reaches no agent', async () => {
+  const { keys, close } = await hub();
+  const planner = await consumerOf(keys, { name: 'planner', agents: ['box/*'] });
+  expect(keys.agents(planner)).toEqual(['box/*']);
+  expect(keys.allows(planner, 'qwen3:8b')).toBe(false);
+  expect(codeOf(() => keys.admit(planner, 'qwen3:8b', 0))).toBe('FORBIDDEN');
+  expect(keys.agents(await consumerOf(keys, { name: 'cursor' }))).toEqual([]);
+  await keys.revoke('planner', 'ann');
+  expect(keys.agents(planner)).toEqual([]);
   await close();
 });
 
@@ -237,6 +249,8 @@ test.each<[object]>([
   [{ name: 'No Name' }],
   [{ name: 'a', models: [] }],
   [{ name: 'a', models: ['two words'] }],
+  [{ name: 'a', agents: ['no-agent'] }],
+  [{ name: 'a', agents: ['box/../main'] }],
   [{ name: 'a', budgets: [{ amount: 0, unit: 'tokens', per: 'day' }] }],
   [{ name: 'a', budgets: [{ amount: 1, unit: 'dollars', per: 'day' }] }],
   [{ name: 'a', rpm: 0 }],

@@ -10,6 +10,7 @@ import type { ModelKeyCreate, ModelKeyCreated, ModelKeyView } from '#src/protoco
 
 export interface KeyFlags extends GlobalFlags {
   readonly models?: string;
+  readonly agents?: string;
   readonly budget?: readonly string[];
   readonly rpm?: number;
   readonly ttl?: string;
@@ -22,7 +23,8 @@ export interface KeyFlags extends GlobalFlags {
 export async function createKey(name: string, flags: KeyFlags): Promise<number> {
   const wanted: ModelKeyCreate = {
     name: checkNodeName(name),
-    ...(flags.models === undefined ? {} : { models: flags.models.split(',').map((pattern) => pattern.trim()) }),
+    ...(flags.models === undefined ? {} : { models: listed(flags.models) }),
+    ...(flags.agents === undefined ? {} : { agents: listed(flags.agents) }),
     budgets: (flags.budget ?? []).map(budgetOf),
     rpm: flags.rpm ?? null,
     ttlSeconds: flags.ttl === undefined ? null : parseDuration(flags.ttl, '--ttl') / 1000,
@@ -35,8 +37,12 @@ export async function createKey(name: string, flags: KeyFlags): Promise<number> 
   // Past what keeps secrets off the terminal: this one is shown on purpose, this once.
   process.stdout.write(`${key.secret}\n`);
   const until = key.expiresAt === null ? 'until it is revoked' : `and expires ${ago(key.expiresAt)}`;
-  say(`for ${key.models.join(', ')}, ${limitsOf(key)}, ${until}; it is not shown again`);
-  say('a program uses it as its API key, with http://HUB:PORT/v1 as base URL: manage-federation status names the hub');
+  const models = key.models.length === 0 ? [] : [`models ${key.models.join(', ')} (${limitsOf(key)})`];
+  const agents = key.agents.length === 0 ? [] : [`agents ${key.agents.join(', ')}`];
+  say(`for ${[...models, ...agents].join(' and ')}, ${until}; it is not shown again`);
+  if (models.length > 0) say('models: its API key at the base URL http://HUB:PORT/v1');
+  if (agents.length > 0) say('agents: its bearer token at http://HUB:PORT/a2a/NODE/AGENT/.well-known/agent-card.json');
+  say('manage-federation status names the hub');
   return 0;
 }
 
@@ -48,11 +54,12 @@ export async function listKeys(flags: GlobalFlags): Promise<number> {
     say('no program has a key for models; make one: manage-federation models key create NAME');
   else {
     printTable(
-      ['NAME', 'ID', 'MODELS', 'LIMITS', 'TODAY', 'THIS MONTH', 'EXPIRES', 'MADE BY'],
+      ['NAME', 'ID', 'MODELS', 'AGENTS', 'LIMITS', 'TODAY', 'THIS MONTH', 'EXPIRES', 'MADE BY'],
       keys.map((key) => [
         key.name,
         key.id.slice(0, 12),
-        key.models.join(', '),
+        key.models.join(', ') || '-',
+        key.agents.join(', ') || '-',
         limitsOf(key),
         spentText(key.spent.day),
         spentText(key.spent.month),
@@ -71,6 +78,10 @@ export async function revokeKey(word: string, flags: GlobalFlags): Promise<numbe
   if (flags.json === true) printJson(key);
   else say(`revoked the key ${key.name} (${key.id.slice(0, 12)}); it lets nothing in any more`);
   return 0;
+}
+
+function listed(text: string): string[] {
+  return text.split(',').map((pattern) => pattern.trim());
 }
 
 function limitsOf({ budgets, rpm }: Pick<ModelKeyView, 'budgets' | 'rpm'>): string {

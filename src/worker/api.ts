@@ -6,6 +6,7 @@ import { EPOCH_HEADER } from '#src/protocol/worker-api.ts';
 import { answerError, answerJson } from '#src/worker/answer.ts';
 import type { Executor } from '#src/worker/exec.ts';
 import type { Files } from '#src/worker/files/files.ts';
+import type { NodeHandoffs } from '#src/worker/handoffs/open.ts';
 import type { NodeModels } from '#src/worker/models/models.ts';
 import { answerGone } from '#src/worker/models/serve.ts';
 import type { Tools } from '#src/worker/tools.ts';
@@ -16,6 +17,8 @@ export interface WorkerApiOptions {
   readonly tools: Tools;
   /** Null where this node shares none. */
   readonly models: Pick<NodeModels, 'serve' | 'endAll' | 'lockDown'> | null;
+  /** Null where none of its agents takes them. */
+  readonly handoffs: Pick<NodeHandoffs, 'takes' | 'serve' | 'endAll' | 'lockDown'> | null;
   /** The newest epoch of a hub that this worker has heard of. */
   readonly knownEpoch: () => number;
 }
@@ -31,11 +34,12 @@ export type WorkerApi = (stream: ServerHttp2Stream, headers: IncomingHttpHeaders
  *     POST   /files/write        takes them
  *     POST   /tools              calls a tool, or agrees to a command of the node host; see protocol/tools.ts
  *     ANY    /models/…           a model server of this node; see worker/models/serve.ts
+ *     ANY    /handoffs…          POST /messages: its agents; see protocol/handoffs.ts
  *     POST   /revoke             200 when nothing runs any more
  *     POST   /lockdown           the same, and nothing is run until it is lifted
  *     DELETE /lockdown           lifts it; 200. A hub of a newer epoch that says nothing of it has lifted it, too
  */
-export function createWorkerApi({ executor, files, tools, models, knownEpoch }: WorkerApiOptions): WorkerApi {
+export function createWorkerApi({ executor, files, tools, models, handoffs, knownEpoch }: WorkerApiOptions): WorkerApi {
   /** Epoch of the hub that locked this node down. */
   let lockedIn: number | null = null;
 
@@ -55,6 +59,7 @@ export function createWorkerApi({ executor, files, tools, models, knownEpoch }: 
     if (method === 'POST' && path === '/tools') return tools.call(stream);
     if (method === 'POST' && path === '/files/read') return files.serve('read', stream, headers);
     if (method === 'POST' && path === '/files/write') return files.serve('write', stream, headers);
+    if (handoffs?.takes(path) === true) return handoffs.serve(method, path, stream);
     stream.resume();
     if (method === 'GET' && id !== undefined) return answerJson(stream, 200, executor.state(id));
     if (method === 'DELETE' && id !== undefined && executor.cancel(id)) return answerJson(stream, 202, {});
@@ -73,7 +78,7 @@ export function createWorkerApi({ executor, files, tools, models, knownEpoch }: 
   async function endAll(stream: ServerHttp2Stream, reason: 'revoked' | 'cancelled'): Promise<void> {
     files.endAll();
     models?.endAll();
-    await executor.endAll(reason);
+    await Promise.all([executor.endAll(reason), handoffs?.endAll()]);
     answerJson(stream, 200, {});
   }
 
@@ -83,6 +88,7 @@ export function createWorkerApi({ executor, files, tools, models, knownEpoch }: 
     files.lockDown(epoch !== null);
     tools.lockDown(epoch !== null);
     models?.lockDown(epoch !== null);
+    handoffs?.lockDown(epoch !== null);
   }
 
   return (stream, headers, raw = fromHttp2(headers)) => {
@@ -117,4 +123,13 @@ async function answer(stream: ServerHttp2Stream, path: string, work: () => void 
   }
 }
 
-const STATUS: Readonly<Record<string, number>> = { USAGE: 400, EPOCH_STALE: 409 };
+const STATUS: Readonly<Record<string, number>> = {
+  USAGE: 400,
+  HANDOFF_NOT_FOUND: 404,
+  AGENT_NOT_FOUND: 404,
+  NOT_FOUND: 404,
+  EPOCH_STALE: 409,
+  HANDOFF_CONFLICT: 409,
+  PAYLOAD_TOO_LARGE: 413,
+  QUEUE_FULL: 503,
+};

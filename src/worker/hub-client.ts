@@ -10,6 +10,7 @@ import { offerTakenSchema } from '#src/protocol/models.ts';
 import { keyChangedSchema } from '#src/protocol/node-key.ts';
 import type { HubSession } from '#src/worker/hub-address.ts';
 import type { KeyDesk } from '#src/worker/key-rotation.ts';
+import type { AgentDesk } from '#src/worker/handoffs/offer.ts';
 import type { OfferDesk } from '#src/worker/models/offer.ts';
 import type { NodeHostDesk } from '#src/worker/node-host.ts';
 
@@ -26,7 +27,7 @@ export function hubClient(
   hub: HubAddress,
   session: () => HubSession | null,
   signal: AbortSignal,
-): NodeHostDesk & KeyDesk & OfferDesk {
+): NodeHostDesk & KeyDesk & OfferDesk & AgentDesk {
   async function ask(path: string, body?: object, method: 'POST' | 'PUT' = 'POST'): Promise<unknown> {
     const now = session();
     if (now === null) throw new FederationError('HUB_UNREACHABLE', 'there is no link to the hub');
@@ -72,6 +73,9 @@ export function hubClient(
     ownNodeHost: async () => ownNodeHostSchema.parse(await ask('node-host')).nodeHost,
     async offerModels(offer) {
       return offerTakenSchema.parse(await ask('node/models', offer, 'PUT'));
+    },
+    async offerAgents(offer) {
+      await ask('node/agents', offer, 'PUT');
     },
     async changeKey(publicKey, signature) {
       keyChangedSchema.parse(await ask('node/key', { publicKey, signature }).catch(orTooOld));

@@ -1,8 +1,6 @@
 import { EventEmitter, once } from 'node:events';
-import { randomBytes } from 'node:crypto';
 import { homedir, hostname } from 'node:os';
 import { Command } from 'commander';
-import { bootId } from '#src/adapters/boot-id.ts';
 import { runCommandLine } from '#src/adapters/command-line.ts';
 import type { Home } from '#src/adapters/home.ts';
 import { fileNews } from '#src/adapters/file-news.ts';
@@ -10,33 +8,23 @@ import { homePath, openHome } from '#src/adapters/home.ts';
 import { lockHome } from '#src/adapters/home-lock.ts';
 import type { Log } from '#src/adapters/log.ts';
 import { createLog } from '#src/adapters/log.ts';
-import { askForModels } from '#src/adapters/models/ask-models.ts';
-import { createSender } from '#src/adapters/models/upstream.ts';
-import { keyHeaders, readUpstreamKey } from '#src/adapters/models/upstream-key.ts';
 import { nodeHostProgram } from '#src/adapters/openclaw/node-host.ts';
 import { ownGateway } from '#src/adapters/openclaw/own-gateway.ts';
 import { openclawVersion } from '#src/adapters/openclaw/version.ts';
-import { createProcesses } from '#src/adapters/process/processes.ts';
 import { loadSettings } from '#src/adapters/settings-file.ts';
 import { stopSignal } from '#src/adapters/signals.ts';
-import { openJournal } from '#src/adapters/store/journal.ts';
 import { tailnetLookup } from '#src/adapters/tailscale/lookup.ts';
 import { createTailscale } from '#src/adapters/tailscale/tailscale.ts';
 import { reportError } from '#src/adapters/terminal.ts';
 import { VERSION } from '#src/adapters/version.ts';
-import { followYamlFile } from '#src/adapters/yaml-file.ts';
 import { FederationError } from '#src/core/errors.ts';
 import { KEY_ROTATION_REQUEST_FILE } from '#src/core/key-rotation.ts';
-import { MODELS_FILE, MODELS_KEY_FILE, OPENCLAW_MODELS_KEY_FILE } from '#src/core/models/share.ts';
 import { checkNodeName, nodeNameFrom } from '#src/core/node.ts';
 import type { Settings } from '#src/core/settings.ts';
 import { keepLink } from '#src/link/dial.ts';
 import { createWorkerApi } from '#src/worker/api.ts';
-import { OPENCLAW_MODELS_PATH } from '#src/protocol/models.ts';
-import type { Executor, ExecutorNode } from '#src/worker/exec.ts';
-import type { Consent } from '#src/worker/consent.ts';
+import type { ExecutorNode } from '#src/worker/exec.ts';
 import { createConsent } from '#src/worker/consent.ts';
-import { createExecutor } from '#src/worker/exec.ts';
 import { createFiles } from '#src/worker/files/files.ts';
 import { gatewaySecrets } from '#src/worker/files/rules.ts';
 import type { HubSession } from '#src/worker/hub-address.ts';
@@ -44,10 +32,10 @@ import { factsOf } from '#src/worker/facts.ts';
 import { hubOf } from '#src/worker/hub-address.ts';
 import { hubClient } from '#src/worker/hub-client.ts';
 import { startKeyRotation } from '#src/worker/key-rotation.ts';
+import { openExecutor } from '#src/worker/main/executor.ts';
+import { openHandoffs } from '#src/worker/main/handoffs.ts';
+import { openModels } from '#src/worker/main/models.ts';
 import { openMembershipMemory } from '#src/worker/membership.ts';
-import type { NodeModels, NodeModelsParts } from '#src/worker/models/models.ts';
-import { openNodeModels } from '#src/worker/models/models.ts';
-import { reachUpstreams } from '#src/worker/models/reach.ts';
 import { openNodeKeys } from '#src/worker/node-keys.ts';
 import { openReport } from '#src/worker/report.ts';
 import { superviseNodeHost } from '#src/worker/supervised-node-host.ts';
@@ -144,6 +132,10 @@ export async function startWorker(home: Home, settings: Settings, log: Log): Pro
       log: log.child('models'),
     });
     if (models !== null) cleanups.push(() => models.close());
+    const handoffs = await openHandoffs(home, settings, {
+      ...{ consent: consents, desk, session: () => session, links, log: log.child('handoffs'), signal },
+    });
+    if (handoffs !== null) cleanups.push(() => handoffs.close());
     const openclaw = nodeHost.enabled ? await openclawVersion(nodeHost.openclaw) : null;
     const facts = factsOf(name, settings, { own: VERSION, openclaw });
     const logFault = (error: unknown): void => log.error('something failed', { problem: String(error) });
@@ -160,14 +152,17 @@ export async function startWorker(home: Home, settings: Settings, log: Log): Pro
         session = { address, credential: welcome.credential, link: welcome.link, lost: losing.signal };
         links.emit('linked');
       },
-      onStream: createWorkerApi({ executor, files, tools, models, knownEpoch: () => memory.epoch() }),
+      onStream: createWorkerApi({ executor, files, tools, models, handoffs, knownEpoch: () => memory.epoch() }),
       onEvent(event) {
         report.event(event);
         rotation.event(event);
         if (event.type === 'lost') losing.abort();
         // What something else than the hub says at its address is no order.
         if (event.type !== 'refused' || !event.proven) return;
-        if (event.error.code === 'REVOKED') void executor.endAll('revoked');
+        if (event.error.code === 'REVOKED') {
+          void executor.endAll('revoked');
+          handoffs?.endAll().catch(logFault);
+        }
         if (event.error.code.startsWith('TOKEN_')) memory.tokenRefused().catch(logFault);
       },
       onKeyRotated: rotation.rotated,
@@ -187,66 +182,6 @@ export async function startWorker(home: Home, settings: Settings, log: Log): Pro
       close,
     };
   }
-}
-
-type ModelsWiring = Pick<NodeModelsParts, 'node' | 'hub' | 'session' | 'links' | 'desk' | 'report' | 'log' | 'signal'>;
-
-/** What this node shares of models and uses of them; null where it is to have nothing to do with them. */
-async function openModels(home: Home, { models }: Settings, wiring: ModelsWiring): Promise<NodeModels | null> {
-  if (!models.enabled) return null;
-  const makeKey = (): string => randomBytes(32).toString('base64url');
-  const key = await home.secret(MODELS_KEY_FILE, makeKey);
-  return openNodeModels({
-    ...wiring,
-    port: models.port ?? null,
-    key: models.requireKey ? key.trim() : null,
-    files: (signal) => followYamlFile(home, MODELS_FILE, signal),
-    ask: askForModels,
-    reach: reachUpstreams({
-      keyHeaders: async (server) => keyHeaders(server.api, await readUpstreamKey(server, home.path)),
-      async openclaw() {
-        const secret = await home.secret(OPENCLAW_MODELS_KEY_FILE, makeKey);
-        const headers = keyHeaders('openai', secret.trim());
-        return { api: 'openai', baseUrl: `${models.openclaw}${OPENCLAW_MODELS_PATH}`, headers };
-      },
-    }),
-    sender: createSender(),
-  });
-}
-
-type Cleanups = (() => Promise<unknown>)[];
-
-/** What runs commands, with its journal; what a daemon before this one left running is ended first. */
-async function openExecutor(
-  home: Home,
-  { worker }: Settings,
-  node: ExecutorNode,
-  consent: Consent,
-  log: Log,
-  cleanups: Cleanups,
-): Promise<Executor> {
-  const journal = await openJournal({
-    directory: home.path,
-    maxBytes: worker.journalMaxBytes,
-    retainMs: worker.journalDays * 86_400_000,
-    bootId: await bootId(),
-  });
-  cleanups.push(() => journal.close());
-  const processes = createProcesses({ log: log.child('process') });
-  cleanups.push(async () => processes.close());
-  await processes.endOrphans(journal.lost);
-  return createExecutor({
-    node,
-    consent,
-    settings: () => ({
-      exec: worker.exec,
-      hubLossMs: worker.hubLossSeconds * 1000,
-      killAfterMs: worker.killAfterSeconds * 1000,
-    }),
-    journal,
-    processes,
-    log: log.child('exec'),
-  });
 }
 
 /** `federation-worker`: runs until it is told to stop. Returns the exit code. */

@@ -113,7 +113,9 @@ export async function startFederation(options: FederationOptions = {}): Promise<
       if (token === undefined) await place.write('join-token', await federation.token({}));
     }
     if (typeof token === 'string') await place.write('join-token', token);
-    const own = { name, worker: { hub: `127.0.0.1:${cables.get(name)!.port}` }, models: { port: 0 } };
+    // Nothing here asks the gateway of whoever runs the tests.
+    const tools = { gatewaySettings: join(directory, 'no-gateway.json') };
+    const own = { name, worker: { hub: `127.0.0.1:${cables.get(name)!.port}`, tools }, models: { port: 0 } };
     const worker = await startWorker(place, settingsOf(own, options.worker, settings), log(name));
     workers.set(name, [...(workers.get(name) ?? []), worker]);
     return worker;

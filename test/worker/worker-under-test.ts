@@ -81,7 +81,7 @@ export async function startWorker(setup: WorkerSetup = {}): Promise<WorkerUnderT
   });
   const { tools: callable = { allow: [], deny: [], maxOutputBytes: 1024 }, gateway = NO_GATEWAY } = setup;
   const tools = createTools({ consent: createConsent(node), settings: () => callable, gateway });
-  const api = createWorkerApi({ executor, files, tools, models: null, knownEpoch: () => 5 });
+  const api = createWorkerApi({ executor, files, tools, models: null, handoffs: null, knownEpoch: () => 5 });
   const sockets = new Set<Socket>();
   const server = createServer((socket) => {
     sockets.add(socket);

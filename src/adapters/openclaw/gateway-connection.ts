@@ -2,7 +2,13 @@ import { WebSocket } from 'ws';
 import type { z } from 'zod';
 import { FederationError } from '#src/core/errors.ts';
 import { peerOwner } from '#src/adapters/peer-owner.ts';
-import { MAX_FRAME_BYTES, PROTOCOL, frameSchema, helloSchema } from '#src/adapters/openclaw/gateway-messages.ts';
+import {
+  MAX_FRAME_BYTES,
+  PROTOCOL,
+  acceptedSchema,
+  frameSchema,
+  helloSchema,
+} from '#src/adapters/openclaw/gateway-messages.ts';
 import type { Refusal } from '#src/adapters/openclaw/gateway-messages.ts';
 
 /** One operator connection to the gateway, from its hello to its end. */
@@ -13,6 +19,10 @@ export interface GatewayConnection {
    * GATEWAY_UNREACHABLE where it says nothing in time or the connection ends.
    */
   request<T>(method: string, params: object, answer: z.ZodType<T>, timeoutMs?: number): Promise<T>;
+  /** The same for what takes as long as it takes: the gateway says first that it is accepted, then how it ended. */
+  requestLong<T>(method: string, params: object, answer: z.ZodType<T>, onAccepted: () => void): Promise<T>;
+  /** Whether what is asked now is sent at all. */
+  isOpen(): boolean;
   /** Resolves with the reason when the connection has ended. */
   readonly closed: Promise<string>;
   close(): void;
@@ -26,7 +36,11 @@ export interface ConnectOptions {
    * Null where it is not known whose it is.
    */
   readonly trusts: (uid: number | null) => boolean;
-  readonly onEvent: (name: string) => void;
+  readonly onEvent: (name: string, payload: unknown) => void;
+  /** What it may do there; all that the hub does where it is not given. */
+  readonly scopes?: readonly string[];
+  /** What it wants to hear of beside the usual. */
+  readonly caps?: readonly string[];
   readonly signal: AbortSignal;
 }
 
@@ -37,6 +51,8 @@ const SCOPES = ['operator.read', 'operator.pairing', 'operator.admin'];
 interface Waiting {
   readonly resolve: (payload: unknown) => void;
   readonly reject: (error: FederationError) => void;
+  /** Where an answer that it is accepted is not the last. */
+  readonly onAccepted: (() => void) | null;
 }
 
 /** Connects and says hello. Throws GATEWAY_UNREACHABLE, or OPENCLAW_REFUSED with the gateway's answer as cause. */
@@ -45,6 +61,8 @@ export async function openConnection({
   token,
   trusts,
   onEvent,
+  scopes = SCOPES,
+  caps = [],
   signal,
 }: ConnectOptions): Promise<GatewayConnection> {
   const socket = new WebSocket(url, {
@@ -84,22 +102,36 @@ export async function openConnection({
     if (!frame.success) return;
     if (frame.data.type === 'event') {
       if (frame.data.event === 'connect.challenge') challenged.resolve();
-      else onEvent(frame.data.event);
+      else onEvent(frame.data.event, frame.data.payload);
       return;
     }
     const request = waiting.get(frame.data.id);
+    if (frame.data.ok && request?.onAccepted && acceptedSchema.safeParse(frame.data.payload).success) {
+      return request.onAccepted();
+    }
     waiting.delete(frame.data.id);
     if (frame.data.ok) request?.resolve(frame.data.payload);
     else request?.reject(refused(frame.data.error));
   }
 
-  async function request<T>(method: string, params: object, answer: z.ZodType<T>, timeoutMs = REQUEST_MS): Promise<T> {
+  function request<T>(method: string, params: object, answer: z.ZodType<T>, timeoutMs = REQUEST_MS): Promise<T> {
+    return ask(method, params, answer, timeoutMs, null);
+  }
+
+  async function ask<T>(
+    method: string,
+    params: object,
+    answer: z.ZodType<T>,
+    timeoutMs: number | null,
+    onAccepted: (() => void) | null,
+  ): Promise<T> {
     if (socket.readyState !== WebSocket.OPEN) throw unreachable(problem);
     const id = String(++lastId);
     const { promise, resolve, reject } = Promise.withResolvers<unknown>();
-    waiting.set(id, { resolve, reject });
-    const timer = setTimeout(() => reject(unreachable(`the gateway did not answer ${method}`)), timeoutMs);
-    timer.unref();
+    waiting.set(id, { resolve, reject, onAccepted });
+    const late = (): void => reject(unreachable(`the gateway did not answer ${method}`));
+    const timer = timeoutMs === null ? undefined : setTimeout(late, timeoutMs);
+    timer?.unref();
     socket.send(JSON.stringify({ type: 'req', id, method, params }));
     try {
       const parsed = answer.safeParse(await promise);
@@ -131,8 +163,8 @@ export async function openConnection({
         // Only this pair keeps its scopes on loopback without a paired device of its own.
         client: { id: 'gateway-client', mode: 'backend', version: '1', platform: process.platform },
         role: 'operator',
-        scopes: SCOPES,
-        caps: [],
+        scopes,
+        caps,
         auth: { token },
         userAgent: 'openclaw-federation',
       },
@@ -142,6 +174,8 @@ export async function openConnection({
     return {
       version: hello.server?.version ?? null,
       request,
+      requestLong: (method, params, answer, onAccepted) => ask(method, params, answer, null, onAccepted),
+      isOpen: () => socket.readyState === WebSocket.OPEN,
       closed: ended.promise,
       close: () => socket.terminate(),
     };

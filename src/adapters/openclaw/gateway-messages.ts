@@ -22,6 +22,9 @@ export const frameSchema = z.union([response, event]);
 
 export const helloSchema = z.object({ server: z.object({ version: z.string() }).optional() });
 
+/** The first of the two answers to what takes long. */
+export const acceptedSchema = z.object({ status: z.literal('accepted') });
+
 /** `access` is what a device that brings the code gets; it defaults to everything, so it is checked. */
 export const setupCodeSchema = z.object({
   setupCode: z.string().min(1),

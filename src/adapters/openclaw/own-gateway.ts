@@ -1,9 +1,6 @@
-import { readFile } from 'node:fs/promises';
-import { homedir } from 'node:os';
-import { join } from 'node:path';
-import { parse } from 'jsonc-parser';
 import { z } from 'zod';
 import { openConnection } from '#src/adapters/openclaw/gateway-connection.ts';
+import { isOwnGateway, ownGatewayFile, readOwnGateway } from '#src/adapters/openclaw/own-gateway-access.ts';
 import { FederationError } from '#src/core/errors.ts';
 
 /** OpenClaw's gateway of this very machine and user, as its operator. */
@@ -21,18 +18,6 @@ export interface OwnGatewayOptions {
   readonly signal: AbortSignal;
 }
 
-/** OpenClaw's own default. */
-const DEFAULT_PORT = 18_789;
-
-const settingsSchema = z.object({
-  gateway: z
-    .object({
-      port: z.int().min(1).max(65_535).default(DEFAULT_PORT),
-      auth: z.object({ token: z.string().min(1) }),
-    })
-    .loose(),
-});
-
 const invokedSchema = z.object({
   ok: z.boolean(),
   output: z.unknown().optional(),
@@ -43,11 +28,11 @@ const invokedSchema = z.object({
 });
 
 export function ownGateway({ settingsFile, signal }: OwnGatewayOptions): OwnGateway {
-  const file = settingsFile ?? join(homedir(), '.openclaw', 'openclaw.json');
+  const file = ownGatewayFile(settingsFile);
   return {
     async invokeTool(tool, args, timeoutMs) {
-      const { port, token } = await access(file);
-      const url = `ws://127.0.0.1:${port}`;
+      const { url, token } = await readOwnGateway(file);
+      const trusts = isOwnGateway;
       const connection = await openConnection({ url, token, trusts, onEvent: () => undefined, signal });
       try {
         const asked = connection.request('tools.invoke', { name: tool, args }, invokedSchema, timeoutMs);
@@ -61,24 +46,6 @@ export function ownGateway({ settingsFile, signal }: OwnGatewayOptions): OwnGate
       }
     },
   };
-}
-
-async function access(file: string): Promise<{ port: number; token: string }> {
-  try {
-    const settings: unknown = parse(await readFile(file, 'utf8'), [], { allowTrailingComma: true });
-    const { gateway } = settingsSchema.parse(settings);
-    return { port: gateway.port, token: gateway.auth.token };
-  } catch (cause) {
-    throw new FederationError('GATEWAY_UNREACHABLE', 'this node has no OpenClaw gateway of its own that it knows', {
-      hint: 'a hybrid has one; worker.tools.gatewaySettings names its openclaw.json where that is elsewhere',
-      cause,
-    });
-  }
-}
-
-/** Whoever else listens on that port must not be told the token. */
-function trusts(uid: number | null): boolean {
-  return uid === null ? process.platform !== 'linux' : uid === 0 || uid === process.getuid?.();
 }
 
 /** What the gateway refuses as a request is the tool's failure here, in its own words. */

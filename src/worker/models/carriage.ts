@@ -22,6 +22,8 @@ export interface Carriage {
   /** What its model is called there; null: as it is. */
   readonly model: string | null;
   readonly sending: (body: SentBody) => Sending;
+  /** Told of each part of an answer that was good, on its way. */
+  readonly seen?: (chunk: Buffer) => void;
   /** Those that the client gets of the answer's. */
   readonly headers: (raw: RawHeaders) => readonly string[];
   /** What the client is told where no answer came. */
@@ -34,6 +36,7 @@ export interface Carriage {
 export function carryAnswer(response: ServerResponse, to: Carriage): Promise<void> {
   const { promise, resolve, reject } = Promise.withResolvers<void>();
   let isBegun = false;
+  let isSeen = false;
   let sent: Sent | null = null;
   const answer = answerTo(
     response,
@@ -59,6 +62,7 @@ export function carryAnswer(response: ServerResponse, to: Carriage): Promise<voi
     head(status, reason, raw) {
       if (leadsElsewhere(status)) return giveUp(to.failed({ kind: 'connect', problem: `sends elsewhere (${status})` }));
       isBegun = true;
+      isSeen = status === 200 && to.seen !== undefined;
       try {
         answer.head(status, reason, to.headers(raw));
       } catch {
@@ -68,6 +72,7 @@ export function carryAnswer(response: ServerResponse, to: Carriage): Promise<voi
       }
     },
     data(chunk) {
+      if (isSeen) to.seen?.(chunk);
       if (!answer.data(chunk)) sent?.pause();
     },
     end() {

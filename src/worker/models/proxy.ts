@@ -9,6 +9,7 @@ import { FirstByteLate, refusalOf } from '#src/core/models/error.ts';
 import { requestHeaders, responseHeaders } from '#src/core/models/headers.ts';
 import { refuseEndless } from '#src/core/models/refusal.ts';
 import { MODELS_KEY_FILE } from '#src/core/models/share.ts';
+import { createStoredAnswers, makesStored, storedId } from '#src/core/models/stored-answers.ts';
 import { wayOf } from '#src/core/models/way.ts';
 import { answerJson, refuse } from '#src/link/models/answer.ts';
 import type { BodyReader, ModelBody } from '#src/link/models/body.ts';
@@ -45,6 +46,8 @@ export interface LocalModels {
 
 /** More than programs of one machine have; each costs some 25 kB. */
 const MAX_CONNECTIONS = 4096;
+/** Of an answer, in which it says what it is called. */
+const HEAD_BYTES = 2048;
 const METHODS: ReadonlySet<string> = new Set(['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE']);
 
 /**
@@ -56,6 +59,7 @@ const METHODS: ReadonlySet<string> = new Set(['GET', 'HEAD', 'POST', 'PUT', 'PAT
 export async function startModelProxy(options: LocalModelsOptions): Promise<LocalModels> {
   const { key, node, shares, hub, bodies, send, isShut, log } = options;
   const door = createDoor(key, MODELS_KEY_FILE);
+  const stored = createStoredAnswers();
   const server = createServer({ noDelay: true, highWaterMark: 64 * 1024 }, (request, response) => {
     void answer(request, response);
   });
@@ -117,11 +121,24 @@ export async function startModelProxy(options: LocalModelsOptions): Promise<Loca
     cameAt: number,
   ): Promise<void> {
     if (body.facts.isAmbiguous) throw new FederationError('USAGE', 'it can’t be told which model the request means');
-    const pin = textOf(request, MODEL_HEADERS.node);
+    const pin = textOf(request, MODEL_HEADERS.node) ?? stored.placeOf('', endpoint);
     const own = ownModel(shares, { name: node.name, id: node.id() }, { endpoint, model: body.facts.model, pin });
     if (own === null) return carryAnswer(response, hub.carriage(request, body));
     if (isShut()) throw new FederationError('LOCKED_DOWN', 'this node is locked down');
-    return carryAnswer(response, ownCarriage(request, body, own, cameAt));
+    return carryAnswer(response, {
+      ...ownCarriage(request, body, own, cameAt),
+      ...(makesStored(request.method ?? '', endpoint) ? { seen: remembering(own.upstream.name) } : {}),
+    });
+  }
+
+  /** Where an answer was made that its client may ask for again: its first part names it. */
+  function remembering(upstream: string): (chunk: Buffer) => void {
+    let isFirst = true;
+    return (chunk) => {
+      const id = isFirst ? storedId(chunk.toString('latin1', 0, HEAD_BYTES)) : null;
+      isFirst = false;
+      if (id !== null) stored.made('', id, `${node.id()}/${upstream}`);
+    };
   }
 
   function ownCarriage(request: IncomingMessage, body: ModelBody, own: OwnModel, cameAt: number): Carriage {

@@ -1,0 +1,153 @@
+import { constants, ftruncateSync, writeSync } from 'node:fs';
+import type { FileHandle } from 'node:fs/promises';
+import { open } from 'node:fs/promises';
+
+/**
+ * Lines of JSON, each `{"seq":N,…}` with the next N, that are only ever added to. Whoever reads it while it grows reads the
+ * bytes that were there when `size` was looked at.
+ */
+export interface EventFile {
+  /** Of the last line; 0 where there is none. */
+  readonly seq: number;
+  /** Bytes. */
+  readonly size: number;
+  /** The last line; null where there is none. */
+  readonly last: string | null;
+  /** Adds one line. Throws what the disk says, and nothing was added then. */
+  append(line: string): void;
+  /** All that was added has reached the medium when it resolves. */
+  sync(): Promise<void>;
+  /** Up to `length` bytes from there. */
+  read(offset: number, length: number): Promise<Buffer>;
+  /** Where the line after `seq` begins. */
+  offsetAfter(seq: number): Promise<number>;
+  close(): Promise<void>;
+}
+
+/** A line that somebody who resumes must pass over at most. */
+const MARK_EVERY = 256;
+const READ_BYTES = 256 * 1024;
+/** The end of the file, which those who follow it live read from memory. */
+const TAIL_BYTES = 256 * 1024;
+
+interface Mark {
+  readonly seq: number;
+  /** Where the line of `seq` ends. */
+  readonly offset: number;
+}
+
+/**
+ * Opens the file, or makes it, and calls with each line that is in it. A line that was cut short by a crash, and what is no
+ * line of ours, is taken off its end.
+ */
+export async function openEventFile(path: string, onLine?: (line: string) => void): Promise<EventFile> {
+  const handle = await open(path, constants.O_RDWR | constants.O_APPEND | constants.O_CREAT, 0o600);
+  const marks: Mark[] = [{ seq: 0, offset: 0 }];
+  let seq = 0;
+  let size = 0;
+  let last: string | null = null;
+  let tail: Buffer = Buffer.alloc(0);
+  try {
+    await scan();
+  } catch (error) {
+    await handle.close();
+    throw error;
+  }
+
+  async function scan(): Promise<void> {
+    for await (const { line, end } of linesOf(handle, 0)) {
+      const found = seqOf(line);
+      if (found === null || found <= seq) break;
+      noted(found, end, line.toString('utf8'));
+      if (last !== null) onLine?.(last);
+    }
+    const { size: found } = await handle.stat();
+    if (found > size) await handle.truncate(size);
+  }
+
+  function noted(next: number, end: number, line: string): void {
+    seq = next;
+    size = end;
+    last = line;
+    if (next - marks.at(-1)!.seq >= MARK_EVERY) marks.push({ seq: next, offset: end });
+  }
+
+  function remember(bytes: Buffer): void {
+    const joined = tail.length + bytes.length > TAIL_BYTES ? bytes : Buffer.concat([tail, bytes]);
+    tail = joined.length > TAIL_BYTES ? Buffer.alloc(0) : joined;
+  }
+
+  return {
+    get seq() {
+      return seq;
+    },
+    get size() {
+      return size;
+    },
+    get last() {
+      return last;
+    },
+    append(line) {
+      const next = seqOf(Buffer.from(line.slice(0, 40)));
+      if (next === null || next <= seq) throw new Error('the line does not follow the last one');
+      const bytes = Buffer.from(`${line}\n`);
+      try {
+        for (let at = 0; at < bytes.length;) at += writeSync(handle.fd, bytes, at);
+      } catch (error) {
+        // Half a line would hide all that follow.
+        ftruncateSync(handle.fd, size);
+        throw error;
+      }
+      noted(next, size + bytes.length, line);
+      remember(bytes);
+    },
+    sync: () => handle.datasync(),
+    async read(offset, length) {
+      const end = Math.min(size, offset + length);
+      const tailStart = size - tail.length;
+      if (offset >= tailStart) return tail.subarray(offset - tailStart, end - tailStart);
+      const buffer = Buffer.allocUnsafe(end - offset);
+      const { bytesRead } = await handle.read(buffer, 0, buffer.length, offset);
+      return buffer.subarray(0, bytesRead);
+    },
+    async offsetAfter(after) {
+      if (after >= seq) return size;
+      const from = marks.findLast((mark) => mark.seq <= after) ?? marks[0]!;
+      let { offset } = from;
+      if (from.seq === after) return offset;
+      for await (const { line, end } of linesOf(handle, offset)) {
+        const found = seqOf(line);
+        if (found === null || found > after) break;
+        offset = end;
+      }
+      return offset;
+    },
+    close: () => handle.close(),
+  };
+}
+
+/** Whole lines from there on, each with the offset behind it. */
+async function* linesOf(handle: FileHandle, from: number): AsyncGenerator<{ line: Buffer; end: number }> {
+  let held = Buffer.alloc(0);
+  let end = from;
+  for (let at = from; ;) {
+    const buffer = Buffer.allocUnsafe(READ_BYTES);
+    const { bytesRead } = await handle.read(buffer, 0, buffer.length, at);
+    if (bytesRead === 0) return;
+    at += bytesRead;
+    const all =
+      held.length === 0 ? buffer.subarray(0, bytesRead) : Buffer.concat([held, buffer.subarray(0, bytesRead)]);
+    let start = 0;
+    for (let stop = all.indexOf(10); stop !== -1; stop = all.indexOf(10, start)) {
+      end += stop + 1 - start;
+      yield { line: all.subarray(start, stop), end };
+      start = stop + 1;
+    }
+    held = Buffer.from(all.subarray(start));
+  }
+}
+
+function seqOf(line: Buffer): number | null {
+  const digits = /^\{"seq":([1-9][0-9]{0,14}),/.exec(line.subarray(0, 40).toString('latin1'))?.[1];
+  return digits === undefined ? null : Number(digits);
+}

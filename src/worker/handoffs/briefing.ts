@@ -1,0 +1,17 @@
+import { join } from 'node:path';
+import type { RecordedOrder } from '#src/worker/handoffs/record.ts';
+
+/** What an agent is told of a handoff: the task as it is, and behind it what else it has to know. `folder`: that of the handoff. */
+export function briefing(
+  { task, context, files }: Pick<RecordedOrder, 'task' | 'context' | 'files'>,
+  folder: string,
+): string {
+  const inFolder = join(folder, 'in');
+  const given = files.map(({ name, size }) => `- ${join(inFolder, name)} (${size} bytes)`);
+  return [
+    task,
+    ...(context === '' ? [] : [`What you should know beside it:\n${context}`]),
+    ...(given.length === 0 ? [] : [`Files that come with it:\n${given.join('\n')}`]),
+    `Your answer goes back to whoever gave you this task from another machine. Files that belong to it: put them into ${join(folder, 'out')}, and nothing else there.`,
+  ].join('\n\n');
+}

@@ -1,0 +1,65 @@
+import type { Log } from '#src/adapters/log.ts';
+import type { HandoffStore } from '#src/adapters/store/handoff-store.ts';
+import type { Over } from '#src/worker/handoffs/kept.ts';
+import { readOver } from '#src/worker/handoffs/kept.ts';
+import type { HandoffRecord } from '#src/worker/handoffs/record.ts';
+import { handoffRecordSchema, nameOf } from '#src/worker/handoffs/record.ts';
+import type { Transcript } from '#src/worker/handoffs/transcript.ts';
+import { openTranscript } from '#src/worker/handoffs/transcript.ts';
+
+/** What the disk holds of a handoff: the newest attempt alone. */
+export type Restored = { readonly id: string; readonly attempt: number } & (
+  | { readonly kind: 'over'; readonly over: Over }
+  | {
+      readonly kind: 'going';
+      readonly record: HandoffRecord;
+      readonly transcript: Transcript;
+      readonly isAsked: boolean;
+      readonly isTorn: boolean;
+    }
+);
+
+/** All that a daemon before this one has accepted. What can't be read is left where it is, and counts as unknown. */
+export async function restoreHandoffs(
+  store: HandoffStore,
+  { bootId, keepMaxBytes, log }: { readonly bootId: string; readonly keepMaxBytes: number; readonly log: Log },
+): Promise<readonly Restored[]> {
+  const newest = new Map<string, number>();
+  for (const name of await store.names()) {
+    const [id = '', attempt = '0'] = name.split('-');
+    newest.set(id, Math.max(newest.get(id) ?? 0, Number(attempt)));
+  }
+  const all: Restored[] = [];
+  for (const [id, attempt] of newest) {
+    try {
+      all.push(await restore(store, { id, attempt }, bootId, keepMaxBytes));
+    } catch (error) {
+      log.error('a handoff can’t be read', { handoff: id, problem: String(error) });
+    }
+  }
+  const acceptedAt = (one: Restored): number => (one.kind === 'going' ? one.record.acceptedAt : 0);
+  return all.toSorted((a, b) => acceptedAt(a) - acceptedAt(b));
+}
+
+async function restore(
+  store: HandoffStore,
+  name: { readonly id: string; readonly attempt: number },
+  bootId: string,
+  keepMaxBytes: number,
+): Promise<Restored> {
+  const folder = store.open(nameOf(name));
+  const over = await readOver(folder);
+  if (over !== null) return { ...name, kind: 'over', over };
+  const record = handoffRecordSchema.parse(JSON.parse(await folder.record()));
+  const transcript = await openTranscript(folder, keepMaxBytes);
+  const { ended, seq } = transcript;
+  if (ended !== null) {
+    await transcript.close();
+    const found = { outcome: ended.outcome, seq, hash: record.hash, endedAt: Date.now() };
+    await folder.markOver(JSON.stringify(found));
+    return { ...name, kind: 'over', over: found };
+  }
+  const starting = await folder.starting();
+  const isAsked = starting !== null;
+  return { ...name, kind: 'going', record, transcript, isAsked, isTorn: isAsked && starting !== bootId };
+}

@@ -39,9 +39,9 @@ export type Explain = (cause: unknown) => Promise<FederationError>;
 /** A hub that is there answers in far less; revoking waits for a node for a moment. */
 const ANSWER_MS = 60_000;
 
-/** A hub by a way that is found anew for each request. */
-export function hubThrough(findWay: () => Promise<Way>, explain: Explain): HubApi {
-  async function start(method: Method, path: string, type: string | null, signal?: AbortSignal, below = '/api/v1') {
+/** A hub by a way that is found anew for each request; `base` is what stands before all of its paths. */
+export function hubThrough(findWay: () => Promise<Way>, explain: Explain, base = '/api/v1'): HubApi {
+  async function start(method: Method, path: string, type: string | null, signal?: AbortSignal, below = base) {
     const { to, headers, lost } = await findWay();
     const signals = [signal, lost].filter((one) => one !== undefined);
     return request({

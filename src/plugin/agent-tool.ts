@@ -6,6 +6,7 @@ import type { Approvals } from '#src/plugin/approvals.ts';
 import type { ToolContext } from '#src/plugin/asker.ts';
 import { askerOfTool, isNobody } from '#src/plugin/asker.ts';
 import type { Answer, Attached, Attachment, ClusterTool } from '#src/plugin/call.ts';
+import { handoffWay } from '#src/plugin/handoff-way.ts';
 import type { PluginHub } from '#src/plugin/hub.ts';
 import { oneLine } from '#src/plugin/quoted.ts';
 import { paced } from '#src/plugin/progress.ts';
@@ -15,6 +16,8 @@ type Outcome = Awaited<ReturnType<AnyAgentTool['execute']>>;
 
 export interface AgentToolParts {
   readonly hub: PluginHub;
+  /** Path of a key in the home of this node’s worker daemon, where that is not the usual one. */
+  readonly workerKeyFile: string | undefined;
   readonly approvals: Approvals;
   /** Puts a file where OpenClaw sends it from. */
   readonly saveMedia: SaveMedia;
@@ -32,10 +35,11 @@ export function agentTool(tool: ClusterTool, context: ToolContext, parts: AgentT
       const progress = paced((text) => onUpdate?.(update(callId, text)));
       try {
         const parameters = readParameters(tool, given);
-        const wish = tool.wish(parameters);
+        const wish = tool.wish(parameters, asker);
         const until = signal ?? new AbortController().signal;
         const answer = await tool.run(parameters, {
           hub: parts.hub.as(asker),
+          handoffs: handoffWay(parts.hub, parts.workerKeyFile, asker),
           approved: wish === null ? null : await parts.approvals.take({ asker, id: callId, wish }, until),
           signal: until,
           progress: progress.say,

@@ -77,8 +77,8 @@ function asker({ channel, sender, owner, agentId, sessionKey }: Said): ChatAsker
 
 /** OpenClaw’s own web page, and its protocol: who is let in there is the operator. */
 const OWN_CHANNEL = 'webchat';
-/** Sessions in which no person writes. */
-const WITHOUT_PERSON = /^(?:agent:[^:]+:)?(?:subagent|cron|hook|acp):/;
+/** Sessions in which no person writes: a handoff’s holds what somebody elsewhere wants done, whoever that is. */
+const WITHOUT_PERSON = /^(?:agent:[^:]+:)?(?:subagent|cron|hook|acp|handoff):/;
 
 function writer(channel: string | undefined, sender: string | undefined, owner: boolean, session = ''): ChatAsker {
   if (isWord(channel) && isWord(sender)) return { kind: 'chat', channel, sender, owner };

@@ -1,6 +1,8 @@
 import type { HubApi } from '#src/adapters/hub-api.ts';
 import type { z } from 'zod';
 import type { Action } from '#src/core/action.ts';
+import type { ChatAsker } from '#src/core/policy.ts';
+import type { HandoffWay } from '#src/plugin/handoff-way.ts';
 
 /** What a call of a tool brings about, by which the hub judges it before it is done. */
 export interface Wish {
@@ -18,6 +20,8 @@ export interface Approved {
 /** What a call runs with. */
 export interface Call {
   readonly hub: HubApi;
+  /** Where work is handed over. */
+  readonly handoffs: HandoffWay;
   /** Null where none was asked for. */
   readonly approved: Approved | null;
   readonly signal: AbortSignal;
@@ -60,10 +64,10 @@ export interface ClusterTool<Parameters extends z.ZodType = z.ZodType> {
   /** In English: OpenClaw’s search for tools goes by its words. */
   readonly description: string;
   readonly parameters: Parameters;
-  /** Null for what only looks at the federation. */
-  wish(parameters: z.output<Parameters>): Wish | null;
+  /** Null for what only looks at the federation, and for what the hub judges when it is done. */
+  wish(parameters: z.output<Parameters>, asker: ChatAsker): Wish | null;
   /** Text that the action itself only names by its hash, for who has to approve it; null where it is no text. */
-  content?(parameters: z.output<Parameters>): string | null;
+  content?(parameters: z.output<Parameters>): string | null | undefined;
   run(parameters: z.output<Parameters>, call: Call): Promise<Answer>;
 }
 

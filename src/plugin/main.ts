@@ -30,7 +30,10 @@ function register(api: OpenClawPluginApi): void {
     api.runtime.channel.media.saveMediaBuffer(...said);
 
   for (const tool of CLUSTER_TOOLS) {
-    api.registerTool((context) => agentTool(tool, context, { hub, approvals, saveMedia }), { name: tool.name });
+    api.registerTool(
+      (context) => agentTool(tool, context, { hub, workerKeyFile: modelsKeyFile, approvals, saveMedia }),
+      { name: tool.name },
+    );
   }
   api.on(
     'before_tool_call',
@@ -39,9 +42,9 @@ function register(api: OpenClawPluginApi): void {
       if (tool === undefined) return undefined;
       try {
         const parameters = readParameters(tool, params);
-        const wish = tool.wish(parameters);
-        if (wish === null) return undefined;
         const asker = askerOfHook(context);
+        const wish = tool.wish(parameters, asker);
+        if (wish === null) return undefined;
         const call = { asker, id: toolCallId, wish, content: tool.content?.(parameters) };
         return await approvals.judge(hub.as(asker), call, tool, context.abortSignal);
       } catch (error) {

@@ -32,7 +32,7 @@ export interface Registered {
 }
 
 /** What the plugin registers with an OpenClaw that only takes note of it. */
-export function registered(socket: string, registrationMode = 'full'): Registered {
+export function registered(socket: string, registrationMode = 'full', settings: object = {}): Registered {
   const tools = new Map<string, (context: ToolContext) => AnyAgentTool>();
   const methods = new Map<string, { handler: Method; scope: string | undefined }>();
   const hooks = new Map<string, Hook>();
@@ -43,7 +43,7 @@ export function registered(socket: string, registrationMode = 'full'): Registere
   const saved: { data: Buffer; type: string | undefined }[] = [];
   const api = {
     registrationMode,
-    pluginConfig: { socket },
+    pluginConfig: { socket, ...settings },
     runtime: {
       channel: {
         media: {

@@ -50,6 +50,8 @@ export interface HandoffHub extends AsyncDisposable {
   goAway(): Promise<void>;
   comeBack(): Promise<void>;
   followers(): number;
+  /** What stood before the paths of all requests. */
+  readonly bases: ReadonlySet<string>;
 }
 
 export async function handoffHub(): Promise<HandoffHub> {
@@ -59,6 +61,7 @@ export async function handoffHub(): Promise<HandoffHub> {
   const events: HandoffEvent[] = [];
   const files = new Map<string, Buffer>();
   const answers = new Map<string, object>();
+  const bases = new Set<string>();
   const following = new Set<ServerResponse>();
   let server: Server | null = null;
   let view: HandoffView | null = null;
@@ -96,6 +99,7 @@ export async function handoffHub(): Promise<HandoffHub> {
 
   async function serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const url = new URL(request.url ?? '', 'http://hub');
+    bases.add(url.pathname.startsWith('/api/v1/') ? '/api/v1' : '');
     const what = `${request.method} ${url.pathname.replace('/api/v1', '')}${url.search}`;
     const seen = { what, body: request.method === 'POST' ? await json(request) : null };
     asked.push(seen);
@@ -173,6 +177,7 @@ export async function handoffHub(): Promise<HandoffHub> {
       await once(server, 'listening');
     },
     followers: () => following.size,
+    bases,
     async [Symbol.asyncDispose]() {
       await hub.goAway();
       await rm(home, { recursive: true });

@@ -41,6 +41,8 @@ export interface ChatFederationOptions {
   readonly script: Script;
   readonly toolSearch?: boolean;
   readonly nodeCommands?: readonly string[];
+  /** Secret of those who may start a turn of the agent by HTTP. */
+  readonly webhooks?: string;
   /** Has the folder of the plugin before the gateway loads it. */
   readonly prepare?: (plugin: string) => Promise<void>;
   /** Deploys the plugin, and Telegram, into the home of the gateway's user. */

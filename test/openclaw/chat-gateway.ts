@@ -41,6 +41,8 @@ export interface ChatGatewayOptions {
   readonly toolSearch?: boolean;
   /** Commands of nodes that need a word of the gateway's owner. */
   readonly nodeCommands?: readonly string[];
+  /** Secret of those who may start a turn of the agent by HTTP. */
+  readonly webhooks?: string;
   /** Where it is to listen, with that secret: a hub may have been told of both before. */
   readonly port: number;
   readonly token: string;
@@ -121,7 +123,7 @@ async function answering(port: number, said: () => readonly string[]): Promise<v
 }
 
 function settings(options: ChatGatewayOptions, directory: string): object {
-  const { port, model, toolSearch, nodeCommands = [] } = options;
+  const { port, model, toolSearch, nodeCommands = [], webhooks } = options;
   const provider = {
     baseUrl: model,
     apiKey: 'sk-of-the-test',
@@ -148,6 +150,7 @@ function settings(options: ChatGatewayOptions, directory: string): object {
       controlUi: { enabled: false },
     },
     discovery: { mdns: { mode: 'off' } },
+    ...(webhooks === undefined ? {} : { hooks: { enabled: true, token: webhooks, path: '/hooks' } }),
     update: { checkOnStart: false },
     models: { mode: 'replace', providers: { test: provider } },
     agents: {

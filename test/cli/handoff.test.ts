@@ -57,7 +57,6 @@ describe('handoff start', () => {
     expect(seen.stdout).toBe('I look. A line is missing.\n');
     expect(seen.stderr).toMatchInlineSnapshot(`
       "handoff ${HANDOFF} to home
-      home: waits
       home: waits: place 2 in the queue
       home: waits: place 1 in the queue
       main begins
@@ -262,6 +261,20 @@ describe('a hub that goes away', () => {
     expect(new Set(keys).size).toBe(1);
   });
 
+  test('and stays away after that leaves the key, by which it is the same handoff', async () => {
+    vi.useFakeTimers({ toFake: ['performance'] });
+    hub.mishap = (_, response) => {
+      vi.advanceTimersByTime(61_000);
+      response.destroy();
+      return true;
+    };
+    expect(await handoff('start', 'home', 'look', '--key', 'k7')).toBe(1);
+    vi.useRealTimers();
+    expect(seen.stderr).toMatch(
+      /\nerror: .*; it may have been handed over\n {2}try: .* with --key k7 it is the same one\n$/,
+    );
+  });
+
   test('before anything was sent is not waited for', async () => {
     await hub.goAway();
     expect(await handoff('start', 'home', 'look')).toBe(1);
@@ -299,6 +312,13 @@ describe('Ctrl-C', () => {
     process.emit('SIGINT');
     expect(await ended).toBe(130);
     expect(seen.stderr).toContain(`left; it may still run: manage-federation handoff attach ${HANDOFF}\n`);
+  });
+
+  test('is not what a terminal does that goes away: it ends nothing', async () => {
+    const { ended } = await started();
+    process.emit('SIGHUP');
+    expect(await ended).toBe(130);
+    expect(asked(`DELETE /handoffs/${HANDOFF}`)).toBe(0);
   });
 
   test('while one only looks leaves it running, and says so', async () => {

@@ -4,6 +4,11 @@ import { FederationError } from '#src/core/errors.ts';
 
 const PASSING: ReadonlySet<ErrorCode> = new Set(['HUB_UNREACHABLE', 'HUB_STOPPING', 'LINK_LOST', 'HANDSHAKE_FAILED']);
 
+/** Whether it says that nobody answered, and not what the answer is. */
+export function isAbsence(error: unknown): error is FederationError {
+  return error instanceof FederationError && PASSING.has(error.code);
+}
+
 const FIRST_PAUSE_MS = 200;
 const LONGEST_PAUSE_MS = 5000;
 
@@ -33,9 +38,9 @@ export function absence({ signal, patienceMs, onAway }: AbsenceOptions): Absence
   let isCredentialTried = false;
 
   function isPassing(error: unknown): error is FederationError {
-    if (!(error instanceof FederationError)) return false;
-    if (PASSING.has(error.code)) return true;
-    if (error.code !== 'UNAUTHENTICATED' || isCredentialTried) return false;
+    if (isAbsence(error)) return true;
+    const isCredential = error instanceof FederationError && error.code === 'UNAUTHENTICATED';
+    if (!isCredential || isCredentialTried) return false;
     isCredentialTried = true;
     return true;
   }

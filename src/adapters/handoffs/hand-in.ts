@@ -1,6 +1,6 @@
 import { text } from 'node:stream/consumers';
 import type { AbsenceOptions } from '#src/adapters/handoffs/absence.ts';
-import { absence } from '#src/adapters/handoffs/absence.ts';
+import { absence, isAbsence } from '#src/adapters/handoffs/absence.ts';
 import type { HubApi } from '#src/adapters/hub-api.ts';
 import { FederationError } from '#src/core/errors.ts';
 
@@ -31,7 +31,9 @@ export async function handIn<T>(
       options.signal.throwIfAborted();
       isSent ||= mayHaveArrived(error);
       if (!isSent) throw error;
-      await away.next(error instanceof FederationError ? error : broken(error));
+      await away.next(error instanceof FederationError ? error : broken(error)).catch((last: unknown) => {
+        throw isAbsence(last) ? uncertain(last, body.key) : last;
+      });
     }
   }
 }
@@ -44,6 +46,13 @@ function mayHaveArrived(error: unknown): boolean {
   if (error.code === 'HUB_STOPPING') return true;
   const { code } = (error.cause ?? {}) as NodeJS.ErrnoException;
   return error.code === 'HUB_UNREACHABLE' && error.cause !== undefined && !NEVER_SENT.has(code);
+}
+
+function uncertain(error: FederationError, key: string): FederationError {
+  return new FederationError(error.code, `${error.message}; it may have been handed over`, {
+    hint: `manage-federation handoff list; with --key ${key} it is the same one`,
+    cause: error,
+  });
 }
 
 function broken(cause: unknown): FederationError {

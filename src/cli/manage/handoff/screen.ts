@@ -65,7 +65,9 @@ export function textScreen(): HandoffScreen {
     },
     standing(view) {
       const text = `${placeText(view)}: ${standingText(view)}`;
-      if (view.startedAt !== null || view.endedAt !== null || text === told) return;
+      // What begins in a moment needs no words about waiting.
+      const isWaiting = view.position !== null || view.problem !== null;
+      if (!isWaiting || view.startedAt !== null || view.endedAt !== null || text === told) return;
       told = text;
       say(text);
     },

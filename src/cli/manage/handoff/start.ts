@@ -33,7 +33,7 @@ const HAND_IN_MS = 60_000;
 
 /**
  * `manage-federation handoff start TARGET [TASK]`: hands a piece of work to an agent, and shows what it says to the end.
- * The first Ctrl-C asks for the end, the second leaves.
+ * The first Ctrl-C asks for the end, the second leaves; so does a terminal that goes away.
  */
 export async function startHandoff(target: string, task: string | undefined, flags: StartFlags): Promise<number> {
   const screen = screenFor(flags);
@@ -42,7 +42,8 @@ export async function startHandoff(target: string, task: string | undefined, fla
   const hub = await hubOf(flags);
   const cancelling = new AbortController();
   const leaving = new AbortController();
-  const interrupts = followInterrupts({ first: () => cancelling.abort(), second: () => leaving.abort() });
+  const leave = (): void => leaving.abort();
+  const interrupts = followInterrupts({ first: () => cancelling.abort(), second: leave, hangUp: leave });
   let known: HandoffView | null = null;
   try {
     const options = { signal: leaving.signal, patienceMs: HAND_IN_MS, onAway: sayAway };

@@ -28,6 +28,8 @@ export const FAILURE_HEADER = 'x-federation-failure';
 /** `connect`: it took no request, or broke off without an answer; `first-byte`: no answer in time; `gone`: it is not shared any more. */
 export const MODEL_FAILURES = ['connect', 'first-byte', 'gone'] as const;
 export type ModelFailure = (typeof MODEL_FAILURES)[number];
+/** On the link: milliseconds that the node waited for a connection to its upstream. */
+export const CONNECT_HEADER = 'x-federation-connect';
 /** On the link: a trailer behind an answer without a length, which proves that it was not cut. */
 export const WHOLE_HEADER = 'x-federation-whole';
 

@@ -133,6 +133,7 @@ export async function modelChain(nodes: readonly ChainNode[]): Promise<ModelChai
     router,
     keys: {
       authenticate: (secret) => (secret === KEY ? consumer : null),
+      takeTurn: () => undefined,
       admit: () => undefined,
       countsTokens: () => chain.countsTokens,
     },

@@ -40,6 +40,8 @@ export interface SendFailure {
 
 /** What comes of it: a head, data and an end; or a failure at any time, and nothing behind it. Nothing once it is aborted. */
 export interface Receiver {
+  /** Told when there is a connection to the server, and how many milliseconds that took. */
+  connected?(milliseconds: number): void;
   /** Header names and values by turns, as they came. */
   head(status: number, reason: string, headers: string[]): void;
   data(chunk: Buffer): void;
@@ -120,6 +122,7 @@ function sendBy(pool: Pool, sending: Sending, receiver: Receiver): Sent {
   let state: 'waiting' | 'answering' | 'over' = 'waiting';
   let isEvents = false;
   let isPaused = false;
+  const sentAt = performance.now();
   let watch = setTimeout(late, Math.min(timeouts.connectMs + timeouts.firstByteMs, LONGEST_MS));
   const total = timeouts.totalMs === null ? null : setTimeout(late, timeouts.totalMs);
 
@@ -145,6 +148,7 @@ function sendBy(pool: Pool, sending: Sending, receiver: Receiver): Sent {
     onRequestStart(given) {
       controller = given;
       if (state === 'over') given.abort(new Error('given up'));
+      else receiver.connected?.(performance.now() - sentAt);
     },
     onRequestSent() {
       if (state !== 'waiting') return;

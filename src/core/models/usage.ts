@@ -13,6 +13,8 @@ export interface UsageTap {
   tokens(): TokenCount | null;
   /** How many events have passed. */
   events(): number;
+  /** Where the answer begins, up to 2 KiB. */
+  head(): string;
 }
 
 /** The last bytes of an answer: there the counts are, save that Anthropic's streams begin with those of the input. */
@@ -22,7 +24,7 @@ const HEAD_BYTES = 2 * 1024;
 /** What each event has, whatever its line ends are. */
 const EVENT = Buffer.from('data:');
 
-const NO_TAP: UsageTap = { push: () => undefined, tokens: () => null, events: () => 0 };
+const NO_TAP: UsageTap = { push: () => undefined, tokens: () => null, events: () => 0, head: () => '' };
 
 /** By the answer's Content-Type and Content-Encoding: what is compressed, and what is neither JSON nor events, tells nothing. */
 export function usageTap(contentType: string | null, contentEncoding: string | null): UsageTap {
@@ -65,6 +67,7 @@ export function usageTap(contentType: string | null, contentEncoding: string | n
   return {
     push,
     events: () => events,
+    head: () => head.toString('latin1', 0, headBytes),
     tokens() {
       const text = tail();
       const first = head.toString('latin1', 0, headBytes);

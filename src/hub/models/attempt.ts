@@ -6,7 +6,7 @@ import { headerOf, leadsElsewhere } from '#src/core/models/headers.ts';
 import { isAlive } from '#src/hub/models/alive.ts';
 import type { Link } from '#src/link/accept.ts';
 import type { ModelBody } from '#src/link/models/body.ts';
-import { FAILURE_HEADER, WHOLE_HEADER } from '#src/protocol/models.ts';
+import { CONNECT_HEADER, FAILURE_HEADER, WHOLE_HEADER } from '#src/protocol/models.ts';
 
 /** What one node said first. */
 export type Opening =
@@ -21,6 +21,8 @@ export interface NodeAnswer {
   readonly status: number;
   /** Names and values by turns. */
   readonly headers: RawHeaders;
+  /** How long its node waited for a connection to the upstream; null where it does not say. */
+  readonly connectMs: number | null;
   read(reader: AnswerReader): void;
   /** No data until `resume`, save what is on its way. */
   pause(): void;
@@ -90,7 +92,10 @@ export function openAttempt(
       return void stream.destroy(givenUp());
     }
     const isEmpty = (flags & END_STREAM) !== 0;
-    settle({ kind: 'answer', answer: nodeAnswer(stream, status, raw ?? [], isEmpty) });
+    settle({
+      kind: 'answer',
+      answer: nodeAnswer(stream, status, raw ?? [], { isEmpty, connectMs: connectMsOf(fields[CONNECT_HEADER]) }),
+    });
   });
   stream.once('close', () => settle({ kind: 'failed', failure: 'connect' }));
   send(stream, parts, body, (error) => {
@@ -136,7 +141,17 @@ function send(
   stream.end(parts.at(-1));
 }
 
-function nodeAnswer(stream: ClientHttp2Stream, status: number, headers: RawHeaders, isEmpty: boolean): NodeAnswer {
+/** By a node’s own word, so within what can be. */
+function connectMsOf(said: string | string[] | undefined): number | null {
+  return typeof said === 'string' && /^\d{1,6}(?:\.\d)?$/.test(said) ? Number(said) : null;
+}
+
+function nodeAnswer(
+  stream: ClientHttp2Stream,
+  status: number,
+  headers: RawHeaders,
+  { isEmpty, connectMs }: { readonly isEmpty: boolean; readonly connectMs: number | null },
+): NodeAnswer {
   const said = headerOf(headers, 'content-length');
   const length = said === null ? null : Number(said);
   let bytes = 0;
@@ -148,6 +163,7 @@ function nodeAnswer(stream: ClientHttp2Stream, status: number, headers: RawHeade
   return {
     status,
     headers,
+    connectMs,
     read(reader) {
       const end = (isWhole: boolean): void => {
         if (isOver) return;

@@ -48,6 +48,19 @@ export function createModelMetrics({ nameOf, outages }: ModelMetricsOptions): Mo
     ...{ name: name('attempt_seconds'), help: 'Of a try, to its end', labelNames: ['node'], registers },
     buckets: BUCKETS,
   });
+  const connect = new Histogram({
+    ...{ name: name('connect_seconds'), help: 'Of a node, for a connection', labelNames: ['node'], registers },
+    buckets: BUCKETS,
+  });
+  const idle = new Histogram({
+    ...{
+      name: name('idle_seconds'),
+      help: 'The longest between two parts of an answer',
+      labelNames: ['node'],
+      registers,
+    },
+    buckets: BUCKETS,
+  });
   const queue = new Histogram({
     ...{ name: name('queue_seconds'), help: 'For a place at an upstream', registers },
     buckets: BUCKETS,
@@ -90,6 +103,8 @@ export function createModelMetrics({ nameOf, outages }: ModelMetricsOptions): Mo
         inFlight.dec({ node: labels.node });
         attempts.inc({ ...labels, outcome: end.failure ?? 'answered' });
         if (end.firstByteMs !== null) firstByte.observe({ node: labels.node }, end.firstByteMs / 1000);
+        if (typeof end.connectMs === 'number') connect.observe({ node: labels.node }, end.connectMs / 1000);
+        if (typeof end.idleMs === 'number') idle.observe({ node: labels.node }, end.idleMs / 1000);
         duration.observe({ node: labels.node }, end.totalMs / 1000);
       },
     };

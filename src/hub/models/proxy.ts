@@ -9,6 +9,8 @@ import type { Consumer } from '#src/core/models/key.ts';
 import { guessInput } from '#src/core/models/usage-guess.ts';
 import { consumerId } from '#src/core/models/usage-row.ts';
 import { wayOf } from '#src/core/models/way.ts';
+import type { StoredAnswers } from '#src/core/models/stored-answers.ts';
+import { createStoredAnswers, storedId } from '#src/core/models/stored-answers.ts';
 import { withoutNames } from '#src/core/models/refusal.ts';
 import type { Finders, Listener } from '#src/hub/api/principal.ts';
 import type { ModelKeys } from '#src/hub/models/keys.ts';
@@ -40,6 +42,7 @@ const METHODS: ReadonlySet<string> = new Set(['GET', 'HEAD', 'POST', 'PUT', 'PAT
 
 export function createModelProxy(options: ModelProxyOptions): ModelProxy {
   const { router, keys, usage, bodies, log } = options;
+  const stored = createStoredAnswers();
 
   async function answer(request: IncomingMessage, response: ServerResponse, listener: Listener): Promise<void> {
     const cameAt = performance.now();
@@ -48,6 +51,8 @@ export function createModelProxy(options: ModelProxyOptions): ModelProxy {
       const consumer = consumerOf(options, request, listener);
       if (list(request, response, endpoint, consumer)) return;
       checkPath(request.method ?? '', endpoint);
+      // Before any of the body is read, which costs more than to send it.
+      keys.takeTurn(consumer);
       const body = await bodies.read(request, consumerId(consumer));
       try {
         await serve(request, response, { endpoint, consumer, body, cameAt });
@@ -76,7 +81,7 @@ export function createModelProxy(options: ModelProxyOptions): ModelProxy {
 
   async function serve(request: IncomingMessage, response: ServerResponse, came: Came): Promise<void> {
     const { endpoint, consumer, body, cameAt } = came;
-    const ask = askOf(request, came);
+    const ask = askOf(request, came, stored);
     checkHeaderCount(request.rawHeaders);
     checkModel(request.method ?? '', ask, body);
     // What else an upstream has is its account's, whatever model the body names: a key for all is needed.
@@ -97,7 +102,9 @@ export function createModelProxy(options: ModelProxyOptions): ModelProxy {
       },
       response,
     );
-    const { error, ...told } = relayed;
+    const { error, head, upstream, ...told } = relayed;
+    const id = head === '' ? null : storedId(head);
+    if (id !== null && told.node !== null) stored.made(consumerId(consumer), id, `${told.node}/${upstream}`);
     const refusal = error === null ? null : refusalOf(apiOf(endpoint), error);
     usage.record({
       ...{ consumer, endpoint, ...told },
@@ -151,7 +158,7 @@ function checkPath(method: string, endpoint: string): void {
   }
 }
 
-function askOf({ headers }: IncomingMessage, { endpoint, consumer, body }: Came): ModelAsk {
+function askOf({ headers }: IncomingMessage, { endpoint, consumer, body }: Came, stored: StoredAnswers): ModelAsk {
   const header = (name: string): string | null => {
     const value = headers[name];
     return typeof value === 'string' && value !== '' ? value : null;
@@ -160,7 +167,7 @@ function askOf({ headers }: IncomingMessage, { endpoint, consumer, body }: Came)
   return {
     endpoint,
     model,
-    node: header(MODEL_HEADERS.node),
+    node: header(MODEL_HEADERS.node) ?? stored.placeOf(consumerId(consumer), endpoint),
     bytes: body.length ?? body.bytes.length,
     affinity: affinityKeys({
       consumer: consumer.kind === 'operator' ? 'operator' : consumer.id,

@@ -3,6 +3,7 @@ import { FederationError } from '#src/core/errors.ts';
 import { FirstByteLate } from '#src/core/models/error.ts';
 import { headerOf, retryAfterMs } from '#src/core/models/headers.ts';
 import type { UsageTap } from '#src/core/models/usage.ts';
+import { makesStored } from '#src/core/models/stored-answers.ts';
 import { usageTap } from '#src/core/models/usage.ts';
 import { believable, guessTokens } from '#src/core/models/usage-guess.ts';
 import type { NodeAnswer, Opened } from '#src/hub/models/attempt.ts';
@@ -17,6 +18,9 @@ import type { ModelBody } from '#src/link/models/body.ts';
 export interface Relayed {
   readonly node: string | null;
   readonly model: string | null;
+  readonly upstream: string | null;
+  /** Where the answer begins; empty where that can’t be read. */
+  readonly head: string;
   readonly status: number | null;
   readonly attempts: number;
   readonly tokens: ReturnType<UsageTap['tokens']>;
@@ -63,6 +67,8 @@ export async function relay(router: Router, asked: RelayAsk, response: ServerRes
   const outcome = (part: Partial<Relayed>): Relayed => ({
     node: last?.node.id ?? null,
     model: last?.offered.id ?? asked.ask.model,
+    upstream: last?.offered.upstream ?? null,
+    head: '',
     status: null,
     attempts,
     tokens: null,
@@ -149,7 +155,10 @@ export async function relay(router: Router, asked: RelayAsk, response: ServerRes
     const { status, headers } = source;
     const tap = usageTap(headerOf(headers, 'content-type'), headerOf(headers, 'content-encoding'));
     const fails = isFailure(status);
+    const isStored = makesStored(asked.method, asked.ask.endpoint);
     let firstByteAt: number | null = null;
+    let lastAt: number | null = null;
+    let idleMs: number | null = null;
     current = {
       giveUp() {
         source.giveUp();
@@ -164,6 +173,7 @@ export async function relay(router: Router, asked: RelayAsk, response: ServerRes
         const why = wentAway ? 'cancelled' : isWhole ? (fails ? 'status' : null) : 'truncated';
         attempt.end({
           ...endOf(why, source, startedAt),
+          idleMs,
           firstByteMs: firstByteAt === null ? null : firstByteAt - startedAt,
         });
       }
@@ -171,6 +181,7 @@ export async function relay(router: Router, asked: RelayAsk, response: ServerRes
       resolve(
         outcome({
           status,
+          head: status === 200 && isStored ? tap.head() : '',
           tokens: told === null ? null : believable(told, asked.ask.bytes),
           guessed: guessed(attempt, answer.bytes, tap.events()),
           firstByteMs: firstByteAt === null ? null : firstByteAt - asked.cameAt,
@@ -191,7 +202,10 @@ export async function relay(router: Router, asked: RelayAsk, response: ServerRes
     }
     source.read({
       data(chunk) {
-        firstByteAt ??= performance.now();
+        const at = performance.now();
+        firstByteAt ??= at;
+        if (lastAt !== null) idleMs = Math.max(idleMs ?? 0, at - lastAt);
+        lastAt = at;
         tap.push(chunk);
         if (!answer.data(chunk)) source.pause();
       },
@@ -212,6 +226,7 @@ function endOf(failure: AttemptEnd['failure'], answer: NodeAnswer | null, starte
     status: answer?.status ?? null,
     retryAfterMs: answer === null ? null : retryAfterMs(answer.headers, Date.now()),
     firstByteMs: null,
+    connectMs: answer?.connectMs ?? null,
     totalMs: performance.now() - startedAt,
   };
 }

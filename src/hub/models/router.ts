@@ -64,6 +64,10 @@ export interface AttemptEnd {
   /** Of the answer's Retry-After. */
   readonly retryAfterMs: number | null;
   readonly firstByteMs: number | null;
+  /** Of its node for a connection to the upstream, where it says. */
+  readonly connectMs?: number | null;
+  /** The longest between two parts of the answer; null where it had fewer. */
+  readonly idleMs?: number | null;
   readonly totalMs: number;
 }
 

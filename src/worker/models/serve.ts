@@ -7,7 +7,7 @@ import type { RawHeaders } from '#src/core/models/headers.ts';
 import { headerOf, requestHeaders, responseHeaders } from '#src/core/models/headers.ts';
 import { wayOf } from '#src/core/models/way.ts';
 import { toHttp2 } from '#src/link/models/http2-headers.ts';
-import { FAILURE_HEADER, MODEL_HEADERS, MODELS_PATH, WHOLE_HEADER } from '#src/protocol/models.ts';
+import { CONNECT_HEADER, FAILURE_HEADER, MODEL_HEADERS, MODELS_PATH, WHOLE_HEADER } from '#src/protocol/models.ts';
 import type { ModelFailure } from '#src/protocol/models.ts';
 import { sendingTo } from '#src/worker/models/own-upstream.ts';
 import type { Shares, Upstream } from '#src/worker/models/share.ts';
@@ -102,7 +102,9 @@ function receiverFor(
   onFailure: (failure: SendFailure) => void,
 ): Receiver {
   const canAnswer = (): boolean => !stream.destroyed && !stream.closed;
+  let connectMs = 0;
   return {
+    connected: (milliseconds) => void (connectMs = milliseconds),
     head(status, _reason, raw) {
       if (!canAnswer()) return;
       const headers = responseHeaders(raw, false);
@@ -116,7 +118,7 @@ function receiverFor(
         waitForTrailers,
         sendDate: false,
       };
-      stream.respond(toHttp2(headers, { ':status': status }), options);
+      stream.respond(toHttp2(headers, { ':status': status, [CONNECT_HEADER]: connectMs.toFixed(1) }), options);
     },
     data(chunk) {
       if (canAnswer() && !stream.write(chunk)) onFull();

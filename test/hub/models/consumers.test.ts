@@ -1,4 +1,7 @@
+import { once } from 'node:events';
 import { readFile, writeFile } from 'node:fs/promises';
+import type { IncomingMessage } from 'node:http';
+import { request } from 'node:http';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { Status } from '#src/protocol/hub-api/status.ts';
@@ -121,6 +124,52 @@ test('a budget that is used refuses what comes after it, and a revoked key every
   expect(refused.headers['x-should-retry']).toBe('false');
   await federation.post(`/models/keys/${name}/revoke`);
   expect((await complete(federation.hub.port, small, 'x')).status).toBe(401);
+});
+
+test('an answer that its model server keeps is asked for again where it was made, by who had it made alone', async () => {
+  const { secret: other } = await key({ name: 'other' });
+  const own = (await readFile(join(federation.home('w1'), 'models.key'), 'utf8')).trim();
+  const to = (port: number, bearer: string, method: string, path: string, body?: object) =>
+    ask(
+      {
+        ...{ host: '127.0.0.1', port, method, path },
+        headers: { 'content-type': 'application/json', authorization: `Bearer ${bearer}` },
+      },
+      body === undefined ? undefined : JSON.stringify(body),
+    );
+  for (const [port, bearer, refused] of [
+    [federation.hub.port, secret, other],
+    [await portOf('w1'), own, null],
+    [await portOf('w2'), (await readFile(join(federation.home('w2'), 'models.key'), 'utf8')).trim(), null],
+  ] as const) {
+    for (const stream of [false, true]) {
+      const made = await to(port, bearer, 'POST', '/v1/responses', { model: 'qwen3:8b', input: 'hello', stream });
+      const id = /"id":"(resp_[^"]+)"/.exec(made.text)![1]!;
+      const before = server.requests.length;
+      await to(port, bearer, 'GET', `/v1/responses/${id}`);
+      await to(port, bearer, 'DELETE', `/v1/responses/${id}`);
+      const asked = server.requests.slice(before).map(({ method, path }) => `${method} ${path}`);
+      expect(asked.filter((line) => line.includes('/responses/'))).toEqual([
+        `GET /v1/responses/${id}`,
+        `DELETE /v1/responses/${id}`,
+      ]);
+      if (refused !== null) expect((await to(port, refused, 'GET', `/v1/responses/${id}`)).status).toBe(404);
+    }
+  }
+});
+
+test('a key that asks too often is told so before its request is read', async () => {
+  const { secret: slow } = await key({ name: 'hasty', rpm: 1 });
+  const { port } = federation.hub;
+  expect((await complete(port, slow, 'x')).status).toBe(200);
+  const headers = { 'content-type': 'application/json', authorization: `Bearer ${slow}`, 'content-length': '1000000' };
+  // Nothing of its body ever comes.
+  const asking = request({ host: '127.0.0.1', port, method: 'POST', path: '/v1/chat/completions', headers });
+  asking.on('error', () => undefined);
+  asking.write('{');
+  const [answer] = (await once(asking, 'response')) as [IncomingMessage];
+  expect(answer.statusCode).toBe(429);
+  asking.destroy();
 });
 
 test('a key that asks too often is told when to come again', async () => {

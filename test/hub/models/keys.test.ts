@@ -231,8 +231,8 @@ test('what does not tell what it took costs what passed, and a large prompt is r
 test('a key that asks too often is told when to come again', async () => {
   const { keys, close } = await hub();
   const consumer = await consumerOf(keys, { rpm: 2 });
-  expect([1, 2, 3].map(() => codeOf(() => keys.admit(consumer, 'm', 0)))).toEqual(['none', 'none', 'MODELS_BUSY']);
-  expect(() => keys.admit(consumer, 'm', 0)).toThrow(expect.objectContaining({ retryAfterMs: expect.any(Number) }));
+  expect([1, 2, 3].map(() => codeOf(() => keys.takeTurn(consumer)))).toEqual(['none', 'none', 'MODELS_BUSY']);
+  expect(() => keys.takeTurn(consumer)).toThrow(expect.objectContaining({ retryAfterMs: expect.any(Number) }));
   await close();
 });
 

@@ -70,12 +70,17 @@ test('tries are counted while they are under way and when they are over, once', 
   expect(await lines(counts)).toContain('openclaw_federation_models_in_flight{node="pi"} 1');
   attempt.end(ended({ failure: 'connect', firstByteMs: null }));
   attempt.end(ended());
+  (await router.next(anAsk(), NOBODY, NEVER)).end(ended({ connectMs: 7, idleMs: 1500 }));
   await expect(router.next(anAsk({ model: 'none' }), NOBODY, NEVER)).rejects.toMatchObject({ code: 'MODEL_NOT_FOUND' });
   const text = await lines(counts);
   expect(text).toContain('openclaw_federation_models_in_flight{node="pi"} 0');
   expect(text).toContain('openclaw_federation_models_queued 0');
   expect(text).toContain('openclaw_federation_models_attempts_total{node="pi",model="llama",outcome="connect"} 1');
-  expect(text).toContain('openclaw_federation_models_attempt_seconds_count{node="pi"} 1');
+  expect(text).toContain('openclaw_federation_models_attempt_seconds_count{node="pi"} 2');
+  // Of a try that says neither, nothing.
+  expect(text).toContain('openclaw_federation_models_connect_seconds_bucket{le="0.005",node="pi"} 0');
+  expect(text).toContain('openclaw_federation_models_connect_seconds_bucket{le="0.01",node="pi"} 1');
+  expect(text).toContain('openclaw_federation_models_idle_seconds_sum{node="pi"} 1.5');
 });
 
 test('nobody fills the memory with names', async () => {

@@ -10,10 +10,10 @@ const MAX_PARTS = 100;
 const MAX_REQUEST_ID = 200;
 
 export const envelopeSchema = z.object({
-  jsonrpc: z.unknown(),
+  jsonrpc: z.unknown().optional(),
   id: z.union([z.string().max(MAX_REQUEST_ID), z.int(), z.null()]).optional(),
   method: z.string().max(64),
-  params: z.unknown(),
+  params: z.unknown().optional(),
 });
 export type Envelope = z.infer<typeof envelopeSchema>;
 
@@ -28,7 +28,7 @@ const part = z
     text: z.string().optional(),
     raw: z.base64().optional(),
     url: z.string().optional(),
-    data: z.unknown(),
+    data: z.unknown().optional(),
     filename: z.string().max(1000).optional(),
     mediaType: z.string().max(1000).optional(),
   })
@@ -62,7 +62,7 @@ const send = z.object({
     .object({
       returnImmediately: z.boolean().optional(),
       historyLength,
-      taskPushNotificationConfig: z.unknown(),
+      taskPushNotificationConfig: z.unknown().optional(),
     })
     .refine(({ taskPushNotificationConfig: push }) => push === undefined, {
       message: 'nothing is pushed: follow the task, or ask for it',
@@ -73,22 +73,24 @@ const send = z.object({
 const ofTask = z.object({ id });
 
 /** By method; the SDK refuses methods that are not A2A's. */
-const PARAMS: Readonly<Record<string, z.ZodType>> = {
-  SendMessage: send,
-  SendStreamingMessage: send,
-  GetTask: ofTask.extend({ historyLength }),
-  CancelTask: ofTask,
-  SubscribeToTask: ofTask,
-  ListTasks: z.object({
-    contextId: id.or(noId).optional(),
-    status: z.string().max(64).optional(),
-    pageSize: z.int().min(1).max(100).optional(),
-    pageToken: z.string().max(200).optional(),
-    historyLength,
-    statusTimestampAfter: z.iso.datetime({ offset: true }).optional(),
-    includeArtifacts: z.boolean().optional(),
+const PARAMS: ReadonlyMap<string, z.ZodType> = new Map(
+  Object.entries({
+    SendMessage: send,
+    SendStreamingMessage: send,
+    GetTask: ofTask.extend({ historyLength }),
+    CancelTask: ofTask,
+    SubscribeToTask: ofTask,
+    ListTasks: z.object({
+      contextId: id.or(noId).optional(),
+      status: z.string().max(64).optional(),
+      pageSize: z.int().min(1).max(100).optional(),
+      pageToken: z.string().max(200).optional(),
+      historyLength,
+      statusTimestampAfter: z.iso.datetime({ offset: true }).optional(),
+      includeArtifacts: z.boolean().optional(),
+    }),
   }),
-};
+);
 
 export type Checked =
   | { readonly ok: true; readonly params: unknown }
@@ -96,7 +98,7 @@ export type Checked =
 
 /** The params of a request without what is not known of them. */
 export function checkParams(method: string, params: unknown): Checked {
-  const schema = PARAMS[method];
+  const schema = PARAMS.get(method);
   // Nothing of what is refused anyhow is looked at.
   if (schema === undefined) return { ok: true, params: {} };
   const parsed = schema.safeParse(params);

@@ -51,7 +51,7 @@ export function taskOf(view: HandoffView, filesUrl: string): Task {
  */
 export function updatesOf(event: HandoffEvent, view: HandoffView, filesUrl: string): StreamResponse[] {
   const ids = { taskId: view.id, contextId: contextOf(view) };
-  const say = (part: Part, append: boolean, lastChunk: boolean, metadata = seqOf(event)): StreamResponse => ({
+  const say = (part: Part, append: boolean, lastChunk: boolean, metadata?: Metadata): StreamResponse => ({
     payload: {
       $case: 'artifactUpdate',
       value: { ...ids, artifact: artifact(ANSWER, part), append, lastChunk, metadata },
@@ -70,9 +70,9 @@ export function updatesOf(event: HandoffEvent, view: HandoffView, filesUrl: stri
   switch (event.type) {
     case 'started':
       // An empty answer to add to, in the place of one that another attempt began.
-      return [say(text(''), false, false, undefined), stand('started')];
+      return [say(text(''), false, false), stand('started')];
     case 'text':
-      return [say(text(event.text), true, false)];
+      return [say(text(event.text), true, false, seqOf(event))];
     case 'tool':
       return [stand('started', [data(toolOf(event))])];
     case 'artefact': {
@@ -84,7 +84,7 @@ export function updatesOf(event: HandoffEvent, view: HandoffView, filesUrl: stri
     case 'restarted':
       return [stand('placed', [text('it is begun anew on another node; what came before is of no account')])];
     case 'ended': {
-      const answer = event.text === '' ? [] : [say(text(event.text), false, true, undefined)];
+      const answer = event.text === '' ? [] : [say(text(event.text), false, true)];
       return [...answer, stand(event.outcome, event.problem === null ? [] : [text(event.problem)])];
     }
   }

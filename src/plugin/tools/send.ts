@@ -6,7 +6,7 @@ import { messageText } from '#src/core/handoff/message-text.ts';
 import { clusterTool } from '#src/plugin/call.ts';
 import { oneLine } from '#src/plugin/quoted.ts';
 import { askable, placeOf, targetParameter } from '#src/plugin/tools/target-agent.ts';
-import type { MessageView } from '#src/protocol/handoffs.ts';
+import type { MessageCreate, MessageView } from '#src/protocol/handoffs.ts';
 
 /** For a hub that goes away while it is handed over. */
 const PATIENCE_MS = 60_000;
@@ -27,7 +27,7 @@ export const clusterSend = clusterTool({
     return { targets: [place.node], action: { kind: 'message', agent: place.agent, message } };
   },
   async run({ target, message }, { hub, approved, signal, progress }) {
-    const order = {
+    const order: MessageCreate = {
       key: randomUUID(),
       target: approved === null ? target : `${approved.targets[0]}/${placeOf(target)?.agent}`,
       message,

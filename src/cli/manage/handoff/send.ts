@@ -7,7 +7,7 @@ import { wordsOf } from '#src/cli/manage/handoff/given.ts';
 import { sayAway } from '#src/cli/manage/handoff/watch.ts';
 import { printJson } from '#src/cli/print.ts';
 import { messageText } from '#src/core/handoff/message-text.ts';
-import type { MessageView } from '#src/protocol/handoffs.ts';
+import type { MessageCreate, MessageView } from '#src/protocol/handoffs.ts';
 
 export interface SendFlags extends GlobalFlags {
   readonly key?: string;
@@ -19,7 +19,7 @@ const HAND_IN_MS = 60_000;
 /** `manage-federation handoff send TARGET [MESSAGE]`: exit code 0 where it is delivered or kept, 1 where it was refused. */
 export async function sendMessage(target: string, message: string | undefined, flags: SendFlags): Promise<number> {
   const words = await wordsOf(message, 'message', `manage-federation handoff send ${target} "what it is to know"`);
-  const order = { key: flags.key ?? ulid(), target, message: words };
+  const order: MessageCreate = { key: flags.key ?? ulid(), target, message: words };
   const signal = new AbortController().signal;
   const options = { signal, patienceMs: HAND_IN_MS, onAway: sayAway };
   const { view } = await handIn<MessageView>(await hubOf(flags), '/messages', order, options);

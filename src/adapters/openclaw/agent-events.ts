@@ -5,6 +5,8 @@ import { assistantSchema, toolSchema } from '#src/adapters/openclaw/agent-messag
 /** Longest text of a tool, in UTF-16 units: what it was given, says on its way, and gave. */
 const TOOL_TEXT = { start: 16_384, update: 4096, result: 65_536 } as const;
 
+const MAX_WORD = 200;
+
 /** Makes of what the gateway tells of a session what happened in a handoff; one for each follower, from its beginning. */
 export function agentEvents(): (event: SessionEvent) => RunEvent {
   /** How much of an item's text was passed on. What was said while nobody listened is in the next telling. */
@@ -34,7 +36,8 @@ function toolEvent(data: unknown): RunEvent {
   if (!parsed.success) return { type: 'alive' };
   const { phase, name, toolCallId, args, partialResult, result, isError = false } = parsed.data;
   const text = phase === 'start' ? asText(args) : contentText(phase === 'update' ? partialResult : result);
-  return { type: 'tool', call: toolCallId, name, phase, text: cut(text, TOOL_TEXT[phase]), failed: isError };
+  const [call, tool] = [toolCallId, name].map((word) => word.slice(0, MAX_WORD).toWellFormed()) as [string, string];
+  return { type: 'tool', call, name: tool, phase, text: cut(text, TOOL_TEXT[phase]), failed: isError };
 }
 
 /** What is said in the parts of a tool's answer; of one that has no such parts, the JSON. */

@@ -36,9 +36,9 @@ export const toolSchema = z.object({
   phase: z.enum(['start', 'update', 'result']),
   name: z.string(),
   toolCallId: z.string(),
-  args: z.unknown(),
-  partialResult: z.unknown(),
-  result: z.unknown(),
+  args: z.unknown().optional(),
+  partialResult: z.unknown().optional(),
+  result: z.unknown().optional(),
   isError: z.boolean().optional().catch(undefined),
 });
 
@@ -103,7 +103,7 @@ export const historySchema = z.object({
     z
       .object({
         role: z.string(),
-        content: z.unknown(),
+        content: z.unknown().optional(),
         idempotencyKey: z.string().optional().catch(undefined),
         stopReason: z.string().optional().catch(undefined),
         usage: usageSchema.optional().catch(undefined),
@@ -112,7 +112,7 @@ export const historySchema = z.object({
           .optional()
           .catch(undefined),
       })
-      .catch({ role: '', content: null }),
+      .catch({ role: '' }),
   ),
 });
 export type History = z.infer<typeof historySchema>;

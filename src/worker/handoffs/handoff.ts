@@ -4,6 +4,7 @@ import type { HandoffFolder } from '#src/adapters/store/handoff-store.ts';
 import type { HandoffOutcome } from '#src/core/handoff/state.ts';
 import type { AgentRunner, RunEnd, RunEvent } from '#src/core/handoff/runner.ts';
 import type { HandoffStanding } from '#src/protocol/handoffs.ts';
+import { oneLine } from '#src/protocol/one-line.ts';
 import { briefing } from '#src/worker/handoffs/briefing.ts';
 import { follow } from '#src/worker/handoffs/follow.ts';
 import type { QueuePlace } from '#src/worker/handoffs/queue.ts';
@@ -166,7 +167,7 @@ export function startHandoff(parts: HandoffParts): Handoff {
       type: 'ended',
       outcome: verdict.outcome,
       text,
-      problem: problem.slice(0, 1000) || null,
+      problem: oneLine(problem).slice(0, 1000).toWellFormed() || null,
       usage,
     } as const;
     await transcript.end(deed);

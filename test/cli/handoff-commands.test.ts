@@ -116,12 +116,13 @@ test('agents shows who takes work, and how much each has', async () => {
     ...{ node: 'gpu-box', nodeId: HANDOFF_NODE, id: 'main', description: 'writes\u001b code', tags: ['coding', 'go'] },
     ...{ concurrency: 2, running: 1, waiting: 0 },
   };
-  hub.answers.set('GET /agents', [agent, { ...agent, id: 'ops', tags: [], description: '' }]);
+  hub.answers.set('GET /agents', [{ ...agent, node: 'pi' }, agent, { ...agent, id: 'ops', tags: [], description: '' }]);
   expect(await run('agents')).toBe(0);
   expect(seen.stdout).toMatchInlineSnapshot(`
     "AGENT         WORKS ON  WAITING  TAGS       DESCRIPTION
     gpu-box/main  1 of 2    0        coding go  writes␛ code
     gpu-box/ops   1 of 2    0        -          -
+    pi/main       1 of 2    0        coding go  writes␛ code
     "
   `);
   hub.answers.set('GET /agents', []);

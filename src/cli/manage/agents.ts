@@ -11,9 +11,11 @@ export async function listAgents(flags: GlobalFlags): Promise<number> {
   else if (agents.length === 0)
     say('no node that is online has an agent; it takes an OpenClaw gateway of its own there');
   else {
+    // Those of one machine stay in their order: its name alone means the first.
+    const sorted = agents.toSorted((a, b) => a.node.localeCompare(b.node, 'en', { numeric: true }));
     printTable(
       ['AGENT', 'WORKS ON', 'WAITING', 'TAGS', 'DESCRIPTION'],
-      agents.map(({ node, id, running, concurrency, waiting, tags, description }) => [
+      sorted.map(({ node, id, running, concurrency, waiting, tags, description }) => [
         `${node}/${id}`,
         `${running} of ${concurrency}`,
         String(waiting),

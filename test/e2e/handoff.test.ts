@@ -1,0 +1,233 @@
+import { createHash } from 'node:crypto';
+import { readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import type { HandoffEvent } from '#src/core/handoff/event.ts';
+import type { AgentView, HandoffView } from '#src/protocol/handoffs.ts';
+import type { AgentGateway, ScriptedRun } from '../support/agent-gateway.ts';
+import { agentGateway } from '../support/agent-gateway.ts';
+import type { Federation } from './federation.ts';
+import { startFederation } from './federation.ts';
+import type { Running } from './place.ts';
+import { until } from './until.ts';
+
+let gateway: AgentGateway;
+let federation: Federation;
+
+/** Words of one answer, which come one after the other. */
+const WORDS = Array.from({ length: 60 }, (_, at) => `word ${at} `);
+const PACE_MS = 60;
+
+/** The first word of the task says what the agent does. */
+async function work(run: ScriptedRun): Promise<string> {
+  const [verb = '', ...rest] = (run.message.split('\n')[0] ?? '').split(' ');
+  switch (verb) {
+    case 'say':
+      run.say(rest.join(' '));
+      return rest.join(' ');
+    case 'count':
+      for (const word of WORDS) {
+        run.say(word);
+        await pause(PACE_MS, undefined, { signal: run.aborted });
+      }
+      return WORDS.join('').trim();
+    case 'hash': {
+      const file = /- (\S+\/in\/\S+) /.exec(run.message)?.[1] ?? '';
+      const hash = createHash('sha256')
+        .update(await readFile(file))
+        .digest('hex');
+      run.tool('sha256sum', { file }, hash);
+      await writeFile(join(run.outFolder, 'hash.txt'), `${hash}\n`);
+      await writeFile(join(run.outFolder, '.hidden'), 'no');
+      return `its hash is ${hash}`;
+    }
+    case 'fail':
+      throw new Error('the model went away');
+    default:
+      run.say('I think. ');
+      await pause(600_000, undefined, { signal: run.aborted });
+      return '';
+  }
+}
+
+beforeAll(async () => {
+  gateway = await agentGateway(work);
+  federation = await startFederation({
+    workers: 2,
+    env: { OPENCLAW_FEDERATION_WORKER_TOOLS_GATEWAY_SETTINGS: gateway.settingsFile },
+  });
+  await until('both nodes offer their agents', async () => {
+    const agents = await federation.ask<AgentView[]>('agents');
+    return agents.length === 4;
+  });
+});
+afterAll(async () => {
+  await federation.stop();
+  await gateway[Symbol.asyncDispose]();
+});
+
+const handoff = (...words: readonly string[]) => federation.manage(['handoff', ...words]);
+const start = (...words: readonly string[]): Running => federation.startManage(['handoff', 'start', ...words]);
+const show = (id: string) => federation.ask<HandoffView>('handoff', 'show', id);
+const runsOf = (text: string) => gateway.runs.filter(({ message }) => message.startsWith(text));
+/** The id that a client has told. */
+const idOf = (client: Running) => until('its id is told', () => /^handoff (\S+) to /m.exec(client.said())?.[1]);
+
+it('shows the agents of every node', async () => {
+  const { exitCode, stdout } = await federation.manage(['agents']);
+  expect(exitCode).toBe(0);
+  expect(stdout).toMatch(/^AGENT +WORKS ON +WAITING +TAGS +DESCRIPTION\nw1\/main +0 of 4 +0 +- +Main\n/);
+});
+
+it('hands a task over from standard input, and streams the answer of the agent there', async () => {
+  const client = federation.startManage(['handoff', 'start', 'w1/coder', '-'], { stdin: 'pipe' });
+  client.stdin?.end('say all is well');
+  const { exitCode, stdout, stderr } = await client.ended;
+  expect({ exitCode, stdout }).toEqual({ exitCode: 0, stdout: 'all is well\n' });
+  expect(stderr).toContain('coder begins\n');
+  const view = await show(await idOf(client));
+  expect(view).toMatchObject({
+    ...{ state: 'completed', agent: 'coder', node: { name: 'w1' }, text: 'all is well', task: 'say all is well' },
+    asker: expect.any(String) as string,
+  });
+});
+
+it('takes files there, and brings files of the answer back by their hash', async () => {
+  const bytes = Buffer.from(Array.from({ length: 200_000 }, (_, at) => (at * 7) % 256));
+  const hash = createHash('sha256').update(bytes).digest('hex');
+  await writeFile(federation.place.file('data.bin'), bytes);
+  const { exitCode, stdout, stderr } = await start('w2', 'hash it', '--file', 'data.bin').ended;
+  expect({ exitCode, stdout }).toEqual({ exitCode: 0, stdout: `its hash is ${hash}\n` });
+  expect(stderr).toContain(`tool sha256sum is done: ${hash}\n`);
+  const id = /handoff fetch (\S+)/.exec(stderr)?.[1] ?? '';
+  const fetched = await handoff('fetch', id, '--out-dir', 'results');
+  expect(fetched).toMatchObject({ exitCode: 0, stdout: '' });
+  expect(await readFile(federation.place.file('results/hash.txt'), 'utf8')).toBe(`${hash}\n`);
+  const again = await handoff('fetch', id, '--out-dir', 'results');
+  expect(again).toMatchObject({ exitCode: 2 });
+  expect(again.stderr).toMatch(/^error: results\/hash\.txt is there already\n {2}try: --force/);
+});
+
+it('tells a failure of the agent as one', async () => {
+  const { exitCode, stderr } = await start('w1', 'fail please').ended;
+  expect(exitCode).toBe(1);
+  expect(stderr).toContain('w1/main: failed: ');
+  expect(stderr).toContain('the model went away');
+});
+
+it.each([
+  ['the hub', ['hub'] as const],
+  ['the node', ['w1'] as const],
+  ['both', ['hub', 'w1'] as const],
+])('loses, repeats and reruns nothing where %s is killed in the middle', async (_, parts) => {
+  const task = `count ${parts.join(' and ')}`;
+  const client = start('w1', task, '--ndjson');
+  await until('some of it was said', () => runsOf(task).length === 1);
+  await pause(10 * PACE_MS);
+  for (const part of parts) process.kill(await federation.pidOf(part), 'SIGKILL');
+  const { exitCode, stdout } = await client.ended;
+  expect(exitCode).toBe(0);
+  const events = stdout
+    .trimEnd()
+    .split('\n')
+    .map((line) => JSON.parse(line) as HandoffEvent);
+  expect(events.map(({ seq }) => seq)).toEqual(events.map((_event, at) => at + 1));
+  expect(events.at(-1)).toMatchObject({ type: 'ended', outcome: 'completed', text: WORDS.join('').trim() });
+  expect(runsOf(task)).toHaveLength(1);
+  // Whoever comes later is told the same.
+  const [view] = await federation.ask<HandoffView[]>('handoff', 'list', '--limit', '1');
+  const later = await handoff('attach', view!.id, '--ndjson');
+  expect(later.stdout).toBe(stdout);
+});
+
+it('goes on where its caller was killed, and shows the whole to the next', async () => {
+  const client = start('w2', 'count alone');
+  const id = await idOf(client);
+  await until('it began', () => runsOf('count alone').length === 1);
+  client.kill('SIGKILL');
+  await client.ended;
+  const { exitCode, stdout } = await handoff('attach', id);
+  expect({ exitCode, stdout }).toEqual({ exitCode: 0, stdout: `${WORDS.join('')}\n` });
+});
+
+it('is one handoff for one key, however often it is asked for at once', async () => {
+  const clients = Array.from({ length: 8 }, () => start('w1', 'say once', '--key', 'only-once', '--detach'));
+  const ended = await Promise.all(clients.map((client) => client.ended));
+  expect(ended.map(({ exitCode }) => exitCode)).toEqual(clients.map(() => 0));
+  const ids = new Set(ended.map(({ stdout }) => stdout));
+  expect(ids.size).toBe(1);
+  const id = [...ids][0]!.trim();
+  expect(await handoff('attach', id)).toMatchObject({ exitCode: 0, stdout: 'once\n' });
+  expect(runsOf('say once')).toHaveLength(1);
+  const other = await start('w1', 'say twice', '--key', 'only-once').ended;
+  expect(other).toMatchObject({ exitCode: 2, stdout: '' });
+  expect(other.stderr).toMatch(/^error: .*\n {2}try: .*\n$/);
+  expect(runsOf('say twice')).toHaveLength(0);
+});
+
+it('ends the run of the agent at Ctrl-C, and only looks away from one that is attached to', async () => {
+  const client = start('w1', 'think about it');
+  const id = await idOf(client);
+  await until('it began', () => runsOf('think about it').length === 1);
+  const looker = federation.startManage(['handoff', 'attach', id]);
+  await until('it is followed', () => looker.said().includes('begins'));
+  looker.kill('SIGINT');
+  expect(await looker.ended).toMatchObject({
+    exitCode: 130,
+    stderr: expect.stringContaining('left as it is') as string,
+  });
+  expect((await show(id)).state).toBe('started');
+  client.kill('SIGINT');
+  const { exitCode, stderr } = await client.ended;
+  expect(exitCode).toBe(130);
+  expect(stderr).toContain('asks for its end …');
+  expect(runsOf('think about it')[0]?.aborted.aborted).toBe(true);
+  expect(gateway.running()).toBe(0);
+});
+
+it('ends it where its time is over, or the agent says nothing for too long', async () => {
+  const late = await start('w1', 'think late', '--deadline', '2s').ended;
+  expect(late.exitCode).toBe(124);
+  const idle = await start('w1', 'think idly', '--idle-timeout', '1s').ended;
+  expect(idle.exitCode).toBe(124);
+  expect(idle.stderr).toMatch(/w1\/main: expired: /);
+  expect(gateway.running()).toBe(0);
+});
+
+it('ends it with the last who follows, where that was asked for', async () => {
+  const client = start('w2', 'think together', '--cancel-on-disconnect');
+  const id = await idOf(client);
+  await until('it began', () => runsOf('think together').length === 1);
+  client.kill('SIGKILL');
+  await client.ended;
+  await until('it was cancelled', async () => (await show(id)).state === 'cancelled');
+  expect(gateway.running()).toBe(0);
+});
+
+it('tells an agent something once, by one key', async () => {
+  const told = () => gateway.runs.filter(({ message }) => message.includes('say the backup moved'));
+  for (const _ of [1, 2]) {
+    const { exitCode } = await handoff('send', 'w1/main', 'say the backup moved', '--key', 'backup');
+    expect(exitCode).toBe(0);
+  }
+  await until('it was told', () => told().length > 0);
+  expect(told()).toHaveLength(1);
+  expect(told()[0]?.session).toBe('agent:main:main');
+});
+
+it.each([
+  [['start', 'nobody', 'x'], 3],
+  [['start', 'w1/nobody', 'x'], 3],
+  [['start', 'tags:nothing', 'x'], 3],
+  [['show', '0'.repeat(26)], 3],
+  [['attach', '0'.repeat(26)], 3],
+  [['cancel', '0'.repeat(26)], 3],
+  [['fetch', '0'.repeat(26), '--out-dir', 'results'], 3],
+  [['send', 'nobody', 'x'], 3],
+  [['start', 'w1', 'x', '--key', 'with a blank'], 2],
+])('refuses handoff %j in two lines', async (words, exitCode) => {
+  const ended = await handoff(...words);
+  expect(ended).toMatchObject({ exitCode, stdout: '' });
+  expect(ended.stderr).toMatch(/^error: .*\n {2}try: .*\n$/);
+});

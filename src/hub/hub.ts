@@ -4,6 +4,7 @@ import type { Gateway } from '#src/adapters/openclaw/gateway.ts';
 import type { PolicyText } from '#src/adapters/policy-file.ts';
 import type { Store } from '#src/adapters/store/store.ts';
 import type { Tailscale } from '#src/adapters/tailscale/tailscale.ts';
+import { lockdownText } from '#src/core/lockdown.ts';
 import type { Member } from '#src/core/member.ts';
 import type { Settings } from '#src/core/settings.ts';
 import { createApp } from '#src/hub/api/app.ts';
@@ -24,6 +25,9 @@ import { createGatewayDesk } from '#src/hub/openclaw/gateway.ts';
 import { identifyByKey, identifyByTailnet } from '#src/hub/enrolment/identity.ts';
 import { createStrangerAudit } from '#src/hub/enrolment/stranger-audit.ts';
 import { openLockdown } from '#src/hub/jobs/lockdown.ts';
+import { openHandoffs } from '#src/hub/handoffs/handoffs.ts';
+import type { MirrorFiles } from '#src/hub/handoffs/mirror.ts';
+import { workerCalls } from '#src/hub/handoffs/worker-calls.ts';
 import { openModels } from '#src/hub/models/models.ts';
 import { createModelProxy } from '#src/hub/models/proxy.ts';
 import { createMembers } from '#src/hub/enrolment/members.ts';
@@ -48,6 +52,8 @@ export interface HubParts {
   readonly version: string;
   readonly key: KeyPair;
   readonly store: Store;
+  /** Of the events of handoffs. */
+  readonly mirrorFiles: MirrorFiles;
   /** Null on a federation without OpenClaw. */
   readonly gateway: Gateway | null;
   /** Null where the hub is not to listen on the tailnet. */
@@ -74,6 +80,7 @@ export async function openHub({
   version,
   key,
   store,
+  mirrorFiles,
   gateway,
   tailscale,
   policies,
@@ -117,6 +124,13 @@ export async function openHub({
     log: log.child('lockdown'),
   });
   const models = await openModels({ store, membership, fleet, lockdown, log: log.child('models'), signal });
+  const handoffs = await openHandoffs({
+    ...{ settings, store, files: mirrorFiles, fleet, permits: deeds.permits, calls: workerCalls, signal },
+    members: () => membership.state().members,
+    onMember: (listener) => void membership.changes.on('node', listener),
+    denied: () => lockdown.denial(),
+    log: log.child('handoffs'),
+  });
   const openClawNodes = await openOpenClawNodes({
     ...{ gateway, store, membership, identify, signal },
     isLockedDown: () => lockdown.status() !== null,
@@ -173,7 +187,11 @@ export async function openHub({
   // What was held by it alone is there for the rules again.
   lockdown.changes.on('lockdown', () => {
     commandApprovals.endAll();
-    if (lockdown.status() !== null) tools.endAll();
+    const status = lockdown.status();
+    if (status !== null) {
+      tools.endAll();
+      handoffs.endAll(lockdownText(status), status.by).catch(logFault);
+    }
     for (const asked of requests.list()) requests.changes.emit('request', asked);
   });
   followDeviceNames({ gateway, membership, log: log.child('gateway'), signal });
@@ -213,6 +231,7 @@ export async function openHub({
       ...{ gateway, signal },
     }),
     ...deeds,
+    handoffs,
     audit: auditLog(store),
     desk,
     approvals,
@@ -266,6 +285,7 @@ export async function openHub({
     stopping.abort();
     await places.close();
     await Promise.all([places.done(), unresolved.done, desk.done, openClawNodes.done, approvals.done]);
+    await handoffs.close();
     await models.usage.close();
     await membership.settled();
   }

@@ -15,6 +15,7 @@ import { followPolicyFile } from '#src/adapters/policy-file.ts';
 import { runtimeDirectory } from '#src/adapters/runtime-directory.ts';
 import { loadSettings } from '#src/adapters/settings-file.ts';
 import { stopSignal } from '#src/adapters/signals.ts';
+import { openMirrorFiles } from '#src/adapters/store/mirror-files.ts';
 import { openSqliteStore } from '#src/adapters/store/sqlite.ts';
 import { createTailscale } from '#src/adapters/tailscale/tailscale.ts';
 import { reportError } from '#src/adapters/terminal.ts';
@@ -69,6 +70,7 @@ export async function startHub(
       version: VERSION,
       key,
       store,
+      mirrorFiles: await openMirrorFiles(home.file('handoffs')),
       gateway,
       tailscale,
       policies,

@@ -2,6 +2,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
+import { openMirrorFiles } from '#src/adapters/store/mirror-files.ts';
 import { openSqliteStore } from '#src/adapters/store/sqlite.ts';
 import type { Store } from '#src/adapters/store/store.ts';
 import { FederationError } from '#src/core/errors.ts';
@@ -49,6 +50,7 @@ async function hubOnFillableDisk() {
     version: '0.1.0',
     key,
     store,
+    mirrorFiles: await openMirrorFiles(join(folder, 'handoffs')),
     gateway: null,
     tailscale: null,
     policies: async function* () {

@@ -108,6 +108,10 @@ function preparePuts(db: DatabaseSync) {
     model_key: put('model_key'),
     model_spending: put('model_spending'),
     model_usage: put('model_usage'),
+    handoff: put('handoff'),
+    handoff_work: put('handoff_work'),
+    handoff_end: put('handoff_end'),
+    message: put('message'),
     job: put('job'),
   };
 }
@@ -125,6 +129,10 @@ function prepareDrops(db: DatabaseSync) {
     model_key: drop('model_key'),
     model_spending: drop('model_spending'),
     model_usage: drop('model_usage'),
+    handoff: drop('handoff'),
+    handoff_work: drop('handoff_work'),
+    handoff_end: drop('handoff_end'),
+    message: drop('message'),
   };
 }
 
@@ -139,7 +147,11 @@ export type Table =
   | 'model_route'
   | 'model_key'
   | 'model_spending'
-  | 'model_usage';
+  | 'model_usage'
+  | 'handoff'
+  | 'handoff_work'
+  | 'handoff_end'
+  | 'message';
 
 /** The least id of a row of that day: ids are JSON and begin with it. */
 export function usageFrom(day: string): string {

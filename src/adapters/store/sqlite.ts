@@ -20,6 +20,10 @@ const SCHEMA = `
   CREATE TABLE IF NOT EXISTS model_key (id TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
   CREATE TABLE IF NOT EXISTS model_spending (id TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
   CREATE TABLE IF NOT EXISTS model_usage (id TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
+  CREATE TABLE IF NOT EXISTS handoff (id TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
+  CREATE TABLE IF NOT EXISTS handoff_work (id TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
+  CREATE TABLE IF NOT EXISTS handoff_end (id TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
+  CREATE TABLE IF NOT EXISTS message (id TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
   CREATE TABLE IF NOT EXISTS job (id TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
   CREATE TABLE IF NOT EXISTS audit (
     seq INTEGER PRIMARY KEY, at INTEGER NOT NULL, action TEXT NOT NULL, by TEXT NOT NULL,
@@ -120,11 +124,11 @@ export function openSqliteStore(path: string): Store {
         const rows = db.prepare('SELECT value FROM job ORDER BY id DESC LIMIT ?').all(limit);
         return rows.map(({ value }) => JSON.parse(String(value)) as JobView);
       }),
-    job: (id) =>
-      reading(() => {
-        const row = db.prepare('SELECT value FROM job WHERE id = ?').get(id);
-        return row === undefined ? null : (JSON.parse(String(row['value'])) as JobView);
-      }),
+    job: (id) => reading(() => one(db, 'job', id)),
+    handoffs: () => reading(() => all(db, 'handoff')),
+    handoffWork: (id) => reading(() => one(db, 'handoff_work', id)),
+    handoffEnd: (id) => reading(() => one(db, 'handoff_end', id)),
+    messages: () => reading(() => all(db, 'message')),
     audit: (after, limit) =>
       reading(() => {
         const rows = db.prepare('SELECT * FROM audit WHERE seq > ? ORDER BY seq LIMIT ?').all(after, limit);
@@ -162,6 +166,11 @@ function openDatabase(path: string): DatabaseSync {
 function all<T>(db: DatabaseSync, table: Table): T[] {
   const rows = db.prepare(`SELECT value FROM ${table} ORDER BY id`).all();
   return rows.map(({ value }) => JSON.parse(String(value)) as T);
+}
+
+function one<T>(db: DatabaseSync, table: Table | 'job', id: string): T | null {
+  const row = db.prepare(`SELECT value FROM ${table} WHERE id = ?`).get(id);
+  return row === undefined ? null : (JSON.parse(String(row['value'])) as T);
 }
 
 function auditRecord(row: Record<string, unknown>): AuditRecord {

@@ -1,4 +1,7 @@
 import type { AuditEntry, AuditHead, AuditRecord } from '#src/core/audit.ts';
+import type { EndedDeed } from '#src/core/handoff/event.ts';
+import type { MessageRecord } from '#src/core/handoff/message.ts';
+import type { HandoffRecord, HandoffWork } from '#src/core/handoff/record.ts';
 import type { Lockdown } from '#src/core/lockdown.ts';
 import type { Member, StoredMember } from '#src/core/member.ts';
 import type { OpenClawNode, OpenClawRejection, StoredOpenClawNode } from '#src/core/openclaw-node.ts';
@@ -22,9 +25,17 @@ export type Change =
   | { readonly type: 'model_key'; readonly id: string; readonly value: ModelKey | null }
   | { readonly type: 'model_spending'; readonly id: string; readonly value: Spending | null }
   | { readonly type: 'model_usage'; readonly id: string; readonly value: UsageRow | null }
+  | { readonly type: 'handoff'; readonly id: string; readonly value: HandoffRecord | null }
+  /** What is to be done, until it is over. */
+  | { readonly type: 'handoff_work'; readonly id: string; readonly value: HandoffWork | null }
+  /** Its last event. */
+  | { readonly type: 'handoff_end'; readonly id: string; readonly value: HandoffEnd | null }
+  | { readonly type: 'message'; readonly id: string; readonly value: MessageRecord | null }
   | { readonly type: 'lockdown'; readonly value: Lockdown | null }
   | { readonly type: 'job'; readonly id: string; readonly value: JobView }
   | { readonly type: 'audit'; readonly entry: AuditEntry };
+
+export type HandoffEnd = { readonly seq: number } & EndedDeed;
 
 export interface StoredMembership {
   readonly members: readonly StoredMember[];
@@ -48,6 +59,12 @@ export interface Store {
   modelSpending(): Promise<Spending[]>;
   /** Rows from the day `since` (`2026-11-21`) on, in the order of their days. Those of over a year ago are gone. */
   modelUsage(since: string): Promise<UsageRow[]>;
+  /** In the order in which they were asked for. */
+  handoffs(): Promise<HandoffRecord[]>;
+  handoffWork(id: string): Promise<HandoffWork | null>;
+  handoffEnd(id: string): Promise<HandoffEnd | null>;
+  /** In the order in which they were sent. */
+  messages(): Promise<MessageRecord[]>;
   /** Null while nothing is locked down. */
   lockdown(): Promise<Lockdown | null>;
   commit(changes: readonly Change[]): Promise<void>;

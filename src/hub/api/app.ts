@@ -1,12 +1,14 @@
 import { createRoute, OpenAPIHono } from '@hono/zod-openapi';
 import type { Log } from '#src/adapters/log.ts';
 import { FederationError } from '#src/core/errors.ts';
+import { agentRoutes } from '#src/hub/api/agents.ts';
 import { answerError, failure, json } from '#src/hub/api/answers.ts';
 import { auditRoutes } from '#src/hub/api/audit.ts';
 import { limitBody } from '#src/hub/api/body.ts';
 import type { EventSources } from '#src/hub/api/events.ts';
 import { eventRoutes } from '#src/hub/api/events.ts';
 import { fileRoutes } from '#src/hub/api/files.ts';
+import { handoffRoutes } from '#src/hub/api/handoffs.ts';
 import { jobRoutes } from '#src/hub/api/jobs.ts';
 import type { LockdownRoutes } from '#src/hub/api/lockdown.ts';
 import { lockdownRoutes } from '#src/hub/api/lockdown.ts';
@@ -14,6 +16,9 @@ import type { MemberRoutes } from '#src/hub/api/members.ts';
 import { memberRoutes } from '#src/hub/api/members.ts';
 import type { ModelRoutesOptions } from '#src/hub/api/models.ts';
 import { metricsRoute, modelRoutes } from '#src/hub/api/models.ts';
+import { messageRoutes } from '#src/hub/api/messages.ts';
+import type { NodeAgentRoutes } from '#src/hub/api/node-agents.ts';
+import { nodeAgentRoutes } from '#src/hub/api/node-agents.ts';
 import { nodeHostRoutes } from '#src/hub/api/node-host.ts';
 import { nodeKeyRoutes } from '#src/hub/api/node-key.ts';
 import { nodeModelRoutes } from '#src/hub/api/node-models.ts';
@@ -69,6 +74,7 @@ export interface AppOptions
     Omit<EventSources, 'commandApprovals'>,
     VerdictRoutes,
     ModelRoutesOptions,
+    NodeAgentRoutes,
     Finders {
   readonly operators: Operators;
   readonly tokens: Tokens;
@@ -118,6 +124,10 @@ export function createApp(options: AppOptions): OpenAPIHono<ApiEnvironment> {
   app.route('/api/v1', nodeKeyRoutes(options));
   app.route('/api/v1', nodeModelRoutes(options));
   app.route('/api/v1', modelRoutes(options));
+  app.route('/api/v1', nodeAgentRoutes(options));
+  app.route('/api/v1', handoffRoutes(options.handoffs.desk));
+  app.route('/api/v1', messageRoutes(options.handoffs.desk));
+  app.route('/api/v1', agentRoutes(options.handoffs.desk));
   app.route('/', metricsRoute(options));
   app.doc31('/api/v1/openapi.json', {
     openapi: '3.1.0',

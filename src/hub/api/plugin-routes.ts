@@ -22,6 +22,15 @@ const ROUTES: readonly (readonly [method: string, path: string])[] = [
   ['GET', `nodes/${WORD}/file`],
   ['PUT', `nodes/${WORD}/file`],
   ['POST', `nodes/${WORD}/tool`],
+  ['GET', 'agents'],
+  ['GET', 'handoffs'],
+  ['GET', `handoffs/${WORD}`],
+  ['GET', `handoffs/${WORD}/events`],
+  ['GET', `handoffs/${WORD}/artefacts/${WORD}`],
+  ['POST', 'handoffs'],
+  ['DELETE', `handoffs/${WORD}`],
+  ['GET', `messages/${WORD}`],
+  ['POST', 'messages'],
 ];
 
 const PATTERNS = ROUTES.map(([method, path]) => ({ method, path: new RegExp(`^/api/v1/${path}$`) }));

@@ -61,7 +61,9 @@ const NODE_ROUTES: ReadonlySet<string> = new Set([
   '/api/v1/node-host/setup-code',
   '/api/v1/node/key',
   '/api/v1/node/models',
+  '/api/v1/node/agents',
 ]);
+const NODE_HANDOFFS = /^\/api\/v1\/node\/handoffs(?:\/|$)/;
 const OPEN_ROUTES = /^\/(?:health|api\/v1\/openapi\.json|api\/v1\/join-tokens\/[0-9a-f]{64})$/;
 
 /** Finds out who asks and lets nobody past but those whom the route is for. */
@@ -77,10 +79,14 @@ export function authorize(finders: Finders): MiddlewareHandler<ApiEnvironment> {
     if (said !== undefined) throw new FederationError('FORBIDDEN', `${ASKER_HEADER} is for the plugin’s socket alone`);
     const principal =
       listener.kind === 'operator' ? listener : peerOf(finders, context.req.header('authorization'), incoming.socket);
-    if (!OPEN_ROUTES.test(path)) demand(NODE_ROUTES.has(path) ? 'node' : 'operator', principal);
+    if (!OPEN_ROUTES.test(path)) demand(isForNodes(path) ? 'node' : 'operator', principal);
     context.set('principal', principal);
     return next();
   };
+}
+
+function isForNodes(path: string): boolean {
+  return NODE_ROUTES.has(path) || NODE_HANDOFFS.test(path);
 }
 
 function ownerInChat(

@@ -12,6 +12,7 @@ const REFUSALS = [
   ...['USAGE', 'FORBIDDEN', 'LOCKED_DOWN', 'PENDING_FULL', 'PAYLOAD_TOO_LARGE', 'STEP_FAILED', 'DISK_FULL'],
   ...['PATH_DENIED', 'PATH_NOT_FOUND', 'FILE_TOO_LARGE', 'FILE_CHANGED', 'TOOL_DENIED', 'TOOL_FAILED'],
   ...['GATEWAY_UNREACHABLE', 'OPENCLAW_REFUSED', 'MACHINE_UNSUPPORTED', 'EPOCH_STALE'],
+  ...['AGENT_NOT_FOUND', 'HANDOFF_NOT_FOUND', 'HANDOFF_CONFLICT', 'QUEUE_FULL', 'DEADLINE_OVER'],
 ] as const satisfies readonly ErrorCode[];
 
 /** Without its hint: what to do about it is never a node’s to say. */

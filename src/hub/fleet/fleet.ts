@@ -22,6 +22,8 @@ export interface Fleet {
 export function createFleet(isQuarantined: (member: Member) => boolean): Fleet {
   const links = new Map<string, Link>();
   const changes: Fleet['changes'] = new EventEmitter();
+  // Each feature of the hub has some.
+  changes.setMaxListeners(0);
 
   async function watchEnd(link: Link): Promise<void> {
     await link.closed;

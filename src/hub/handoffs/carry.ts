@@ -1,0 +1,356 @@
+import { setTimeout as pause } from 'node:timers/promises';
+import { FederationError } from '#src/core/errors.ts';
+import type { EndedDeed, HandoffDeed } from '#src/core/handoff/event.ts';
+import type { HandoffRecord } from '#src/core/handoff/record.ts';
+import { hubsEnd, putBack, restarted, startBy, started } from '#src/core/handoff/record.ts';
+import { takenBack } from '#src/hub/handoffs/accounts.ts';
+import type { Bell } from '#src/hub/handoffs/bell.ts';
+import { createBell } from '#src/hub/handoffs/bell.ts';
+import type { Book } from '#src/hub/handoffs/book.ts';
+import type { Dispatch } from '#src/hub/handoffs/dispatch.ts';
+import type { Endings } from '#src/hub/handoffs/endings.ts';
+import type { Hearing } from '#src/hub/handoffs/hearing.ts';
+import { BrokenOrder, openHearing } from '#src/hub/handoffs/hearing.ts';
+import type { Mirrored } from '#src/hub/handoffs/mirror.ts';
+import type { AgentNodes } from '#src/hub/handoffs/nodes.ts';
+import { eventLine } from '#src/hub/handoffs/transcript.ts';
+import type { WorkerCalls } from '#src/hub/handoffs/worker-calls.ts';
+import type { Link } from '#src/link/accept.ts';
+import type { HandoffOrder } from '#src/protocol/handoffs.ts';
+
+export interface CarryOptions {
+  readonly book: Book;
+  readonly nodes: AgentNodes;
+  readonly endings: Endings;
+  readonly dispatch: Pick<Dispatch, 'refused' | 'hasOther'>;
+  readonly calls: WorkerCalls;
+  readonly maxBytes: number;
+  /** Something of it is to be seen: an event, or its place in the node's queue. */
+  readonly onNews: (id: string, seq: number, position: number | null) => void;
+  /** From the loss of its link on, until it may be begun anew, or nobody waits for the end that was asked for. */
+  readonly lostMs: number;
+  readonly signal: AbortSignal;
+}
+
+/** A node may be so late with the end that its own clock brings. */
+const GRACE_MS = 15_000;
+const RETRY_MS = [100, 500, 1000, 2000, 5000] as const;
+/** Answers in a row that a node, which is there, fails to give. */
+const MAX_FAILURES = 30;
+const MAX_ATTEMPTS = 3;
+
+/** What a node says when it has not begun and won't, but another node may, or this one later. */
+const NOT_NOW: ReadonlySet<string> = new Set([
+  ...['QUEUE_FULL', 'GATEWAY_UNREACHABLE', 'DISK_FULL', 'AGENT_NOT_FOUND', 'LOCKED_DOWN', 'PENDING_FULL'],
+]);
+/** The same, for good. */
+const NEVER: ReadonlySet<string> = new Set([
+  ...['FORBIDDEN', 'USAGE', 'PAYLOAD_TOO_LARGE', 'OPENCLAW_REFUSED', 'MACHINE_UNSUPPORTED'],
+]);
+
+/**
+ * Sees one handoff that a node has, or may have, to its end, or back to those that wait. `isFresh`: nothing of it has
+ * reached the node by any earlier hub. Rejects where the store or the disk fails.
+ */
+export async function carryHandoff(
+  id: string,
+  mirrored: Mirrored,
+  bell: Bell,
+  isFresh: boolean,
+  options: CarryOptions,
+): Promise<void> {
+  const first = options.book.get(id);
+  if (first === undefined || first.node === null || first.agent === null) return;
+  const expected = { attempt: first.attempt, agent: first.agent };
+  const { maxBytes } = options;
+  const hearing = await openHearing({ mirrored, base: first.base, expected, maxBytes });
+  await carrying(id, mirrored, bell, hearing, isFresh, options);
+}
+
+async function carrying(
+  id: string,
+  mirrored: Mirrored,
+  bell: Bell,
+  hearing: Hearing,
+  isFresh: boolean,
+  { book, nodes, endings, dispatch, calls, onNews, lostMs, signal }: CarryOptions,
+): Promise<void> {
+  /** Whether the node may have it. */
+  let isSent = !isFresh;
+  let acceptedOn: Link | null = null;
+  let awaySince: number | null = null;
+  let faults = 0;
+  let failures = 0;
+
+  const end = (deed: EndedDeed, isOwed: boolean): Promise<void> =>
+    endings.placed(id, mirrored, { deed, artefacts: hearing.artefacts, isOwed });
+  const lose = (problem: string): Promise<void> => end(hubsEnd('lost', problem), true);
+  const tell = (): void => onNews(id, mirrored.seq, hearing.position);
+
+  function limitOf(record: HandoffRecord): number {
+    return hearing.isStarted ? (record.deadline ?? Infinity) : startBy(record);
+  }
+
+  async function giveBack(problem: string | null): Promise<void> {
+    await book.change(id, (record) =>
+      record.state === 'placed' ? { next: putBack(record, problem), also: [takenBack(record, problem, false)] } : null,
+    );
+  }
+
+  function mayRestart(record: HandoffRecord): boolean {
+    const { rerunnable, cancelling, attempt } = record;
+    return rerunnable && cancelling === null && attempt < MAX_ATTEMPTS && dispatch.hasOther(record);
+  }
+
+  async function restart(problem: string): Promise<void> {
+    await mirrored.settled();
+    const base = mirrored.seq + 1;
+    const now = await book.change(id, (record) => ({
+      next: restarted(record, base),
+      also: [takenBack(record, problem, true)],
+    }));
+    mirrored.append([restartLine(now)]);
+    onNews(id, mirrored.seq, null);
+  }
+
+  async function finish(record: HandoffRecord, deed: EndedDeed): Promise<void> {
+    if (deed.outcome === 'lost' && mayRestart(record)) await restart(deed.problem ?? 'its node lost it');
+    else await end(deed, false);
+  }
+
+  /** While its node is not there. Whether it goes on to be carried. */
+  async function away(record: HandoffRecord, name: string): Promise<boolean> {
+    if (!isSent) {
+      await giveBack(`${name} went away before it got it`);
+      return false;
+    }
+    const now = Date.now();
+    awaySince ??= now;
+    const limit = limitOf(record);
+    const isLong = now - awaySince >= lostMs;
+    if (now >= limit) {
+      await lose(`its time was over while ${name} was away, where it may have run`);
+      return false;
+    }
+    if (isLong && record.cancelling !== null) {
+      await lose(`${record.cancelling}; ${name} is away, and may still work on it until it is back`);
+      return false;
+    }
+    if (isLong && mayRestart(record)) {
+      await restart(`${name} is away`);
+      return false;
+    }
+    if (book.get(id)?.problem !== waitingFor(name)) {
+      await book.change(id, (current) => ({ next: { ...current, problem: waitingFor(name) } }));
+    }
+    await bell.wait(Math.min(limit, isLong ? Infinity : awaySince + lostMs), signal);
+    return true;
+  }
+
+  async function orderOf(record: HandoffRecord): Promise<HandoffOrder> {
+    const work = await book.work(id);
+    if (work === null) throw new FederationError('STORE_DAMAGED', 'what a handoff is about is not there any more');
+    const now = Date.now();
+    const { attempt, agent, asker, approval, deadline, idleTimeoutMs, queueUntil, hops } = record;
+    return {
+      ...{ id, attempt, asker, idleTimeoutMs, hops },
+      ...{ task: work.task, context: work.context, files: [...work.files] },
+      agent: agent ?? '',
+      ...(approval === null ? {} : { approval }),
+      leftMs: deadline === null ? null : Math.max(1, deadline - now),
+      queueTimeoutMs: Math.max(1, queueUntil - now),
+    };
+  }
+
+  /** Asks the node to end it. Whether it has it; where not, that proves that it never began there. */
+  async function askForEnd(link: Link): Promise<boolean> {
+    try {
+      await calls.cancel(link, id);
+      return true;
+    } catch (error) {
+      if (codeOf(error) === 'HANDOFF_NOT_FOUND') return false;
+      throw error;
+    }
+  }
+
+  /** Brings it to the node, unless it is there. Whether it goes on to be carried. */
+  async function bring(link: Link, record: HandoffRecord): Promise<boolean> {
+    if (hearing.isStarted || acceptedOn === link) return true;
+    const isLate = Date.now() >= startBy(record);
+    if (record.cancelling === null && !isLate) {
+      const order = await orderOf(record);
+      isSent = true;
+      const standing = await calls.order(link, order);
+      if (standing.id !== id || standing.attempt !== record.attempt) throw new BrokenOrder('it took another one');
+      hearing.wait(standing.position);
+    } else if (!(await askForEnd(link))) {
+      const deed =
+        record.cancelling !== null
+          ? hubsEnd('cancelled', record.cancelling)
+          : hubsEnd('expired', 'its time was over before it began');
+      await end(deed, false);
+      return false;
+    }
+    acceptedOn = link;
+    tell();
+    return true;
+  }
+
+  /** Tells the node as soon as its end is asked for, and until it has heard it. */
+  async function passOnEnd(link: Link, over: AbortSignal): Promise<void> {
+    const wake = createBell();
+    const onChange = (record: HandoffRecord): void => {
+      if (record.id === id) wake.ring();
+    };
+    book.changes.on('handoff', onChange);
+    try {
+      while (!over.aborted) {
+        const isWanted = (book.get(id)?.cancelling ?? null) !== null;
+        if (isWanted) {
+          const isTold = await askForEnd(link).then(
+            () => true,
+            () => false,
+          );
+          if (isTold) return;
+        }
+        await wake.wait(isWanted ? Date.now() + 1000 : Infinity, over);
+      }
+    } finally {
+      book.changes.off('handoff', onChange);
+    }
+  }
+
+  /** Hears the node to the end of what it says now. Whether it goes on to be carried. */
+  async function listen(link: Link, record: HandoffRecord): Promise<boolean> {
+    const over = new AbortController();
+    const stop = AbortSignal.any([over.signal, signal]);
+    let timer: NodeJS.Timeout | undefined;
+    const arm = (): void => {
+      clearTimeout(timer);
+      const late = limitOf(record) + GRACE_MS - Date.now();
+      if (late < 2 ** 31) timer = setTimeout(() => over.abort(), Math.max(0, late));
+    };
+    arm();
+    const passing = passOnEnd(link, stop);
+    try {
+      for await (const said of calls.events(link, id, hearing.seq, stop)) {
+        const wasStarted = hearing.isStarted;
+        const { isNews, end: deed } = hearing.take(said);
+        failures = 0;
+        if (!wasStarted && hearing.isStarted) {
+          // What has begun has another limit.
+          arm();
+          await begun();
+        }
+        if (isNews) tell();
+        if (deed !== null) {
+          await finish(book.get(id) ?? record, deed);
+          return false;
+        }
+      }
+      return true;
+    } finally {
+      clearTimeout(timer);
+      over.abort();
+      await passing;
+    }
+  }
+
+  async function begun(): Promise<void> {
+    await book.change(id, (record) =>
+      record.state === 'placed' ? { next: { ...started(record, Date.now()), problem: null } } : null,
+    );
+  }
+
+  /** While its node is there. Whether it goes on to be carried. */
+  async function there(link: Link, record: HandoffRecord): Promise<boolean> {
+    awaySince = null;
+    if (record.problem !== null) await book.change(id, (current) => ({ next: { ...current, problem: null } }));
+    if (Date.now() >= limitOf(record) + GRACE_MS) {
+      await askForEnd(link).catch(() => false);
+      await lose('its time was over, and its node does not say how it ended');
+      return false;
+    }
+    return (await bring(link, record)) && (await listen(link, record));
+  }
+
+  /** Whether it goes on to be carried, after what went wrong. */
+  async function failed(error: unknown, link: Link, record: HandoffRecord, name: string): Promise<boolean> {
+    if (error instanceof BrokenOrder) {
+      faults += 1;
+      if (faults < 2) return true;
+      await lose(`${name} is not to be understood: ${error.message}`);
+      return false;
+    }
+    const code = codeOf(error);
+    if (code === null || code === 'STORE_FAILED' || code === 'STORE_DAMAGED') throw error;
+    const { message } = error as FederationError;
+    const isOpen = !hearing.isStarted && acceptedOn !== link;
+    if (isOpen && (NOT_NOW.has(code) || NEVER.has(code))) {
+      dispatch.refused(record, `${name}: ${message}`, NEVER.has(code));
+      await giveBack(`${name}: ${message}`);
+      return false;
+    }
+    if (isOpen && code === 'DEADLINE_OVER') {
+      await end(hubsEnd('expired', message), false);
+      return false;
+    }
+    if (isOpen && code === 'HANDOFF_CONFLICT') {
+      await lose(`${name}: ${message}`);
+      return false;
+    }
+    if (code === 'HANDOFF_NOT_FOUND' && hearing.isStarted) {
+      await end(hubsEnd('lost', `${name} knows nothing of it any more`), false);
+      return false;
+    }
+    // It proves that it did not begin there: it is brought there once more.
+    if (code === 'HANDOFF_NOT_FOUND') acceptedOn = null;
+    failures += 1;
+    if (failures > MAX_FAILURES) {
+      await lose(`${name} does not answer for it: ${message}`);
+      return false;
+    }
+    await pause(RETRY_MS[Math.min(failures, RETRY_MS.length) - 1], undefined, { signal }).catch(() => undefined);
+    return true;
+  }
+
+  async function step(record: HandoffRecord): Promise<boolean> {
+    const node = record.node!;
+    if (nodes.member(node.id) === undefined) {
+      if (isSent) await end(hubsEnd('lost', `${node.name} is no member any more`), false);
+      else await giveBack(`${node.name} is no member any more`);
+      return false;
+    }
+    const link = nodes.link(node.id);
+    if (link === undefined) return away(record, node.name);
+    try {
+      return await there(link, record);
+    } catch (error) {
+      return await failed(error, link, record, node.name);
+    }
+  }
+
+  // What a hub before this one heard, and did not note.
+  if (hearing.isStarted) await begun();
+  tell();
+  let goesOn = true;
+  while (goesOn && !signal.aborted) {
+    const record = book.get(id);
+    if (record?.state !== 'placed' && record?.state !== 'started') return;
+    goesOn = await step(record);
+  }
+}
+
+/** The event that stands at `base`. */
+export function restartLine({ base, tried }: HandoffRecord): string {
+  const deed: HandoffDeed = { type: 'restarted', attempt: tried.length + 1 };
+  return eventLine(base, deed);
+}
+
+function waitingFor(name: string): string {
+  return `${name} is away: it is asked as soon as it is back`;
+}
+
+function codeOf(error: unknown): string | null {
+  return error instanceof FederationError ? error.code : null;
+}

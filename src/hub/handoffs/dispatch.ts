@@ -1,0 +1,194 @@
+import type { Log } from '#src/adapters/log.ts';
+import { FederationError } from '#src/core/errors.ts';
+import type { HandoffRecord } from '#src/core/handoff/record.ts';
+import { placed, startBy } from '#src/core/handoff/record.ts';
+import type { AgentPlace, Meant } from '#src/core/handoff/resolve.ts';
+import { leastLoaded, resolveTarget } from '#src/core/handoff/resolve.ts';
+import type { Member } from '#src/core/member.ts';
+import { consent } from '#src/core/policy.ts';
+import { givenTo } from '#src/hub/handoffs/accounts.ts';
+import { createBell } from '#src/hub/handoffs/bell.ts';
+import type { Book } from '#src/hub/handoffs/book.ts';
+import type { Endings } from '#src/hub/handoffs/endings.ts';
+import { countLoad, placeKey } from '#src/hub/handoffs/load.ts';
+import type { AgentNodes } from '#src/hub/handoffs/nodes.ts';
+
+/** Gives what waits to nodes, in the order in which it was asked for. */
+export interface Dispatch {
+  /** Something changed by which one that waits may find its place, or its end. */
+  stir(): void;
+  /** Why a node did not take it. For a while, or for this handoff for good. */
+  refused(record: HandoffRecord, problem: string, isForGood: boolean): void;
+  /** The node has room again. */
+  freed(nodeId: string): void;
+  /** Whether another node than those that had it would take it now. */
+  hasOther(record: HandoffRecord): boolean;
+  /** Whether the record may be given to that member at all. */
+  mayGoTo(record: Pick<HandoffRecord, 'asker' | 'approval' | 'path'>, member: Member): boolean;
+  readonly done: Promise<void>;
+}
+
+export interface DispatchOptions {
+  readonly book: Book;
+  readonly nodes: AgentNodes;
+  readonly endings: Endings;
+  /** Takes one that is placed, durably. */
+  readonly carry: (id: string) => void;
+  /** Why nothing may be done now; null where it may. */
+  readonly denied: () => string | null;
+  readonly log: Log;
+  readonly signal: AbortSignal;
+}
+
+/** How long a node that had no room is not asked again, unless one of its handoffs ends before. */
+const REFUSED_MS = 3000;
+/** Between two looks where nothing happens: a node's first word on its agents may be over meanwhile. */
+const LOOK_MS = 5000;
+
+export function createDispatch({ book, nodes, endings, carry, denied, log, signal }: DispatchOptions): Dispatch {
+  const bell = createBell();
+  /** Until when a place takes nothing. */
+  const full = new Map<string, number>();
+  /** By handoff: the nodes that refused it for good, and the last one's words. */
+  const refusals = new Map<string, { readonly nodes: Set<string>; problem: string }>();
+  const busy = new Set<string>();
+
+  function mayGoTo(
+    { asker, approval, path }: Pick<HandoffRecord, 'asker' | 'approval' | 'path'>,
+    member: Member,
+  ): boolean {
+    if (path.includes(member.id)) return false;
+    if (approval !== null) return approval.node === member.id;
+    return consent(asker, member.role).kind === 'allow';
+  }
+
+  function fits(record: HandoffRecord, { node }: AgentPlace): boolean {
+    const member = nodes.member(node.id);
+    const hadIt = record.tried.includes(node.id) || refusals.get(record.id)?.nodes.has(node.id) === true;
+    return member !== undefined && !hadIt && mayGoTo(record, member);
+  }
+
+  function meant(target: string, cache: Map<string, Meant | FederationError>): Meant | FederationError {
+    const known = cache.get(target);
+    if (known !== undefined) return known;
+    const now = meaning(target);
+    cache.set(target, now);
+    return now;
+  }
+
+  function meaning(target: string): Meant | FederationError {
+    try {
+      return resolveTarget(nodes.list(), target);
+    } catch (error) {
+      if (error instanceof FederationError) return error;
+      throw error;
+    }
+  }
+
+  async function give(record: HandoffRecord, place: AgentPlace, others: readonly string[]): Promise<void> {
+    const { id, name } = place.node;
+    const now = await book.change(record.id, (current) => {
+      if (current.state !== 'waiting' || current.cancelling !== null) return null;
+      const next = placed(current, { id, name }, place.agent.id);
+      return { next, also: [givenTo(next, others)] };
+    });
+    if (now.state === 'placed') carry(record.id);
+  }
+
+  /** The end of one that waits; null where it goes on waiting. */
+  function endOf(record: HandoffRecord, now: number): Promise<void> | null {
+    if (record.cancelling !== null) return endings.unplaced(record, 'cancelled', record.cancelling);
+    if (now >= startBy(record)) {
+      const why = record.problem === null ? '' : `; at last: ${record.problem}`;
+      return endings.unplaced(record, 'expired', `no node had taken it in time${why}`);
+    }
+    return null;
+  }
+
+  function next(
+    record: HandoffRecord,
+    now: number,
+    load: ReturnType<typeof countLoad>,
+    cache: Map<string, Meant | FederationError>,
+  ): Promise<void> | null {
+    const end = endOf(record, now);
+    if (end !== null || denied() !== null) return end;
+    const found = meant(record.target, cache);
+    if (found instanceof FederationError) return null;
+    const fitting = found.places.filter((place) => fits(record, place));
+    const refusal = refusals.get(record.id);
+    if (refusal !== undefined && fitting.length === 0) return endings.unplaced(record, 'failed', refusal.problem);
+    const open = fitting.filter(({ node, agent }) => (full.get(placeKey(node.id, agent.id)) ?? 0) <= now);
+    const loadAt = ({ node, agent }: AgentPlace): number => {
+      const { running, waiting } = load.of(node.id, agent.id);
+      return running + waiting;
+    };
+    const place = leastLoaded(open, loadAt);
+    if (place === undefined) return null;
+    load.add(place);
+    const others = fitting.filter((one) => one !== place).map(({ node, agent }) => `${node.name}/${agent.id}`);
+    return give(record, place, others.slice(0, 100));
+  }
+
+  /** Returns when the next look is due. */
+  function look(): number {
+    const now = Date.now();
+    const cache = new Map<string, Meant | FederationError>();
+    let load: ReturnType<typeof countLoad> | null = null;
+    let due = Infinity;
+    for (const record of [...book.live()]) {
+      if (record.state !== 'waiting') continue;
+      due = Math.min(due, startBy(record), now + LOOK_MS);
+      if (busy.has(record.id)) continue;
+      load ??= countLoad(book.live());
+      const step = next(record, now, load, cache);
+      if (step === null) continue;
+      busy.add(record.id);
+      step
+        .catch((error: unknown) => log.error('a handoff could not go on', { id: record.id, problem: String(error) }))
+        .finally(() => {
+          busy.delete(record.id);
+          if (book.get(record.id)?.state === 'waiting') setTimeout(() => bell.ring(), 500).unref();
+        });
+    }
+    for (const [key, until] of full) {
+      if (until <= now) full.delete(key);
+      else due = Math.min(due, until);
+    }
+    return due;
+  }
+
+  async function run(): Promise<void> {
+    while (!signal.aborted) await bell.wait(look(), signal);
+  }
+
+  book.changes.on('handoff', ({ id, state }) => {
+    if (state === 'waiting') bell.ring();
+    else if (state !== 'placed') refusals.delete(id);
+  });
+
+  return {
+    stir: () => bell.ring(),
+    refused({ id, node, agent }, problem, isForGood) {
+      if (node === null || agent === null) return;
+      if (isForGood) {
+        const known = refusals.get(id) ?? { nodes: new Set(), problem };
+        known.nodes.add(node.id);
+        known.problem = problem;
+        refusals.set(id, known);
+      } else full.set(placeKey(node.id, agent), Date.now() + REFUSED_MS);
+      bell.ring();
+    },
+    freed(nodeId) {
+      for (const key of full.keys()) if (key.startsWith(`${nodeId}/`)) full.delete(key);
+      bell.ring();
+    },
+    hasOther(record) {
+      const found = meaning(record.target);
+      if (found instanceof FederationError || found.node !== null) return false;
+      return found.places.some((place) => place.node.id !== record.node?.id && fits(record, place));
+    },
+    mayGoTo,
+    done: run(),
+  };
+}

@@ -1,0 +1,224 @@
+import { setMaxListeners } from 'node:events';
+import { setTimeout as pause } from 'node:timers/promises';
+import type { Log } from '#src/adapters/log.ts';
+import type { Store } from '#src/adapters/store/store.ts';
+import type { HandoffRecord } from '#src/core/handoff/record.ts';
+import { isOver } from '#src/core/handoff/state.ts';
+import type { Member } from '#src/core/member.ts';
+import { askerText } from '#src/core/policy.ts';
+import type { Settings } from '#src/core/settings.ts';
+import type { Permits } from '#src/hub/approvals/permits.ts';
+import type { Fleet } from '#src/hub/fleet/fleet.ts';
+import { endAskedFor } from '#src/hub/handoffs/accounts.ts';
+import { fetchArtefact } from '#src/hub/handoffs/artefacts.ts';
+import type { Book } from '#src/hub/handoffs/book.ts';
+import { openBook } from '#src/hub/handoffs/book.ts';
+import { createCarriers } from '#src/hub/handoffs/carriers.ts';
+import { createCreate } from '#src/hub/handoffs/create.ts';
+import type { HandoffDesk } from '#src/hub/handoffs/desk.ts';
+import { createDispatch } from '#src/hub/handoffs/dispatch.ts';
+import { createEndings } from '#src/hub/handoffs/endings.ts';
+import { createFollowers } from '#src/hub/handoffs/follow.ts';
+import { countLoad } from '#src/hub/handoffs/load.ts';
+import { openMessages } from '#src/hub/handoffs/messages.ts';
+import type { MirrorFiles } from '#src/hub/handoffs/mirror.ts';
+import { createMirror } from '#src/hub/handoffs/mirror.ts';
+import { createAgentNodes } from '#src/hub/handoffs/nodes.ts';
+import type { OfferedAgents } from '#src/hub/handoffs/offered.ts';
+import { createOfferedAgents } from '#src/hub/handoffs/offered.ts';
+import { createOnward } from '#src/hub/handoffs/onward.ts';
+import { tellWhatIsOver } from '#src/hub/handoffs/owed.ts';
+import { handoffView } from '#src/hub/handoffs/view.ts';
+import type { WorkerCalls } from '#src/hub/handoffs/worker-calls.ts';
+import type { AgentView, HandoffView } from '#src/protocol/handoffs.ts';
+
+/** Work that is given to agents of other machines. */
+export interface Handoffs {
+  readonly desk: HandoffDesk;
+  readonly offered: OfferedAgents;
+  /** Ends all that are not over. */
+  endAll(why: string, by: string): Promise<void>;
+  /** Goes on with none of them; a next hub does. To be called once the signal is aborted. */
+  close(): Promise<void>;
+}
+
+export interface HandoffsOptions {
+  readonly settings: Settings;
+  readonly store: Store;
+  readonly files: MirrorFiles;
+  readonly members: () => ReadonlyMap<string, Member>;
+  /** Says which member came, changed or went. */
+  readonly onMember: (listener: (nodeId: string) => void) => void;
+  readonly fleet: Fleet;
+  readonly permits: Permits;
+  /** Why nothing may be done now; null where it may. */
+  readonly denied: () => string | null;
+  readonly calls: WorkerCalls;
+  readonly log: Log;
+  readonly signal: AbortSignal;
+  /** See CarryOptions. */
+  readonly lostMs?: number;
+}
+
+const LOST_MS = 60_000;
+/** Over and kept at most. */
+const MAX_KEPT = 10_000;
+const SWEEP_MS = 60_000;
+
+export async function openHandoffs(options: HandoffsOptions): Promise<Handoffs> {
+  const { settings, store, files, members, onMember, fleet, permits, denied, calls, log, signal } = options;
+  // One for each handoff that is carried, and for each follower.
+  setMaxListeners(0, signal);
+  const onFault = (error: unknown): void => log.error('something failed', { problem: String(error) });
+  const offered = createOfferedAgents({ fleet });
+  const nodes = createAgentNodes(members, fleet, offered);
+  const book = await openBook(store);
+  const mirror = createMirror(files, onFault);
+  const endings = createEndings(book, (id) => mirror.hold(id));
+  const carriers = createCarriers({
+    ...{ book, mirror, nodes, fleet, onMember, endings, calls, log, signal },
+    ...{ lostMs: options.lostMs ?? LOST_MS, maxBytes: 2 * settings.handoffs.keepMaxBytes },
+    dispatch: () => dispatch,
+    onNews: (id) => followers.tell(id),
+  });
+  const dispatch = createDispatch({
+    ...{ book, nodes, endings, denied, log, signal },
+    carry: (id) => carriers.carry(id, true),
+  });
+  const onward = createOnward(book, nodes, settings.hub.onward);
+  const create = createCreate({ book, nodes, permits, onward });
+  const followers = createFollowers({
+    ...{ book, mirror, view },
+    onLeft(id) {
+      const record = book.get(id);
+      if (record?.cancelOnDisconnect !== true || isOver(record.state) || signal.aborted) return;
+      cancel(id, 'nobody follows it any more', askerText(record.asker)).catch(onFault);
+    },
+  });
+  const messages = await openMessages({
+    ...{ store, nodes, fleet, offered, permits, calls, log, signal },
+    load: () => countLoad(book.live()).of,
+  });
+  tellWhatIsOver(book, nodes, fleet, calls, log);
+
+  function positionOf(record: HandoffRecord): number | null {
+    if (record.state !== 'waiting') return carriers.position(record.id);
+    let place = 1;
+    for (const { id, state } of book.live()) {
+      if (id === record.id) return place;
+      if (state === 'waiting') place += 1;
+    }
+    return place;
+  }
+
+  async function view(record: HandoffRecord): Promise<HandoffView> {
+    const text = isOver(record.state) ? ((await book.end(record.id))?.text ?? '') : null;
+    const seq = isOver(record.state) ? record.seq : Math.max(record.base, carriers.seq(record.id));
+    return handoffView(record, { seq, text, position: positionOf(record) });
+  }
+
+  async function cancel(id: string, why: string, by: string): Promise<HandoffRecord> {
+    return book.change(id, (record) =>
+      isOver(record.state) || record.cancelling !== null
+        ? null
+        : { next: { ...record, cancelling: why }, also: [endAskedFor(record, by)] },
+    );
+  }
+
+  fleet.changes.on('up', () => dispatch.stir());
+  offered.changes.on('offer', (nodeId) => dispatch.freed(nodeId));
+  onMember(() => dispatch.stir());
+  book.changes.on('handoff', (now, before) => {
+    if (!isOver(now.state) || before === null || isOver(before.state)) return;
+    if (now.node !== null) dispatch.freed(now.node.id);
+    for (const { id, parent } of book.live()) {
+      if (parent === now.id) cancel(id, 'what it was a part of is over', 'hub').catch(onFault);
+    }
+  });
+  for (const { id, state, parent } of book.live()) {
+    if (state !== 'waiting') carriers.carry(id, false);
+    const above = parent === null ? undefined : book.get(parent);
+    if (parent !== null && (above === undefined || isOver(above.state))) {
+      cancel(id, 'what it was a part of is over', 'hub').catch(onFault);
+    }
+  }
+  const sweeping = sweep(book, mirror.remove, settings.handoffs.keepDays, onFault, signal);
+
+  const desk: HandoffDesk = {
+    async create(wish, caller, parent) {
+      const { view: record, isNew } = await create(wish, caller, parent ?? null);
+      return { view: await view(record), isNew };
+    },
+    async list(limit, caller) {
+      const seen = [...book.all()].filter((record) => isSeen(record));
+      return Promise.all(seen.slice(-limit).toReversed().map(view));
+
+      function isSeen(record: HandoffRecord): boolean {
+        try {
+          return onward.visible(record, caller) === record;
+        } catch {
+          return false;
+        }
+      }
+    },
+    get: async (id, caller) => view(onward.visible(book.get(id), caller)),
+    async follow(id, after, caller, until) {
+      onward.visible(book.get(id), caller);
+      return followers.follow(id, after, AbortSignal.any([until, signal]));
+    },
+    async cancel(id, caller) {
+      onward.visible(book.get(id), caller);
+      return view(await cancel(id, `${askerText(caller)} asked for its end`, askerText(caller)));
+    },
+    artefact: async (id, name, caller, until) =>
+      fetchArtefact(onward.visible(book.get(id), caller), name, nodes, calls, until),
+    send: (wish, caller) => messages.send(wish, caller),
+    message: async (id) => messages.get(id),
+    agents() {
+      const { of } = countLoad(book.live());
+      return nodes.list().flatMap(({ id: nodeId, name, agents, isOnline }): AgentView[] =>
+        isOnline
+          ? (agents ?? []).map((agent) => ({
+              ...{ node: name, nodeId, id: agent.id, description: agent.description, tags: [...agent.tags] },
+              ...{ concurrency: agent.concurrency, ...of(nodeId, agent.id) },
+            }))
+          : [],
+      );
+    },
+  };
+
+  return {
+    desk,
+    offered,
+    async endAll(why, by) {
+      await Promise.all([...book.live()].map(({ id }) => cancel(id, why, by)));
+    },
+    async close() {
+      await Promise.all([dispatch.done, carriers.done(), messages.close(), sweeping]);
+      await mirror.close();
+    },
+  };
+}
+
+/** Forgets what has been over for long, until the signal. */
+async function sweep(
+  book: Book,
+  remove: (id: string) => Promise<void>,
+  keepDays: number,
+  onFault: (error: unknown) => void,
+  signal: AbortSignal,
+): Promise<void> {
+  while (!signal.aborted) {
+    const over = [...book.all()].filter(({ state, owed }) => isOver(state) && owed.length === 0);
+    const since = Date.now() - keepDays * 86_400_000;
+    const old = over.filter(({ endedAt }, at) => (endedAt ?? 0) < since || at < over.length - MAX_KEPT);
+    const ids = old.map(({ id }) => id);
+    if (ids.length > 0) {
+      await book
+        .forget(ids)
+        .then(() => Promise.all(ids.map(remove)))
+        .catch(onFault);
+    }
+    await pause(SWEEP_MS, undefined, { signal, ref: false }).catch(() => undefined);
+  }
+}

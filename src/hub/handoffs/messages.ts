@@ -1,0 +1,232 @@
+import { createHash } from 'node:crypto';
+import { setTimeout as pause } from 'node:timers/promises';
+import type { Log } from '#src/adapters/log.ts';
+import type { Change, Store } from '#src/adapters/store/store.ts';
+import { FederationError } from '#src/core/errors.ts';
+import type { MessageRecord } from '#src/core/handoff/message.ts';
+import { keyOwner } from '#src/core/handoff/record.ts';
+import { leastLoaded, resolveTarget } from '#src/core/handoff/resolve.ts';
+import type { Asker } from '#src/core/policy.ts';
+import { askerText } from '#src/core/policy.ts';
+import { actionDetail, askerDetail } from '#src/hub/approvals/action-detail.ts';
+import type { Permits } from '#src/hub/approvals/permits.ts';
+import type { Fleet } from '#src/hub/fleet/fleet.ts';
+import type { Created, MessageWish } from '#src/hub/handoffs/desk.ts';
+import type { LoadOf } from '#src/hub/handoffs/load.ts';
+import type { AgentNodes } from '#src/hub/handoffs/nodes.ts';
+import type { OfferedAgents } from '#src/hub/handoffs/offered.ts';
+import { iso } from '#src/hub/handoffs/view.ts';
+import type { WorkerCalls } from '#src/hub/handoffs/worker-calls.ts';
+import { createId } from '#src/hub/jobs/job-id.ts';
+import type { MessageView } from '#src/protocol/handoffs.ts';
+
+/** Messages to agents: kept until their node has them, each delivered once, those of one node in their order. */
+export interface Messages {
+  /** Resolves when it is durable. Throws as `HandoffDesk.send`. */
+  send(wish: MessageWish, asker: Asker): Promise<Created<MessageView>>;
+  /** Throws HANDOFF_NOT_FOUND. */
+  get(id: string): MessageView;
+  close(): Promise<void>;
+}
+
+export interface MessagesOptions {
+  readonly store: Pick<Store, 'messages' | 'commit'>;
+  readonly nodes: AgentNodes;
+  readonly fleet: Pick<Fleet, 'changes'>;
+  readonly offered: Pick<OfferedAgents, 'changes'>;
+  readonly permits: Pick<Permits, 'permit'>;
+  readonly calls: Pick<WorkerCalls, 'deliver'>;
+  readonly load: () => LoadOf;
+  readonly log: Log;
+  readonly signal: AbortSignal;
+}
+
+/** That wait for one node. */
+const MAX_WAITING = 1000;
+const MAX_KEPT = 10_000;
+const KEPT_MS = 7 * 86_400_000;
+const RETRY_MS = 2000;
+/** What a node says that will say no other time what else. */
+const NEVER: ReadonlySet<string> = new Set(['FORBIDDEN', 'USAGE', 'PAYLOAD_TOO_LARGE', 'HANDOFF_CONFLICT']);
+
+export async function openMessages(options: MessagesOptions): Promise<Messages> {
+  const { store, nodes, fleet, offered, permits, calls, load, log, signal } = options;
+  const kept = (await store.messages()).toSorted((a, b) => a.createdAt - b.createdAt);
+  const records = new Map(kept.map((record) => [record.id, record]));
+  const keys = new Map<string, Promise<MessageRecord>>(
+    kept.map((record) => [keyOf(record.asker, record.key), Promise.resolve(record)] as const),
+  );
+  const delivering = new Map<string, Promise<void>>();
+
+  async function put(record: MessageRecord, also: readonly Change[]): Promise<void> {
+    await store.commit([{ type: 'message', id: record.id, value: record }, ...also]);
+    records.set(record.id, record);
+  }
+
+  const waitingFor = (nodeId: string): MessageRecord[] =>
+    [...records.values()].filter(({ state, node }) => state === 'waiting' && nodes.member(node.id)?.id === nodeId);
+
+  async function over(
+    record: MessageRecord,
+    state: 'delivered' | 'refused',
+    agent: string | null,
+    problem: string | null,
+  ) {
+    const next: MessageRecord = { ...record, state, agent, problem, text: '', overAt: Date.now() };
+    const detail = { id: record.id, node: record.node.name, agent, outcome: state, problem };
+    const entry = { at: Date.now(), action: 'message.end', by: askerText(record.asker), detail };
+    await put(next, [{ type: 'audit', entry }]);
+  }
+
+  /** Whether the next may follow. */
+  async function deliver(record: MessageRecord): Promise<boolean> {
+    const link = nodes.link(record.node.id);
+    if (link === undefined) return false;
+    const { id, agent, asker, approval, text: message } = record;
+    try {
+      const said = await calls.deliver(link, { id, agent, asker, message, ...(approval === null ? {} : { approval }) });
+      await over(record, 'delivered', said.agent, null);
+      return true;
+    } catch (error) {
+      if (!(error instanceof FederationError)) throw error;
+      const problem = `${record.node.name}: ${error.message}`;
+      if (NEVER.has(error.code)) {
+        await over(record, 'refused', agent, problem);
+        return true;
+      }
+      if (record.problem !== problem) records.set(id, { ...record, problem });
+      return false;
+    }
+  }
+
+  async function deliverAll(nodeId: string): Promise<void> {
+    while (!signal.aborted) {
+      const [next] = waitingFor(nodeId);
+      if (next === undefined) return;
+      if (await deliver(next)) continue;
+      if (nodes.link(nodeId) === undefined) return;
+      await pause(RETRY_MS, undefined, { signal, ref: false }).catch(() => undefined);
+    }
+  }
+
+  function deliverSoon(nodeId: string): void {
+    if (delivering.has(nodeId) || signal.aborted || waitingFor(nodeId).length === 0) return;
+    if (nodes.link(nodeId) === undefined) return;
+    const work = deliverAll(nodeId)
+      .catch(async (error: unknown) => {
+        log.error('a message could not be delivered', { node: nodeId, problem: String(error) });
+        await pause(RETRY_MS, undefined, { signal, ref: false }).catch(() => undefined);
+      })
+      .finally(() => {
+        delivering.delete(nodeId);
+        // What came in its last moment.
+        deliverSoon(nodeId);
+      });
+    delivering.set(nodeId, work);
+  }
+
+  async function forgetOld(now: number): Promise<void> {
+    const old = [...records.values()].filter(({ overAt }) => overAt !== null && overAt < now - KEPT_MS);
+    const tooMany = [...records.values()].filter(({ overAt }) => overAt !== null).slice(0, records.size - MAX_KEPT);
+    const gone = new Set([...old, ...tooMany]);
+    for (const record of [...records.values()]) {
+      const isGone = nodes.member(record.node.id) === undefined;
+      if (record.state !== 'waiting' || (!isGone && record.createdAt > now - KEPT_MS)) continue;
+      await over(
+        record,
+        'refused',
+        record.agent,
+        isGone ? 'its node is no member any more' : 'its node was away too long',
+      );
+    }
+    if (gone.size === 0) return;
+    await store.commit([...gone].map(({ id }) => ({ type: 'message', id, value: null })));
+    for (const record of gone) {
+      records.delete(record.id);
+      keys.delete(keyOf(record.asker, record.key));
+    }
+  }
+
+  async function sweep(): Promise<void> {
+    while (!signal.aborted) {
+      await forgetOld(Date.now()).catch((error: unknown) => {
+        log.error('old messages could not be forgotten', { problem: String(error) });
+      });
+      await pause(60_000, undefined, { signal, ref: false }).catch(() => undefined);
+    }
+  }
+
+  fleet.changes.on('up', ({ nodeId }) => deliverSoon(nodeId));
+  offered.changes.on('offer', deliverSoon);
+  const sweeping = sweep();
+
+  return {
+    async send({ key, target, message, approval }, asker) {
+      if (asker.kind === 'node') throw new FederationError('FORBIDDEN', 'a node sends no messages of its own');
+      const payload = createHash('sha256')
+        .update(JSON.stringify([target, message]))
+        .digest('hex');
+      const asked = keys.get(keyOf(asker, key));
+      if (asked !== undefined) {
+        const known = await asked;
+        const before = records.get(known.id) ?? known;
+        if (before.payload === payload) return { view: messageView(before), isNew: false };
+        throw new FederationError('HANDOFF_CONFLICT', 'this key stands for another message', {
+          hint: 'choose another',
+        });
+      }
+      const meant = resolveTarget(nodes.list(), target);
+      const loadOf = load();
+      const place = leastLoaded(meant.places, (one) => loadOf(one.node.id, one.agent.id).running);
+      const node = meant.node ?? place?.node;
+      const member = node === undefined ? undefined : nodes.member(node.id);
+      if (member === undefined) throw new FederationError('AGENT_NOT_FOUND', 'there is no such agent');
+      if (waitingFor(member.id).length >= MAX_WAITING) {
+        throw new FederationError('QUEUE_FULL', `${MAX_WAITING} messages wait for ${member.name} already`, {
+          retryAfterMs: 60_000,
+        });
+      }
+      const agent = place?.agent.id ?? meant.agent;
+      const action = { kind: 'message', agent: agent ?? '', message } as const;
+      const permit = permits.permit({ asker, action, members: [member], approval });
+      const record: MessageRecord = {
+        ...{ id: createId(), key, payload, asker, target, node: { id: member.id, name: member.name }, agent },
+        ...{ approval: permit.approvalFor(member) ?? null, text: message, state: 'waiting', problem: null },
+        ...{ createdAt: Date.now(), overAt: null },
+      };
+      const detail = {
+        ...{ id: record.id, node: member.name, nodeId: member.id, approval: permit.approval },
+        ...actionDetail(action),
+        ...askerDetail(asker),
+      };
+      const entry = { at: Date.now(), action: 'message.send', by: askerText(asker), detail };
+      const durable = put(record, [{ type: 'audit', entry }]).then(() => record);
+      keys.set(keyOf(asker, key), durable);
+      try {
+        await durable;
+      } catch (error) {
+        keys.delete(keyOf(asker, key));
+        throw error;
+      }
+      deliverSoon(member.id);
+      return { view: messageView(record), isNew: true };
+    },
+    get(id) {
+      const record = records.get(id);
+      if (record !== undefined) return messageView(record);
+      throw new FederationError('HANDOFF_NOT_FOUND', 'there is no such message (any more)');
+    },
+    async close() {
+      await Promise.all([sweeping, ...delivering.values()]);
+    },
+  };
+}
+
+function keyOf(asker: Asker, key: string): string {
+  return JSON.stringify([keyOwner(asker, null), key]);
+}
+
+function messageView({ id, key, state, target, node, agent, problem, createdAt, overAt }: MessageRecord): MessageView {
+  const deliveredAt = state === 'delivered' && overAt !== null ? iso(overAt) : null;
+  return { id, key, state, target, node, agent, problem, createdAt: iso(createdAt), deliveredAt };
+}

@@ -1,0 +1,40 @@
+import type { AgentNode } from '#src/core/handoff/resolve.ts';
+import type { Member } from '#src/core/member.ts';
+import { formerIds } from '#src/core/member.ts';
+import type { Fleet } from '#src/hub/fleet/fleet.ts';
+import type { OfferedAgents } from '#src/hub/handoffs/offered.ts';
+import type { Link } from '#src/link/accept.ts';
+
+/** The nodes where a handoff may go. */
+export interface AgentNodes {
+  list(): readonly (AgentNode & { readonly member: Member })[];
+  /** The member that has or had this id, unless it was revoked. */
+  member(nodeId: string): Member | undefined;
+  link(nodeId: string): Link | undefined;
+}
+
+export function createAgentNodes(
+  members: () => ReadonlyMap<string, Member>,
+  fleet: Pick<Fleet, 'link'>,
+  offered: OfferedAgents,
+): AgentNodes {
+  function member(nodeId: string): Member | undefined {
+    const found = members().get(nodeId) ?? [...members().values()].find((one) => formerIds(one).includes(nodeId));
+    return found?.revokedAt === null ? found : undefined;
+  }
+  return {
+    list: () =>
+      [...members().values()]
+        .filter(({ revokedAt, role }) => revokedAt === null && role !== 'master')
+        .map((one) => ({
+          ...{ id: one.id, name: one.name, labels: one.labels, groups: one.groups, tailnet: one.tailnet },
+          ...{ drained: one.drained, isOnline: fleet.link(one.id) !== undefined, agents: offered.of(one.id) },
+          member: one,
+        })),
+    member,
+    link(nodeId) {
+      const found = member(nodeId);
+      return found === undefined ? undefined : fleet.link(found.id);
+    },
+  };
+}

@@ -1,0 +1,71 @@
+import { EventEmitter } from 'node:events';
+import { FederationError } from '#src/core/errors.ts';
+import type { OfferedAgent } from '#src/core/handoff/agent.ts';
+import type { Fleet } from '#src/hub/fleet/fleet.ts';
+import type { Pace } from '#src/hub/models/pace.ts';
+import { createPace } from '#src/hub/models/pace.ts';
+
+/** The agents that nodes offer now. An offer belongs to the link by whose credential it came, and ends with it. */
+export interface OfferedAgents {
+  /** Counts that a node wants to say what it offers. Throws QUEUE_FULL for one that does so too often. */
+  knock(nodeId: string): void;
+  /** Takes all that a node offers, in the place of what it offered before. Throws FORBIDDEN where its link is another. */
+  put(nodeId: string, link: number, agents: readonly OfferedAgent[]): void;
+  /** Null where the node has not said on this link what it offers, and may still be about to. */
+  of(nodeId: string): readonly OfferedAgent[] | null;
+  readonly changes: EventEmitter<{ offer: [nodeId: string] }>;
+}
+
+export interface OfferedAgentsOptions {
+  readonly fleet: Pick<Fleet, 'link' | 'changes'>;
+  /** Monotonic milliseconds. */
+  readonly now?: () => number;
+}
+
+const OFFERS_PER_MINUTE = 20;
+/** From the start of a link; one that says nothing in this time offers nothing. */
+const FIRST_WORD_MS = 10_000;
+
+export function createOfferedAgents({ fleet, now = () => performance.now() }: OfferedAgentsOptions): OfferedAgents {
+  const offers = new Map<string, readonly OfferedAgent[]>();
+  const upSince = new Map<string, number>();
+  const paces = new Map<string, Pace>();
+  const changes: OfferedAgents['changes'] = new EventEmitter();
+
+  fleet.changes.on('up', ({ nodeId }) => {
+    offers.delete(nodeId);
+    upSince.set(nodeId, now());
+  });
+  fleet.changes.on('down', ({ nodeId }) => {
+    // Of a link that was replaced, the next one is there already: it says anew what is offered.
+    if (fleet.link(nodeId) !== undefined) return;
+    offers.delete(nodeId);
+    upSince.delete(nodeId);
+  });
+
+  return {
+    knock(nodeId) {
+      const pace = paces.get(nodeId) ?? createPace(OFFERS_PER_MINUTE);
+      paces.set(nodeId, pace);
+      const retryAfterMs = pace.take(now());
+      if (retryAfterMs === 0) return;
+      throw new FederationError('QUEUE_FULL', 'this node says too often what it offers', { retryAfterMs });
+    },
+    put(nodeId, link, agents) {
+      if (fleet.link(nodeId)?.generation !== link) {
+        throw new FederationError('FORBIDDEN', 'this credential is of a link that is not up', {
+          hint: 'say what is offered with the credential of the link that is',
+        });
+      }
+      offers.set(nodeId, agents);
+      changes.emit('offer', nodeId);
+    },
+    of(nodeId) {
+      const said = offers.get(nodeId);
+      if (said !== undefined) return said;
+      const isNew = now() - (upSince.get(nodeId) ?? -Infinity) < FIRST_WORD_MS;
+      return isNew ? null : [];
+    },
+    changes,
+  };
+}

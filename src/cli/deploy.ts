@@ -163,6 +163,8 @@ function addDeployOptions(command: Command, role: Role): Command {
       .option('--no-light', 'with OpenClaw, where an earlier run left it out')
       .addOption(new Option('--exec <mode>', 'what may run here (default: full)').choices(EXEC_MODES))
       .option('--commands <a,b>', 'what OpenClaw’s node host offers at most', commandList)
+      .option('--use-models', 'lead the OpenClaw that is here already to the models of the federation')
+      .option('--no-use-models', 'leave its settings alone, where an earlier run was asked to lead it')
       .addOption(keepGateway(role))
       .addOption(new Option('--no-keep-gateway', 'stop it, where an earlier run left it').hideHelp(role === 'hybrid'));
   }

@@ -53,6 +53,7 @@ function masterPlan(facts: Facts, wanted: Wanted, given: Given): Plan {
 }
 
 function workerPlan(facts: Facts, wanted: Wanted, given: Given): Plan {
+  const models = modelsPlan(facts, wanted, facts.gateway.settings?.mode ?? PRIVATE);
   return {
     steps: [
       ...tailnetSteps(facts, wanted),
@@ -61,8 +62,9 @@ function workerPlan(facts: Facts, wanted: Wanted, given: Given): Plan {
       ...(wanted.light ? [] : [openclawStep(facts, wanted, given)]),
       ...gatewayOffSteps(facts, wanted),
       ...workerSteps(facts, wanted, given),
+      ...models.steps,
     ],
-    notes: [],
+    notes: models.notes,
   };
 }
 

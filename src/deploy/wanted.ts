@@ -21,6 +21,8 @@ export interface Wanted {
   readonly light: boolean;
   /** Leaves a worker's own gateway as it is. */
   readonly keepGateway: boolean;
+  /** Leads the person’s own OpenClaw, beside a worker or hybrid, to the models of the federation. */
+  readonly useModels: boolean;
   /** What the master may run here; null: as fits the role. */
   readonly exec: ExecMode | null;
   /** Command ceiling of the node host. */
@@ -47,6 +49,7 @@ export const DEFAULTS: Omit<Wanted, 'role' | 'master' | 'scope' | 'runAs' | 'tok
   name: null,
   light: false,
   keepGateway: false,
+  useModels: false,
   exec: null,
   // What a node host offers at most: running a command, and finding a program.
   commands: ['system.run', 'system.run.prepare', 'system.which'],

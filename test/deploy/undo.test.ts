@@ -1,7 +1,9 @@
+import { readFile, stat, writeFile } from 'node:fs/promises';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { sudoWords } from '#src/adapters/machine/become.ts';
 import type { Machine } from '#src/adapters/machine/machine.ts';
 import { FederationError } from '#src/core/errors.ts';
+import { PROVIDER_DEFAULTS, providerSettings } from '#src/core/models/openclaw-provider.ts';
 import type { Action, Plan } from '#src/deploy/action.ts';
 import { kindOf } from '#src/deploy/actions/kinds.ts';
 import { applyPlan } from '#src/deploy/apply.ts';
@@ -41,6 +43,24 @@ test.each<[what: string, Action, kept: 'data' | 'tailscale' | null]>([
   const { place } = bareMachine();
   expect(isKept(action, place, { keepData: true, keepTailscale: false })).toBe(kept === 'data');
   expect(isKept(action, place, { keepData: false, keepTailscale: true })).toBe(kept === 'tailscale');
+});
+
+test('a person’s OpenClaw that was led to the models of the federation has its own settings back, byte for byte', async () => {
+  const path = scratch.path('openclaw.json');
+  const own =
+    '{\n\t"agents": { "defaults": {} }, // mine\n  "models": { "providers": { "own": { "models": [] } } }\n}\n';
+  await writeFile(path, own, { mode: 0o640 });
+  const values = { ...providerSettings({ port: 19_001, keyFile: '/home/sam/models.key' }), ...PROVIDER_DEFAULTS };
+  const action: Action = { do: 'merge', path, mode: 0o640, owner: 'person', values, secrets: [] };
+  const plan = { notes: [], steps: [{ id: 'models', title: 'models', actions: [action] }] };
+  await applyPlan(plan, scratch.context, applying());
+  const led = await readFile(path, 'utf8');
+  expect(led).toContain('"baseUrl": "http://127.0.0.1:19001/v1"');
+  expect(led).toContain('// mine');
+  const record = await readRecord(scratch.context);
+  await undoDeployment(record!, scratch.context, { keepData: false, keepTailscale: false, onStep: () => undefined });
+  expect(await readFile(path, 'utf8')).toBe(own);
+  expect((await stat(path)).mode & 0o777).toBe(0o640);
 });
 
 test('what lingered before a deployment lingers after it', async () => {

@@ -151,6 +151,7 @@ export function wantedOf(change: Change<Wanted> = {}): Wanted {
     token: 'given',
     light: false,
     keepGateway: false,
+    useModels: false,
     exec: null,
     commands: ['system.run', 'system.run.prepare', 'system.which'],
     port: 19_000,

@@ -14,9 +14,11 @@ import { DEFAULTS, execMode } from '#src/deploy/wanted.ts';
 export function earlierWish(facts: Facts, role: Role, { ssh }: Pick<DeployFlags, 'ssh'>): typeof DEFAULTS {
   const { record } = facts;
   if (record === null || record.state === 'kept' || record.wanted.role !== role) return DEFAULTS;
-  const { name, light, commands, keepGateway, port, telegram } = record.wanted;
+  const { name, light, commands, keepGateway, useModels, port, telegram } = record.wanted;
   const own = { light, telegram, exec: earlierExec(facts, record.wanted) };
-  return ssh === undefined ? { ...DEFAULTS, ...own, name, commands, keepGateway, port } : { ...DEFAULTS, ...own };
+  return ssh === undefined
+    ? { ...DEFAULTS, ...own, name, commands, keepGateway, useModels, port }
+    : { ...DEFAULTS, ...own };
 }
 
 /** The narrower of what was asked for and what stands in the settings, where a person may have narrowed it since. */

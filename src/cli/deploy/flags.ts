@@ -13,6 +13,7 @@ export interface DeployFlags {
   readonly runAs?: string;
   readonly light?: boolean;
   readonly keepGateway?: boolean;
+  readonly useModels?: boolean;
   readonly exec?: ExecMode;
   readonly commands?: readonly string[];
   readonly port?: number;
@@ -41,6 +42,7 @@ const CONFLICTS: readonly (readonly [Flag, Flag, string])[] = [
   ['light', 'commands', '--commands is for OpenClaw’s node host, which --light leaves out'],
   ['light', 'telegramTokenFile', 'leave --light out: it is OpenClaw’s gateway that talks to Telegram'],
   ['telegramTokenFile', 'foreground', 'set Telegram up in the gateway’s own openclaw.json'],
+  ['useModels', 'foreground', 'write it in the gateway’s own openclaw.json: docs/models.md'],
   ['ssh', 'foreground', 'run it on that machine: ssh -t USER@HOST deploy-federation … --foreground'],
   ['dryRun', 'foreground', 'leave --dry-run out: --foreground changes nothing but its own --home'],
   ['system', 'foreground', 'leave --system out: --foreground makes no units'],

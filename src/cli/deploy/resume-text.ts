@@ -36,7 +36,7 @@ export function commandText(command: readonly string[], { ssh, system, user, yes
 /** The wishes among the flags as they were typed; a token itself is never said again. */
 function wishWords(flags: { readonly [K in keyof DeployFlags]: DeployFlags[K] | undefined }): string[] {
   const { name, tokenFile, runAs, exec, commands, port, telegramTokenFile, telegramAllow, openclawVersion } = flags;
-  const { authKeyFile, loginServer, tailscaleBaseUrl, light, keepGateway, tailscale } = flags;
+  const { authKeyFile, loginServer, tailscaleBaseUrl, light, keepGateway, useModels, tailscale } = flags;
   const values: Record<string, string | number | undefined> = {
     '--name': name,
     '--token-file': tokenFile,
@@ -55,6 +55,7 @@ function wishWords(flags: { readonly [K in keyof DeployFlags]: DeployFlags[K] | 
     ...Object.entries(values).flatMap(([flag, value]) => (value === undefined ? [] : [flag, shellWord(String(value))])),
     ...(light === undefined ? [] : [light ? '--light' : '--no-light']),
     ...(keepGateway === undefined ? [] : [keepGateway ? '--keep-gateway' : '--no-keep-gateway']),
+    ...(useModels === undefined ? [] : [useModels ? '--use-models' : '--no-use-models']),
     ...(tailscale === false ? ['--no-tailscale'] : []),
   ];
 }

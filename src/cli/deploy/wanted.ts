@@ -29,6 +29,7 @@ export function wantedOf({ role, master, scope, runAs, token, flags, before = DE
     name: flags.name ?? before.name,
     light: flags.light ?? before.light,
     keepGateway: flags.keepGateway ?? before.keepGateway,
+    useModels: flags.useModels ?? before.useModels,
     exec: flags.exec ?? before.exec,
     commands: flags.commands ?? before.commands,
     port: flags.port ?? before.port,

@@ -14,15 +14,18 @@ import type { Wanted } from '#src/deploy/wanted.ts';
 const NONE: Plan = { steps: [], notes: [] };
 
 /**
- * The OpenClaw of a master can use the models of the federation. It comes behind the worker:
+ * The OpenClaw of a master, or of a person who asked for it, can use the models of the federation. It comes behind the worker:
  * OpenClaw reads the key when it is told of it, and the worker daemon makes that. `mode`: of OpenClaw’s settings. What
  * can’t be edited is left alone, with a note: nothing else depends on it.
  */
 export function modelsPlan(facts: Facts, wanted: Wanted, mode: number): Plan {
   const { place, gateway } = facts;
-  const port = hasOurOpenClaw(wanted) ? modelsPort(facts) : null;
+  const port = leadsOpenClaw(wanted) ? modelsPort(facts) : null;
   if (port === null) return NONE;
   const path = place.openclawSettings;
+  if (wanted.role !== 'master' && gateway.settings === null) {
+    return { steps: [], notes: [`there is no OpenClaw here that could use models: nobody has written ${path}`] };
+  }
   if (port === 'taken') {
     const text = `another program has the port ${USUAL_MODELS_PORT}: deploy again when the worker runs, for chats to have the models of other nodes`;
     return { steps: [], notes: [text] };
@@ -46,9 +49,9 @@ export function modelsPlan(facts: Facts, wanted: Wanted, mode: number): Plan {
   return { steps: [step], notes: [] };
 }
 
-/** Whether the gateway here is one that we set up. A hybrid’s is the person’s: nothing of theirs is touched unasked. */
-export function hasOurOpenClaw({ role, light }: Wanted): boolean {
-  return role === 'master' && !light;
+/** Whether the gateway here is one that we set up, or the person’s, who asked for it: theirs is not touched unasked. */
+export function leadsOpenClaw({ role, light, useModels }: Wanted): boolean {
+  return role === 'master' ? !light : useModels;
 }
 
 /** Port of the worker’s model proxy; null where there is none, or nobody knows before it runs. */

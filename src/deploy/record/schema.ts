@@ -147,6 +147,7 @@ const wantedSchema = z.object({
   name: z.string().nullable().default(DEFAULTS.name),
   light: z.boolean().default(DEFAULTS.light),
   keepGateway: z.boolean().default(DEFAULTS.keepGateway),
+  useModels: z.boolean().default(DEFAULTS.useModels),
   exec: z.enum(['full', 'allowlist', 'off']).nullable().default(DEFAULTS.exec),
   commands: z.array(z.string()).default([...DEFAULTS.commands]),
   port: port.default(DEFAULTS.port),

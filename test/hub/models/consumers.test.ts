@@ -153,7 +153,8 @@ test('an answer that its model server keeps is asked for again where it was made
         `GET /v1/responses/${id}`,
         `DELETE /v1/responses/${id}`,
       ]);
-      if (refused !== null) expect((await to(port, refused, 'GET', `/v1/responses/${id}`)).status).toBe(404);
+      const status = refused === null ? 404 : (await to(port, refused, 'GET', `/v1/responses/${id}`)).status;
+      expect(status).toBe(404);
     }
   }
 });

@@ -9,7 +9,7 @@ import type { Deployed } from '#src/deploy/doctor/deployed.ts';
 import type { MachineFinding } from '#src/deploy/doctor/finding.ts';
 import { deployAgain, journal } from '#src/deploy/doctor/words.ts';
 import type { Facts } from '#src/deploy/facts.ts';
-import { hasOurOpenClaw } from '#src/deploy/plan/models.ts';
+import { leadsOpenClaw } from '#src/deploy/plan/models.ts';
 import { valueAt } from '#src/deploy/settings-value.ts';
 
 /** Whether programs here can use the models of the federation, and what this node shares can be used by others. */
@@ -49,7 +49,7 @@ function sharesFindings({ problem, upstreams }: ModelsRecord): MachineFinding[] 
 /** Whether the OpenClaw here finds the model proxy. */
 function wiringFindings(facts: Facts, deployed: Deployed, { port }: ModelsRecord): MachineFinding[] {
   const { gateway, place } = facts;
-  if (port === null || gateway.settings === null || !hasOurOpenClaw(deployed.wanted)) return [];
+  if (port === null || gateway.settings === null || !leadsOpenClaw(deployed.wanted)) return [];
   const settings: unknown = parse(gateway.settings.text, [], { allowTrailingComma: true });
   const wanted = Object.entries(providerSettings({ port, keyFile: join(place.workerHome, MODELS_KEY_FILE) }));
   const [other] = wanted.filter(([path, value]) => !isDeepStrictEqual(valueAt(settings, path), value));

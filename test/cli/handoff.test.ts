@@ -78,7 +78,8 @@ describe('handoff start', () => {
     const { ended } = await started();
     hub.end(outcome, { problem: 'so it is' });
     expect(await ended).toBe(exitCode);
-    expect(seen.stderr.includes(`home/main: ${outcome}: so it is\n`)).toBe(outcome !== 'completed');
+    // One that is completed may have left a file out.
+    expect(seen.stderr).toContain(`home/main: ${outcome}: so it is\n`);
   });
 
   test('tells the answer where its words did not come one by one, or some were lost, and only then', async () => {

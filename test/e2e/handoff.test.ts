@@ -2,9 +2,11 @@ import { createHash } from 'node:crypto';
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
-import { afterAll, beforeAll, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { HubRecord } from '#src/core/hub-record.ts';
 import type { HandoffEvent } from '#src/core/handoff/event.ts';
 import type { AgentView, HandoffView } from '#src/protocol/handoffs.ts';
+import { OWNERS_TURN, registered, textOf } from '../plugin/plugin-under-test.ts';
 import type { AgentGateway, ScriptedRun } from '../support/agent-gateway.ts';
 import { agentGateway } from '../support/agent-gateway.ts';
 import type { Federation } from './federation.ts';
@@ -74,6 +76,45 @@ const runsOf = (text: string) => gateway.runs.filter(({ message }) => message.st
 /** The id that a client has told. */
 const idOf = (client: Running) => until('its id is told', () => /^handoff (\S+) to /m.exec(client.said())?.[1]);
 
+describe('from a chat', () => {
+  async function call(tool: string, parameters: object, signal?: AbortSignal): Promise<string> {
+    const { plugin } = JSON.parse(await readFile(join(federation.home, 'hub.json'), 'utf8')) as HubRecord;
+    const made = registered(plugin ?? '').tools.get(tool)!(OWNERS_TURN);
+    return textOf(await made.execute('call-1', parameters, signal, undefined));
+  }
+
+  it('the agents of a machine are told, and one of them does what it is asked for', async () => {
+    expect(await call('cluster_peers', {})).toMatch(/^w1 .* agents: main \(Main\); coder$/m);
+    const files = [{ name: 'note.txt', content: 'remember' }];
+    const answer = await call('cluster_handoff', { target: 'w1/coder', task: 'hash it', files });
+    const hash = createHash('sha256').update('remember').digest('hex');
+    const [ending = '', ...lines] = answer.split('\n');
+    expect(ending).toMatch(/^w1\/coder \([0-9a-f]{12}\): completed, \d+\.\d s: left behind on its node: "\.hidden"/);
+    expect(lines[0]).toBe(`| its hash is ${hash}`);
+    expect(lines[1]).toMatch(/^file hash\.txt \(65 bytes, sha256 [0-9a-f]{64}\) is here as \/media\/1$/);
+    const [view] = await federation.ask<HandoffView[]>('handoff', 'list', '--limit', '1');
+    expect(view).toMatchObject({ asker: 'telegram:1001', state: 'completed' });
+  });
+
+  it('the run of the agent ends where the chat stops it', async () => {
+    const stop = new AbortController();
+    const answer = call('cluster_handoff', { target: 'w2', task: 'think for the chat' }, stop.signal);
+    await Promise.all([
+      expect(answer).rejects.toThrow('the user said stop'),
+      until('it began', () => runsOf('think for the chat').length === 1).then(() =>
+        stop.abort(new Error('the user said stop')),
+      ),
+    ]);
+    await until('nothing runs', () => gateway.running() === 0);
+  });
+
+  it('a message is told to the agent', async () => {
+    const text = await call('cluster_send', { target: 'w1/main', message: 'say hello from a chat' });
+    expect(text).toMatch(/^(?:w1\/main has it|kept for w1\/main until it is there)/);
+    await until('it was told', () => gateway.runs.some(({ message }) => message.includes('say hello from a chat')));
+  });
+});
+
 it('shows the agents of every node', async () => {
   const { exitCode, stdout } = await federation.manage(['agents']);
   expect(exitCode).toBe(0);
@@ -100,6 +141,7 @@ it('takes files there, and brings files of the answer back by their hash', async
   const { exitCode, stdout, stderr } = await start('w2', 'hash it', '--file', 'data.bin').ended;
   expect({ exitCode, stdout }).toEqual({ exitCode: 0, stdout: `its hash is ${hash}\n` });
   expect(stderr).toContain(`tool sha256sum is done: ${hash}\n`);
+  expect(stderr).toContain('w2/main: completed: left behind on its node: ".hidden"');
   const id = /handoff fetch (\S+)/.exec(stderr)?.[1] ?? '';
   const fetched = await handoff('fetch', id, '--out-dir', 'results');
   expect(fetched).toMatchObject({ exitCode: 0, stdout: '' });

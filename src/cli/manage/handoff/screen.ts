@@ -73,8 +73,9 @@ export function textScreen(): HandoffScreen {
     },
     async over(view) {
       await endLine();
-      const { id, state, artefacts } = view;
-      if (state !== 'completed') say(`${placeText(view)}: ${standingText(view)}`);
+      const { id, state, problem, artefacts } = view;
+      // What is completed may still have left something out.
+      if (state !== 'completed' || problem !== null) say(`${placeText(view)}: ${standingText(view)}`);
       if (artefacts.length > 0) {
         say(
           `${artefacts.length} file${artefacts.length === 1 ? '' : 's'}: manage-federation handoff fetch ${id} --out-dir .`,

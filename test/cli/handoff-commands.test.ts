@@ -102,13 +102,24 @@ const MESSAGE: MessageView = {
 
 test.each<[Partial<MessageView>, number, string]>([
   [{}, 0, 'home/main has it\n'],
-  [{ state: 'waiting', agent: null }, 0, 'kept for home until it is there, seven days at most\n'],
+  [{ state: 'waiting', agent: null }, 0, 'kept for home until it has it, seven days at most\n'],
   [{ state: 'refused', problem: 'no such\u001b agent' }, 1, 'home/main refused it: no such␛ agent\n'],
 ])('send says what became of a message: %j', async (changed, exitCode, words) => {
   hub.answers.set('POST /messages', { ...MESSAGE, ...changed });
   expect(await run('handoff', 'send', 'home', 'the backup moved', '--key', 'k')).toBe(exitCode);
   expect(seen.stderr).toBe(words);
   expect(hub.asked[0]?.body).toEqual({ key: 'k', target: 'home', message: 'the backup moved' });
+});
+
+test('send waits a moment for what becomes of it, and says how it stood last', async () => {
+  hub.answers.set('POST /messages', { ...MESSAGE, state: 'waiting' });
+  hub.answers.set(`GET /messages/${HANDOFF}`, MESSAGE);
+  expect(await run('handoff', 'send', 'home', 'hello')).toBe(0);
+  expect(seen.stderr).toBe('home/main has it\n');
+  seen.stderr = '';
+  hub.answers.set(`GET /messages/${HANDOFF}`, { ...MESSAGE, state: 'waiting', problem: 'home: no gateway there' });
+  expect(await run('handoff', 'send', 'home', 'hello')).toBe(0);
+  expect(seen.stderr).toMatch(/^kept for home\/main until it has it, .*: home: no gateway there\n$/);
 });
 
 test('agents shows who takes work, and how much each has', async () => {

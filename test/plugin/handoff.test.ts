@@ -281,7 +281,7 @@ describe('cluster_send', () => {
   it('says what became of it, and fails where it was refused', async () => {
     hub.answers.set('POST /messages', MESSAGE);
     const said = { target: 'home', message: 'the backup moved' };
-    expect(await text('cluster_send', said)).toBe('kept for home until it is there, seven days at most');
+    expect(await text('cluster_send', said)).toBe('kept for home until it has it, seven days at most');
     expect(hub.asked[0]?.body).toMatchObject({ target: 'home', message: 'the backup moved' });
     hub.answers.set('POST /messages', { ...MESSAGE, agent: 'main', state: 'refused', problem: 'no\nsuch agent' });
     await expect(call('cluster_send', said)).rejects.toThrow('home/main refused it: no⏎such agent');

@@ -14,7 +14,7 @@ export function messageText({ state, node, agent, problem }: MessageStanding): s
     case 'delivered':
       return `${to} has it`;
     case 'waiting':
-      return `kept for ${to} until it is there, seven days at most${why}`;
+      return `kept for ${to} until it has it, seven days at most${why}`;
     case 'refused':
       return `${to} refused it${why}`;
   }

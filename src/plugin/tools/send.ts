@@ -1,12 +1,12 @@
 import { randomUUID } from 'node:crypto';
 import { z } from 'zod';
-import { handIn } from '#src/adapters/handoffs/hand-in.ts';
+import { tell } from '#src/adapters/handoffs/tell.ts';
 import { FederationError } from '#src/core/errors.ts';
 import { messageText } from '#src/core/handoff/message-text.ts';
 import { clusterTool } from '#src/plugin/call.ts';
 import { oneLine } from '#src/plugin/quoted.ts';
 import { askable, placeOf, targetParameter } from '#src/plugin/tools/target-agent.ts';
-import type { MessageCreate, MessageView } from '#src/protocol/handoffs.ts';
+import type { MessageCreate } from '#src/protocol/handoffs.ts';
 
 /** For a hub that goes away while it is handed over. */
 const PATIENCE_MS = 60_000;
@@ -34,13 +34,11 @@ export const clusterSend = clusterTool({
       ...(approved === null ? {} : { approval: approved.id }),
     };
     const onAway = (problem: string): void => progress(() => `${problem}; it is asked again`);
-    const sent = await handIn<MessageView>(hub, '/messages', order, { signal, patienceMs: PATIENCE_MS, onAway }).catch(
-      (error: unknown) => {
-        throw askable(error, target);
-      },
-    );
-    const { id, state, node, agent } = sent.view;
-    const text = oneLine(messageText(sent.view));
+    const sent = await tell(hub, order, { signal, patienceMs: PATIENCE_MS, onAway }).catch((error: unknown) => {
+      throw askable(error, target);
+    });
+    const { id, state, node, agent } = sent;
+    const text = oneLine(messageText(sent));
     if (state === 'refused') throw new FederationError('TOOL_FAILED', text);
     return { text, details: { message: { id, state, node: node.name, nodeId: node.id, agent } } };
   },

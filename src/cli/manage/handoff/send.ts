@@ -1,5 +1,5 @@
 import { ulid } from 'ulid';
-import { handIn } from '#src/adapters/handoffs/hand-in.ts';
+import { tell } from '#src/adapters/handoffs/tell.ts';
 import { say } from '#src/adapters/terminal.ts';
 import type { GlobalFlags } from '#src/cli/manage/context.ts';
 import { hubOf } from '#src/cli/manage/context.ts';
@@ -7,7 +7,7 @@ import { wordsOf } from '#src/cli/manage/handoff/given.ts';
 import { sayAway } from '#src/cli/manage/handoff/watch.ts';
 import { printJson } from '#src/cli/print.ts';
 import { messageText } from '#src/core/handoff/message-text.ts';
-import type { MessageCreate, MessageView } from '#src/protocol/handoffs.ts';
+import type { MessageCreate } from '#src/protocol/handoffs.ts';
 
 export interface SendFlags extends GlobalFlags {
   readonly key?: string;
@@ -22,7 +22,7 @@ export async function sendMessage(target: string, message: string | undefined, f
   const order: MessageCreate = { key: flags.key ?? ulid(), target, message: words };
   const signal = new AbortController().signal;
   const options = { signal, patienceMs: HAND_IN_MS, onAway: sayAway };
-  const { view } = await handIn<MessageView>(await hubOf(flags), '/messages', order, options);
+  const view = await tell(await hubOf(flags), order, options);
   if (flags.json === true) printJson(view);
   else say(messageText(view));
   return view.state === 'refused' ? 1 : 0;

@@ -64,12 +64,18 @@ export function readParameters(tool: ClusterTool, given: unknown): unknown {
 
 /** What a model is told of parameters, without the words of a schema that some providers refuse. */
 function jsonSchema(parameters: z.ZodType): AnyAgentTool['parameters'] {
+  const known = SCHEMAS.get(parameters);
+  if (known !== undefined) return known;
   const { $schema: _, ...schema } = z.toJSONSchema(parameters, {
     io: 'input',
     override: ({ jsonSchema: part }) => void delete part.propertyNames,
   });
+  SCHEMAS.set(parameters, schema);
   return schema;
 }
+
+/** OpenClaw makes all tools anew for each call of one. */
+const SCHEMAS = new WeakMap<z.ZodType, AnyAgentTool['parameters']>();
 
 /**
  * OpenClaw’s tool search hands the answer of a tool on as JSON: a picture would be a million letters to the model, and none

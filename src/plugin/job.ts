@@ -18,8 +18,11 @@ export interface FinishedJob {
   readonly results: readonly Result[];
 }
 
-/** How long a job that is stopped before it was opened may take to be, so that it can be cancelled at all. */
-const CANCEL_MS = 5000;
+/**
+ * How long a job that is stopped before it was opened may take to be, so that it can be cancelled at all. A gateway that
+ * stops gives its plugins five seconds to end their calls.
+ */
+const CANCEL_MS = 3000;
 
 /**
  * Runs a job to its end. When `signal` is aborted, the hub is told to end it wherever it runs, nothing more is waited for,

@@ -133,7 +133,7 @@ export async function startWorker(home: Home, settings: Settings, log: Log): Pro
     });
     if (models !== null) cleanups.push(() => models.close());
     const handoffs = await openHandoffs(home, settings, {
-      ...{ consent: consents, desk, session: () => session, links, log: log.child('handoffs'), signal },
+      ...{ consent: consents, hub, desk, session: () => session, links, log: log.child('handoffs'), signal },
     });
     if (handoffs !== null) cleanups.push(() => handoffs.close());
     const openclaw = nodeHost.enabled ? await openclawVersion(nodeHost.openclaw) : null;

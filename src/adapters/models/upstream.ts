@@ -3,6 +3,8 @@ import { PassThrough } from 'node:stream';
 import type { Readable } from 'node:stream';
 import type { Dispatcher } from 'undici';
 import { buildConnector, Pool } from 'undici';
+import type { Deadlines } from '#src/adapters/models/deadlines.ts';
+import { createDeadlines } from '#src/adapters/models/deadlines.ts';
 import { guardedLookup } from '#src/adapters/models/guarded-lookup.ts';
 
 /** One request to a server that speaks HTTP/1.1. */
@@ -72,6 +74,7 @@ const KEEP_ALIVE_MS = 4000;
 /** Keeps connections to the servers that requests are sent to. Redirects, cookies and encodings are left as they are. */
 export function createSender(): Sender {
   const pools = new Map<string, Pool>();
+  const deadlines = createDeadlines();
 
   function poolOf(origin: string, connectMs: number): Pool {
     const key = `${connectMs} ${origin}`;
@@ -91,15 +94,13 @@ export function createSender(): Sender {
   }
 
   return {
-    send: (sending, receiver) => sendBy(poolOf(sending.origin, sending.timeouts.connectMs), sending, receiver),
+    send: (sending, receiver) =>
+      sendBy(poolOf(sending.origin, sending.timeouts.connectMs), deadlines, sending, receiver),
     async close() {
       await Promise.all([...pools.values()].map((pool) => pool.destroy()));
     },
   };
 }
-
-/** Longest time of a timer of Node, some 25 days. */
-const LONGEST_MS = 2 ** 31 - 1;
 
 /** undici's own clock ticks twice a second, which is too coarse for a second and a half. */
 function connectorOf(connectMs: number): buildConnector.connector {
@@ -116,20 +117,22 @@ function connectorOf(connectMs: number): buildConnector.connector {
   };
 }
 
-function sendBy(pool: Pool, sending: Sending, receiver: Receiver): Sent {
+function sendBy(pool: Pool, deadlines: Deadlines, sending: Sending, receiver: Receiver): Sent {
   const { method, path, headers, body, length, timeouts } = sending;
   let controller: Dispatcher.DispatchController | null = null;
   let state: 'waiting' | 'answering' | 'over' = 'waiting';
   let isEvents = false;
   let isPaused = false;
   const sentAt = performance.now();
-  let watch = setTimeout(late, Math.min(timeouts.connectMs + timeouts.firstByteMs, LONGEST_MS));
-  const total = timeouts.totalMs === null ? null : setTimeout(late, timeouts.totalMs);
+  const watch = deadlines.create(late);
+  watch.set(timeouts.connectMs + timeouts.firstByteMs);
+  const total = timeouts.totalMs === null ? null : deadlines.create(late);
+  if (timeouts.totalMs !== null) total?.set(timeouts.totalMs);
 
   function over(): void {
     state = 'over';
-    clearTimeout(watch);
-    if (total !== null) clearTimeout(total);
+    watch.clear();
+    total?.clear();
   }
 
   function late(): void {
@@ -151,15 +154,13 @@ function sendBy(pool: Pool, sending: Sending, receiver: Receiver): Sent {
       else receiver.connected?.(performance.now() - sentAt);
     },
     onRequestSent() {
-      if (state !== 'waiting') return;
-      clearTimeout(watch);
-      watch = setTimeout(late, timeouts.firstByteMs);
+      if (state === 'waiting') watch.set(timeouts.firstByteMs);
     },
     onResponseStart(given, status, _headers, reason = '') {
       if (status < 200 || state !== 'waiting') return;
       state = 'answering';
-      clearTimeout(watch);
-      if (!isPaused) watch = setTimeout(late, timeouts.idleMs);
+      if (isPaused) watch.clear();
+      else watch.set(timeouts.idleMs);
       const raw = textsOf(given.rawHeaders as Buffer[]);
       isEvents = isEventStream(raw);
       receiver.head(status, reason, raw);
@@ -167,7 +168,7 @@ function sendBy(pool: Pool, sending: Sending, receiver: Receiver): Sent {
     },
     onResponseData(_, chunk) {
       if (state === 'over') return;
-      if (!isPaused && (!isEvents || !isComment(chunk))) watch.refresh();
+      if (!isPaused && (!isEvents || !isComment(chunk))) watch.set(timeouts.idleMs);
       receiver.data(chunk);
     },
     onResponseEnd() {
@@ -201,13 +202,13 @@ function sendBy(pool: Pool, sending: Sending, receiver: Receiver): Sent {
       if (isPaused) return;
       isPaused = true;
       // The server is not what is waited for now.
-      if (state === 'answering') clearTimeout(watch);
+      if (state === 'answering') watch.clear();
       controller?.pause();
     },
     resume() {
       if (!isPaused) return;
       isPaused = false;
-      if (state === 'answering') watch = setTimeout(late, timeouts.idleMs);
+      if (state === 'answering') watch.set(timeouts.idleMs);
       controller?.resume();
     },
     abort() {

@@ -15,7 +15,7 @@ test('whoever takes no more is not the server’s silence, which counts again fr
     answering = response;
     response.writeHead(200).write('first');
   };
-  vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+  vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'performance'] });
   const sender = createSender();
   const heard: string[] = [];
   const receiver: Receiver = {

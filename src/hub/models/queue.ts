@@ -48,6 +48,8 @@ const WAITING_OF_PLACE = 8;
 const WAITING_AT_LEAST = 32;
 /** At all upstreams together: each that waits holds a body. */
 const WAITING_AT_MOST = 1000;
+/** Lines that are kept for upstreams which nobody uses now. */
+const IDLE_AT_MOST = 1000;
 /** Share of the newest sample in the mean of how long a place is held. */
 const NEWEST = 0.2;
 
@@ -93,8 +95,11 @@ export function createQueue(now: () => number = () => performance.now()): Queue 
     tellPositions(line);
   }
 
+  /** A few that nobody uses stay: to make each anew for the next request is dearer. */
   function forgetIdle(key: string, line: Line): void {
-    if (line.inFlight === 0 && line.consumers.size === 0) lines.delete(key);
+    if (line.inFlight > 0 || line.consumers.size > 0) return;
+    if (lines.size > IDLE_AT_MOST) lines.delete(key);
+    else line.served.clear();
   }
 
   function remove(waiter: Waiter): void {

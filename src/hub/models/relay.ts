@@ -183,7 +183,7 @@ export async function relay(router: Router, asked: RelayAsk, response: ServerRes
           status,
           head: status === 200 && isStored ? tap.head() : '',
           tokens: told === null ? null : believable(told, asked.ask.bytes),
-          guessed: guessed(attempt, answer.bytes, tap.events()),
+          guessed: guessed(attempt, answer.bytes(), tap.events()),
           firstByteMs: firstByteAt === null ? null : firstByteAt - asked.cameAt,
           aborted: !isWhole,
         }),

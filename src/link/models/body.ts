@@ -37,6 +37,13 @@ const ONE_READ_BYTES = 64 * 1024;
 
 const NO_BODY: ModelBody = { bytes: Buffer.alloc(0), facts: NO_FACTS, flow: null, length: 0 };
 
+/** By a name of its own and not in a WeakMap, whose entries outlive the youth of what they belong to: that is dear with each request. */
+const HOLDING = Symbol('what it holds of memory');
+
+interface HoldingBody extends ModelBody {
+  readonly [HOLDING]?: Holding;
+}
+
 export interface BodyReader {
   /**
    * Reads a body and looks at it as it comes. Rejects with PAYLOAD_TOO_LARGE, with MODELS_BUSY where too much is held
@@ -61,7 +68,6 @@ const LIMITS: BodyLimits = {
 
 export function createBodyReader({ kept, total, held, share }: BodyLimits = LIMITS): BodyReader {
   const memory = createHeldMemory(held, share);
-  const holdings = new WeakMap<ModelBody, Holding>();
 
   function read(request: IncomingMessage, whose: string): Promise<ModelBody> {
     const { headers } = request;
@@ -83,6 +89,8 @@ export function createBodyReader({ kept, total, held, share }: BodyLimits = LIMI
     const whole = length !== null && length > ONE_READ_BYTES ? Buffer.allocUnsafeSlow(Math.min(length, kept)) : null;
     const parts = partsInBlocks();
     let bytes = 0;
+    // Its listeners stay where all of it came: to take them off costs more than they do.
+    let isOver = false;
     const silence = setTimeout(() => request.destroy(), SILENCE_MS);
     const beganAt = performance.now();
 
@@ -130,16 +138,16 @@ export function createBodyReader({ kept, total, held, share }: BodyLimits = LIMI
       return request.pause();
     }
     function onEnd(): void {
-      stop();
+      isOver = true;
+      clearTimeout(silence);
       const all = taken();
       finish({ bytes: all, facts: scan.facts(all), flow: null, length: bytes });
     }
     function finish(body: ModelBody): void {
-      holdings.set(body, holding);
-      resolve(body);
+      resolve(Object.assign(body, { [HOLDING]: holding }));
     }
     function onClose(): void {
-      fail(brokenOff());
+      if (!isOver) fail(brokenOff());
     }
     function fail(error: FederationError): void {
       stop();
@@ -151,6 +159,7 @@ export function createBodyReader({ kept, total, held, share }: BodyLimits = LIMI
       return parts.all();
     }
     function stop(): void {
+      isOver = true;
       clearTimeout(silence);
       request.off('data', onData).off('end', onEnd).off('close', onClose).off('error', onClose);
     }
@@ -162,7 +171,7 @@ export function createBodyReader({ kept, total, held, share }: BodyLimits = LIMI
   return {
     read,
     release(body) {
-      holdings.get(body)?.release();
+      (body as HoldingBody)[HOLDING]?.release();
     },
   };
 }

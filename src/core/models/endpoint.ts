@@ -11,6 +11,11 @@ export function endpointOf(url: string): string {
   return query === -1 ? url : url.slice(0, query);
 }
 
+/** What nearly all requests ask, which need no look at each character. */
+const USUAL: ReadonlySet<string> = new Set([
+  ...['/v1/chat/completions', '/v1/completions', '/v1/responses', '/v1/embeddings', '/v1/messages'],
+]);
+
 /** Escapes of what needs none, so that a path would have two spellings, and of what ends or leads out of a part. */
 const NEEDLESS = /%(?:00|2[5def]|3\d|4[1-9a-f]|5[0-9acf]|6[1-9a-f]|7[0-9ae])/i;
 
@@ -19,6 +24,7 @@ const NEEDLESS = /%(?:00|2[5def]|3\d|4[1-9a-f]|5[0-9acf]|6[1-9a-f]|7[0-9ae])/i;
  * than was shared, such as Ollama's `/api/delete`.
  */
 export function isPlainEndpoint(endpoint: string): boolean {
+  if (USUAL.has(endpoint)) return true;
   if (!/^\/v1\/[!-~]*$/.test(endpoint) || /[\\#]/.test(endpoint) || NEEDLESS.test(endpoint)) return false;
   // What is behind a semicolon are parameters of the part to some servers.
   return endpoint.split('/').every((part) => !/^\.{1,2}(?:;|$)/.test(part));

@@ -12,8 +12,11 @@ export interface Way {
 /** Ids that are read of a header: more than any way has that is let on. */
 const MAX_VIA = 16;
 
+const BEGINNING: Way = { hops: 0, via: [] };
+
 /** By its headers. Whoever says too much there only shortens its own way. */
 export function wayOf(hops: string | null, via: string | null): Way {
+  if (hops === null && via === null) return BEGINNING;
   const ids = (via ?? '').split(',', MAX_VIA).map((id) => id.trim());
   return {
     hops: /^\d{1,3}$/.test(hops ?? '') ? Number(hops) : 0,

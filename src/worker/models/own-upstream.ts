@@ -26,22 +26,23 @@ interface Place {
   readonly origin: string;
   readonly path: string;
   readonly isTold: boolean;
+  /** Whether it has headers of its own. */
+  readonly sets: boolean;
 }
 
 const places = new WeakMap<Upstream, Place>();
 
 /** With the upstream's own key. Where it could be a federation itself, it is told the way that the request came by. */
 export function sendingTo(upstream: Upstream, ask: UpstreamAsk): Sending {
-  const { origin, path, isTold } = placeOf(upstream);
+  const { origin, path, isTold, sets } = placeOf(upstream);
   const { hops, via } = ask.way;
-  const told: Readonly<Record<string, string>> = isTold
-    ? { [MODEL_HEADERS.hops]: String(hops), [MODEL_HEADERS.via]: via.join(',') }
-    : {};
+  const headers = sets ? withHeaders(ask.headers, upstream.headers) : [...ask.headers];
+  if (isTold) headers.push(MODEL_HEADERS.hops, String(hops), MODEL_HEADERS.via, via.join(','));
   return {
     origin,
     method: ask.method,
     path: upstreamPath(path, ask.url),
-    headers: withHeaders(ask.headers, { ...upstream.headers, ...told }),
+    headers,
     body: ask.body,
     length: ask.length,
     timeouts: upstream.timeouts,
@@ -52,7 +53,12 @@ function placeOf(upstream: Upstream): Place {
   const known = places.get(upstream);
   if (known !== undefined) return known;
   const { origin, pathname, hostname } = new URL(upstream.baseUrl);
-  const place = { origin, path: pathname.replace(/\/+$/, ''), isTold: mayLeadBack(hostname) };
+  const place = {
+    origin,
+    path: pathname.replace(/\/+$/, ''),
+    isTold: mayLeadBack(hostname),
+    sets: Object.keys(upstream.headers).length > 0,
+  };
   places.set(upstream, place);
   return place;
 }

@@ -83,7 +83,7 @@ export async function startModelProxy(options: LocalModelsOptions): Promise<Loca
     const endpoint = endpointOf(request.url ?? '');
     try {
       door.check(request, port);
-      if (await list(request, response, endpoint)) return;
+      if (isReading(request) && (await list(request, response, endpoint))) return;
       if (!isModelUrl(request.url ?? '') || !isPlainEndpoint(endpoint) || !METHODS.has(request.method ?? '')) {
         const path = JSON.stringify(endpoint.slice(0, 200));
         throw new FederationError('NOT_FOUND', `there is no ${request.method} ${path}`);
@@ -101,7 +101,6 @@ export async function startModelProxy(options: LocalModelsOptions): Promise<Loca
   }
 
   async function list(request: IncomingMessage, response: ServerResponse, endpoint: string): Promise<boolean> {
-    if (request.method !== 'GET' && request.method !== 'HEAD') return false;
     const id = modelIdIn(endpoint);
     if (id === null && endpoint !== '/v1/models') return false;
     const models = await hub.list(shares.offered(), node.name);
@@ -180,6 +179,10 @@ export async function startModelProxy(options: LocalModelsOptions): Promise<Loca
   }
 
   return { port, close: () => closed(server) };
+}
+
+function isReading({ method }: IncomingMessage): boolean {
+  return method === 'GET' || method === 'HEAD';
 }
 
 function textOf({ headers }: IncomingMessage, name: string): string | null {

@@ -5,6 +5,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { HubRecord } from '#src/core/hub-record.ts';
 import type { HandoffEvent } from '#src/core/handoff/event.ts';
+import type { ToolContext } from '#src/plugin/asker.ts';
 import type { AgentView, HandoffView } from '#src/protocol/handoffs.ts';
 import { OWNERS_TURN, registered, textOf } from '../plugin/plugin-under-test.ts';
 import type { AgentGateway, ScriptedRun } from '../support/agent-gateway.ts';
@@ -44,6 +45,10 @@ async function work(run: ScriptedRun): Promise<string> {
       await writeFile(join(run.outFolder, '.hidden'), 'no');
       return `its hash is ${hash}`;
     }
+    case 'delegate': {
+      const [target = '', ...task] = rest;
+      return handOn(run, target, task.join(' '));
+    }
     case 'fail':
       throw new Error('the model went away');
     default:
@@ -53,11 +58,22 @@ async function work(run: ScriptedRun): Promise<string> {
   }
 }
 
+/** As the plugin does it in the gateway of w1. */
+async function handOn({ session, agent, aborted }: ScriptedRun, target: string, task: string): Promise<string> {
+  const modelsKeyFile = join(federation.directory, 'w1', 'openclaw-models.key');
+  const { tools } = registered('/nowhere', 'full', { modelsKeyFile });
+  const turn: ToolContext = { agentId: agent, sessionKey: session, messageChannel: 'webchat', senderIsOwner: true };
+  return textOf(await tools.get('cluster_handoff')!(turn).execute('call-1', { target, task }, aborted, undefined));
+}
+
 beforeAll(async () => {
   gateway = await agentGateway(work);
   federation = await startFederation({
     workers: 2,
-    env: { OPENCLAW_FEDERATION_WORKER_TOOLS_GATEWAY_SETTINGS: gateway.settingsFile },
+    env: {
+      OPENCLAW_FEDERATION_WORKER_TOOLS_GATEWAY_SETTINGS: gateway.settingsFile,
+      OPENCLAW_FEDERATION_HUB_ONWARD: 'true',
+    },
   });
   await until('both nodes offer their agents', async () => {
     const agents = await federation.ask<AgentView[]>('agents');
@@ -112,6 +128,36 @@ describe('from a chat', () => {
     const text = await call('cluster_send', { target: 'w1/main', message: 'say hello from a chat' });
     expect(text).toBe('w1/main has it');
     await until('it was told', () => gateway.runs.some(({ message }) => message.includes('say hello from a chat')));
+  });
+});
+
+describe('an agent that works on a handoff', () => {
+  const newest = async () => (await federation.ask<HandoffView[]>('handoff', 'list', '--limit', '1'))[0]!;
+
+  it('hands a part of it on, in the name and within the time of who asked for the whole', async () => {
+    const client = start('w1', 'delegate w2 say done there', '--deadline', '1m');
+    const { exitCode, stdout } = await client.ended;
+    expect({ exitCode, stdout }).toMatchObject({ exitCode: 0, stdout: expect.stringMatching(/\n\| done there\n$/) });
+    const whole = await show(await idOf(client));
+    const part = await newest();
+    expect(part).toMatchObject({ parent: whole.id, asker: whole.asker, node: { name: 'w2' }, text: 'done there' });
+    expect(part.deadline).toBe(whole.deadline);
+  });
+
+  it('can hand nothing back to where it came from', async () => {
+    const { exitCode, stderr } = await start('w1', 'delegate w1/coder say it here').ended;
+    expect(exitCode).toBe(1);
+    expect(stderr).toContain('it would come back to a machine that handed it on');
+    expect(runsOf('say it here')).toHaveLength(0);
+  });
+
+  it('takes the part with it where its own end is asked for', async () => {
+    const client = start('w1', 'delegate w2 think below');
+    await until('the part began', () => runsOf('think below').length === 1);
+    client.kill('SIGINT');
+    expect(await client.ended).toMatchObject({ exitCode: 130 });
+    await until('the part is over', async () => (await newest()).state === 'cancelled');
+    expect(gateway.running()).toBe(0);
   });
 });
 

@@ -30,6 +30,12 @@ function ask(configured: object | null = { baseUrl: proxy.baseUrl, api: 'openai-
   const provider = federationProvider(fakeApi(() => config.models.providers, auth));
   return {
     model: (modelId: string) => provider.prepareDynamicModel!({ config, modelId, provider: 'federation' } as never),
+    async listed(providerIds?: readonly string[]) {
+      // oxlint-disable-next-line typescript/no-deprecated -- what is to follow it is not read for chats yet
+      const found = await provider.catalog!.run({ config, env: {}, providerIds } as never);
+      if (found === null || found === undefined || !('provider' in found)) return null;
+      return found.provider.models.map(({ id, name, contextWindow }) => `${id} ${name} ${contextWindow}`);
+    },
   };
 }
 
@@ -71,4 +77,19 @@ it('a proxy is asked once for many turns', async () => {
   const { model } = ask();
   for (const id of ['qwen3:8b', 'opus', 'nobody']) await model(id);
   expect(proxy.requests).toHaveLength(1);
+});
+
+it('OpenClaw’s pickers are told of all that can chat, behind what the person listed', async () => {
+  const own = { id: 'qwen3:8b', name: 'mine', contextWindow: 1000 };
+  const configured = { baseUrl: proxy.baseUrl, api: 'openai-completions', models: [own] };
+  const all = ['qwen3:8b mine 1000', 'box/llava box/llava 128000', 'opus opus 128000'];
+  expect(await ask(configured).listed()).toEqual(all);
+  expect(await ask(configured).listed(['federation'])).toEqual(all);
+  expect(await ask(configured).listed(['another'])).toBe(null);
+  expect(await ask(null).listed()).toBe(null);
+});
+
+it('pickers show what the person listed where the model proxy is gone', async () => {
+  await proxy.die();
+  expect(await ask().listed()).toEqual([]);
 });

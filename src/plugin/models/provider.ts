@@ -4,6 +4,7 @@ import { FederationError } from '#src/core/errors.ts';
 import type { ToldModel } from '#src/core/models/offer.ts';
 import type { OpenClawModel } from '#src/core/models/openclaw-provider.ts';
 import { OPENCLAW_PROVIDER, openclawModel } from '#src/core/models/openclaw-provider.ts';
+import { listedFor } from '#src/plugin/models/catalog-life.ts';
 import { credentialsOf } from '#src/plugin/models/credentials.ts';
 
 type Provider = Parameters<OpenClawPluginApi['registerProvider']>[0];
@@ -49,6 +50,20 @@ export function federationProvider(api: OpenClawPluginApi): Provider {
     id: OPENCLAW_PROVIDER,
     label: 'OpenClaw Federation',
     auth: [],
+    // oxlint-disable-next-line typescript/no-deprecated -- what is to follow it is not read for chats yet
+    catalog: {
+      order: 'late',
+      async run({ config, providerIds }) {
+        const configured = configuredIn(config);
+        if (configured === null || providerIds?.includes(OPENCLAW_PROVIDER) === false) return null;
+        const told = await listedFor(configured.baseUrl, () => models(configured));
+        const rows = told.filter(isForChats).map((model) => rowOf(model, configured));
+        const listed = new Set(configured.models.map(({ id }) => id));
+        return {
+          provider: { ...configured, models: [...configured.models, ...rows.filter(({ id }) => !listed.has(id))] },
+        };
+      },
+    },
     async prepareDynamicModel({ config, modelId }) {
       const configured = configuredIn(config);
       if (configured === null) return undefined;

@@ -15,8 +15,8 @@ export interface HandoffListener {
 
 /** For a hub that is away; an agent that waits has a person who waits. */
 const PATIENCE_MS = 10 * 60_000;
-/** How long one that is stopped may take until its end is asked for. */
-const CANCEL_MS = 5000;
+/** How long one that is stopped may take until its end is asked for: a gateway that stops gives its plugins five seconds. */
+const CANCEL_MS = 3000;
 
 /**
  * Hands work over and follows it to its end. When `signal` is aborted, the hub is asked for its end, nothing more is waited

@@ -61,6 +61,11 @@ const NOT_THE_OPERATORS = [
   'POST /api/v1/node-host/setup-code',
   'POST /api/v1/node/key',
   'PUT /api/v1/node/models',
+  'PUT /api/v1/node/agents',
+  'POST /api/v1/node/handoffs',
+  'GET /api/v1/node/handoffs/{id}',
+  'DELETE /api/v1/node/handoffs/{id}',
+  'GET /api/v1/node/handoffs/{id}/events',
 ];
 
 /** Method and path of every route, as the document has them. */
@@ -80,7 +85,7 @@ describe('over the network', () => {
     expect(operators.length).toBeGreaterThan(25);
     for (const route of operators) {
       const [method = '', pattern = ''] = route.split(' ');
-      const body = method === 'GET' ? undefined : '{}';
+      const body = method === 'GET' || method === 'DELETE' ? undefined : '{}';
       for (const word of ['w1', '0'.repeat(26), '%2e%2e']) {
         const path = pattern.replaceAll(/\{\w+\}/g, word);
         expectRefusal(await overTcp({ method, path, headers: JSON_TYPE }, body), 401, 'UNAUTHENTICATED');

@@ -93,6 +93,20 @@ test('the routes are these', async () => {
       "GET /api/v1/models/keys",
       "POST /api/v1/models/keys/{word}/revoke",
       "GET /api/v1/models/usage",
+      "PUT /api/v1/node/agents",
+      "POST /api/v1/node/handoffs",
+      "GET /api/v1/node/handoffs/{id}",
+      "DELETE /api/v1/node/handoffs/{id}",
+      "GET /api/v1/node/handoffs/{id}/events",
+      "POST /api/v1/handoffs",
+      "GET /api/v1/handoffs",
+      "GET /api/v1/handoffs/{id}",
+      "DELETE /api/v1/handoffs/{id}",
+      "GET /api/v1/handoffs/{id}/events",
+      "GET /api/v1/handoffs/{id}/artefacts/{name}",
+      "POST /api/v1/messages",
+      "GET /api/v1/messages/{id}",
+      "GET /api/v1/agents",
       "GET /metrics",
     ]
   `);
@@ -239,6 +253,7 @@ test('every answer of every route is what the document says', async () => {
   await api.get('/api/v1/models/usage', '/api/v1/models/usage?by=price', 400);
   await api.tcp('GET', '/metrics', 403, bearer);
   api.visited.add('GET /metrics');
+  await visitHandoffs(api, bearer);
 
   const cat: JobCreate = { kind: 'exec', targets: ['w1'], command: { argv: ['cat'] }, stdin: true };
   const running = await federation.startJob(cat);
@@ -349,6 +364,49 @@ function routesOf({ paths }: Document): string[] {
   );
 }
 
+async function visitHandoffs(api: ReturnType<typeof checkedApi>, bearer: Record<string, string>): Promise<void> {
+  const agents = [{ id: 'writer', description: 'writes', tags: ['prose'], concurrency: 1 }];
+  await api.tcp('PUT', '/api/v1/node/agents', 200, bearer, { agents });
+  await api.tcp('PUT', '/api/v1/node/agents', 400, bearer, { agents: [{ ...agents[0], id: '..' }] });
+  await api.tcp('PUT', '/api/v1/node/agents', 401, {}, { agents });
+  await api.get('/api/v1/agents', '/api/v1/agents', 200);
+  const all = '/api/v1/handoffs';
+  const one = '/api/v1/handoffs/{id}';
+  const wish = { key: 'k1', target: 'writer', task: 'a poem' };
+  const { id } = (await api.post(all, all, 201, wish)).json as { id: string };
+  await api.post(all, all, 200, wish);
+  await api.post(all, all, 409, { ...wish, task: 'prose' });
+  await api.post(all, all, 404, { ...wish, key: 'k2', target: 'nobody' });
+  await api.post(all, all, 400, { ...wish, key: 'two words' });
+  await api.get(all, '/api/v1/handoffs?limit=10', 200);
+  await api.get(all, '/api/v1/handoffs?limit=0', 400);
+  await api.get(one, `/api/v1/handoffs/${id}`, 200);
+  await api.get(one, `/api/v1/handoffs/${NO_JOB}`, 404);
+  await api.get(one, '/api/v1/handoffs/none', 400);
+  await api.delete(one, `/api/v1/handoffs/${id}`, 202);
+  await api.delete(one, `/api/v1/handoffs/${NO_JOB}`, 404);
+  const events = '/api/v1/handoffs/{id}/events';
+  await api.get(events, `/api/v1/handoffs/${NO_JOB}/events`, 404);
+  await api.get(events, `/api/v1/handoffs/${id}/events?after=-1`, 400);
+  const artefact = '/api/v1/handoffs/{id}/artefacts/{name}';
+  await api.get(artefact, `/api/v1/handoffs/${id}/artefacts/poem.txt`, 404);
+  await api.get(artefact, `/api/v1/handoffs/${id}/artefacts/..%2fetc`, 400);
+  const message = { key: 'm1', target: 'host/writer', message: 'hello' };
+  const sent = (await api.post('/api/v1/messages', '/api/v1/messages', 201, message)).json as { id: string };
+  await api.post('/api/v1/messages', '/api/v1/messages', 200, message);
+  await api.post('/api/v1/messages', '/api/v1/messages', 409, { ...message, message: 'other' });
+  await api.get('/api/v1/messages/{id}', `/api/v1/messages/${sent.id}`, 200);
+  await api.get('/api/v1/messages/{id}', `/api/v1/messages/${NO_JOB}`, 404);
+  const onward = { ...wish, key: 'k3', parent: id };
+  await api.tcp('POST', '/api/v1/node/handoffs', 403, bearer, onward);
+  await api.tcp('POST', '/api/v1/node/handoffs', 400, bearer, wish);
+  const ofNode = '/api/v1/node/handoffs/{id}';
+  // What is not handed on by a node is not there for it.
+  await api.at(ofNode, 'GET', `/api/v1/node/handoffs/${id}`, 404, bearer);
+  await api.at(ofNode, 'DELETE', `/api/v1/node/handoffs/${id}`, 404, bearer);
+  await api.at(`${ofNode}/events`, 'GET', `/api/v1/node/handoffs/${id}/events`, 404, bearer);
+}
+
 async function bareNodeWithHost(federation: Federation) {
   const node = bareNode(federation.hub, { name: 'host', offers: ['node-host'], token: await federation.token({}) });
   onTestFinished(() => node.stop());
@@ -400,6 +458,10 @@ function checkedApi({ hub }: Federation, document: Document) {
     get: onSocket('GET'),
     post: onSocket('POST'),
     put: onSocket('PUT'),
+    delete: onSocket('DELETE'),
+    async at(template: string, method: string, path: string, expected: number, headers: Record<string, string>) {
+      check(method, template, expected, await ask({ host: '127.0.0.1', port: hub.port, method, path, headers }));
+    },
     async tcp(method: string, path: string, expected: number, headers: Record<string, string>, body?: object) {
       const json: Record<string, string> = body === undefined ? {} : { 'content-type': 'application/json' };
       const options = { host: '127.0.0.1', port: hub.port, method, path, headers: { ...headers, ...json } };

@@ -14,7 +14,7 @@ export default defineConfig({
           ...node,
           name: 'unit',
           include: ['test/**/*.test.ts'],
-          exclude: ['test/e2e/**', 'test/openclaw/**', 'test/lab/**'],
+          exclude: ['test/e2e/**', 'test/handoffs/**', 'test/openclaw/**', 'test/lab/**'],
         },
       },
       {
@@ -23,7 +23,7 @@ export default defineConfig({
         test: {
           ...node,
           name: 'e2e',
-          include: ['test/e2e/**/*.test.ts'],
+          include: ['test/e2e/**/*.test.ts', 'test/handoffs/**/*.test.ts'],
           testTimeout: 120_000,
           hookTimeout: 120_000,
           maxWorkers: 1,

@@ -29,9 +29,15 @@ export interface AgentGateway extends AsyncDisposable {
   readonly settingsFile: string;
   /** All that were ever asked for, each key once. */
   readonly runs: readonly ScriptedRun[];
+  /** Also those that were asked for again. */
+  readonly asked: readonly ScriptedRun[];
   /** Of them, those that go on. */
   running(): number;
   script: AgentScript;
+  /** Before anybody is told that a run was accepted. */
+  beforeAccept: (run: ScriptedRun) => void;
+  /** Resolves when somebody connects anew. */
+  connected(): Promise<void>;
 }
 
 interface Request {
@@ -51,6 +57,7 @@ const TOKEN = 'a-token-of-a-scripted-gateway';
 export async function agentGateway(script: AgentScript): Promise<AgentGateway> {
   const folder = await mkdtemp(join(tmpdir(), 'ocf-gateway-'));
   const runs: Run[] = [];
+  const asked: Run[] = [];
   const server = new WebSocketServer({ host: '127.0.0.1', port: 0 });
   await once(server, 'listening');
 
@@ -88,6 +95,7 @@ export async function agentGateway(script: AgentScript): Promise<AgentGateway> {
   }
 
   async function conduct(socket: WebSocket, id: string, run: Run): Promise<void> {
+    gateway.beforeAccept(run);
     answer(socket, id, { status: 'accepted', runId: run.key });
     tell('agent', { runId: run.key, sessionKey: run.session, stream: 'lifecycle', data: { phase: 'start' } });
     try {
@@ -130,8 +138,9 @@ export async function agentGateway(script: AgentScript): Promise<AgentGateway> {
         return answer(socket, id, { defaultId: 'main', agents: [{ id: 'main', name: 'Main' }, { id: 'coder' }] });
       case 'agent': {
         const known = runs.find(({ key }) => key === params['idempotencyKey']);
+        asked.push(known ?? begun(params));
         if (known !== undefined) return answer(socket, id, { runId: known.key, status: 'in_flight' });
-        return void conduct(socket, id, begun(params));
+        return void conduct(socket, id, asked.at(-1)!);
       }
       case 'agent.wait':
         return answer(socket, id, waited(run));
@@ -160,8 +169,11 @@ export async function agentGateway(script: AgentScript): Promise<AgentGateway> {
   const gateway: AgentGateway = {
     settingsFile,
     runs,
+    asked,
     running: () => runs.filter(({ status }) => status === 'running').length,
     script,
+    beforeAccept: () => undefined,
+    connected: async () => void (await once(server, 'connection')),
     async [Symbol.asyncDispose]() {
       for (const { stop } of runs) stop.abort(new Error('the test is over'));
       for (const client of server.clients) client.terminate();

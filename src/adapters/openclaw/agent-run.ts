@@ -129,7 +129,12 @@ async function settle(
     const connection = link.connection();
     if (connection !== null) {
       const found = await lookForEnd(connection, { session, key, settingsFile }).catch(() => null);
-      if (found?.kind === 'ended' || found?.kind === 'lost') return found;
+      if (found?.kind === 'lost') return found;
+      if (found?.kind === 'ended') {
+        // Whoever asked for it may have ended before that was told.
+        if (!known) onEvent({ type: 'started' });
+        return found;
+      }
       if (found?.kind === 'running' || found?.kind === 'interrupted') {
         if (!known) onEvent({ type: 'started' });
         known = true;

@@ -14,6 +14,8 @@ export interface Transcript {
   readonly isWhole: boolean;
   /** Names of files that are among the events. */
   readonly artefacts: ReadonlySet<string>;
+  /** What was said at last before this was opened: its gateway says it once more to whoever listens anew. */
+  readonly spoken: string;
   /** Takes what happened. What is more than may be kept is counted. A disk that takes nothing throws. */
   add(deed: Exclude<HandoffDeed, EndedDeed>): void;
   /**
@@ -44,14 +46,18 @@ const TEXT_UNITS = MAX_EVENT_BYTES / 8;
 /** Opens what a handoff's folder holds of it. `maxBytes`: of all events. */
 export async function openTranscript(folder: HandoffFolder, maxBytes: number): Promise<Transcript> {
   const artefacts = new Set<string>();
+  const texts: string[] = [];
   const file = await folder.events((line) => {
     const name = artefactOf(line);
     if (name !== null) artefacts.add(name);
+    const text = textOf(line);
+    if (text === null) texts.length = 0;
+    else texts.push(text);
   });
-  return createTranscript(file, artefacts, maxBytes);
+  return createTranscript(file, artefacts, texts.join(''), maxBytes);
 }
 
-function createTranscript(file: EventFile, artefacts: Set<string>, maxBytes: number): Transcript {
+function createTranscript(file: EventFile, artefacts: Set<string>, spoken: string, maxBytes: number): Transcript {
   const listeners = new Set<() => void>();
   let { seq } = file;
   let ended = endOf(file.last);
@@ -135,6 +141,7 @@ function createTranscript(file: EventFile, artefacts: Set<string>, maxBytes: num
       return unwritten.length === 0;
     },
     artefacts,
+    spoken,
     add(deed) {
       if (ended !== null) return;
       if (deed.type === 'artefact') artefacts.add(deed.name);
@@ -218,6 +225,12 @@ function artefactOf(line: string): string | null {
   if (!line.includes('"type":"artefact"')) return null;
   const event = JSON.parse(line) as HandoffDeed;
   return event.type === 'artefact' ? event.name : null;
+}
+
+function textOf(line: string): string | null {
+  if (!line.includes('"type":"text"')) return null;
+  const event = JSON.parse(line) as HandoffDeed;
+  return event.type === 'text' ? event.text : null;
 }
 
 function endOf(line: string | null): EndedDeed | null {

@@ -1,5 +1,5 @@
-import { fileBytes } from '#src/adapters/file-answer.ts';
-import type { FileBytes } from '#src/adapters/file-answer.ts';
+import { fileBytes } from '#src/protocol/file-answer.ts';
+import type { FileBytes } from '#src/protocol/file-answer.ts';
 import { FederationError } from '#src/core/errors.ts';
 import type { Call } from '#src/plugin/call.ts';
 import { decodeHeader, FILE_HEADER, placedHeaderSchema } from '#src/protocol/files.ts';

@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { Transform, Writable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
-import { fileBytes, isWhole } from '#src/adapters/file-answer.ts';
+import { fileBytes, isWhole } from '#src/protocol/file-answer.ts';
 import { harmless, say } from '#src/adapters/terminal.ts';
 import { writerTo } from '#src/cli/manage/output.ts';
 import { followInterrupts } from '#src/cli/interrupt.ts';

@@ -1,4 +1,5 @@
 import type { Role } from '#src/core/node.ts';
+import type { Asker } from '#src/core/policy.ts';
 import { matchesWord } from '#src/core/wildcard.ts';
 
 /** An agent by the name of its node, and what that node is. */
@@ -22,4 +23,10 @@ export function reaches(patterns: readonly string[], { node, role, agent }: Plac
     const [nodes = '', agents = ''] = pattern.split('/');
     return (role === 'worker' ? matchesWord(nodes, node) : nodes === node) && matchesWord(agents, agent);
   });
+}
+
+/** Whether the asker may have to do with the agent, or null: with anything else. A program is kept to those of its key. */
+export function mayReach(asker: Asker, agent: PlacedAgent | null): boolean {
+  if (asker.kind !== 'operator' || asker.agents === undefined) return true;
+  return agent !== null && reaches(asker.agents, agent);
 }

@@ -3,8 +3,8 @@ import type { HandoffUsage, ToolDeed } from '#src/core/handoff/event.ts';
 
 /** What agents of one kind are worked by: this node's own OpenClaw gateway, or a server elsewhere. */
 export interface AgentRunner {
-  /** Whether a run can begin now. */
-  isReady(): boolean;
+  /** Whether a run of the agent can begin now; not given: of any. */
+  isReady(agent?: string): boolean;
   /** Calls whenever that may have changed, until the returned function is called. */
   onReady(listener: () => void): () => void;
   /** Those that it has. Throws GATEWAY_UNREACHABLE. */
@@ -36,7 +36,18 @@ export interface AttachOrder {
 }
 
 export interface RunOrder extends AttachOrder {
+  /** All of it, for an agent that reads the files of this machine. */
   readonly message: string;
+  /** The same for one that does not. */
+  readonly work: RunWork;
+}
+
+export interface RunWork {
+  readonly task: string;
+  readonly context: string;
+  readonly files: readonly { readonly name: string; readonly path: string }[];
+  /** Folder for files of the answer. */
+  readonly out: string;
 }
 
 export interface AgentMessage {

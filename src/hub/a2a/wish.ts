@@ -52,5 +52,7 @@ function textOf({ content }: Part): string[] {
 
 function fileOf({ content, filename }: Part, at: number): { name: string; content: string }[] {
   if (content?.$case !== 'raw') return [];
-  return [{ name: filename === '' ? `file-${at + 1}` : filename, content: content.value.toString('base64') }];
+  return [
+    { name: filename === '' ? `file-${at + 1}` : filename, content: Buffer.from(content.value).toString('base64') },
+  ];
 }

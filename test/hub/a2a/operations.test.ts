@@ -148,7 +148,7 @@ test('what was cut off comes back by Last-Event-ID, with no event twice and none
       if (first.length === 3) edge.desk.say({ type: 'text', text: 'one ' });
       if (first.length === 4) cut.abort();
     }
-  }).rejects.toThrow();
+  }).rejects.toThrow('aborted');
   expect(first.at(-1)).toBe('2 answer + one');
   edge.desk.say({ type: 'text', text: 'two' });
   edge.desk.say({ ...ENDED, text: 'one two' });

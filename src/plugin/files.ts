@@ -1,11 +1,11 @@
-import { fileBytes } from '#src/protocol/file-answer.ts';
-import type { FileBytes } from '#src/protocol/file-answer.ts';
+import { hashedBytes } from '#src/adapters/hashed-answer.ts';
+import type { HashedBytes } from '#src/adapters/hashed-answer.ts';
 import { FederationError } from '#src/core/errors.ts';
 import type { Call } from '#src/plugin/call.ts';
-import { decodeHeader, FILE_HEADER, placedHeaderSchema } from '#src/protocol/files.ts';
+import { decodeHeader, FILE_HEADER, HASH_TRAILER, placedHeaderSchema } from '#src/protocol/files.ts';
 import type { PlacedFile, PlacedHeader } from '#src/protocol/files.ts';
 
-export interface FilePart extends FileBytes {
+export interface FilePart extends HashedBytes {
   readonly header: PlacedHeader;
 }
 
@@ -20,7 +20,8 @@ export async function readFile(call: Call, node: string, { path, offset, length 
   const query = new URLSearchParams({ path, offset: String(offset), length: String(length), ...approval(call) });
   const response = await call.hub.open('GET', `${fileOf(call, node)}?${query.toString()}`, undefined, call.signal);
   const header = decodeHeader(response.headers[FILE_HEADER], placedHeaderSchema);
-  return { header, ...(await fileBytes(response, length, (cause) => cut(path, cause))) };
+  const expected = { trailer: HASH_TRAILER, most: length };
+  return { header, ...(await hashedBytes(response, expected, (cause) => cut(path, cause))) };
 }
 
 export interface NewContent {

@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { Transform, Writable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
-import { fileBytes, isWhole } from '#src/protocol/file-answer.ts';
+import { hashedBytes, isWhole } from '#src/adapters/hashed-answer.ts';
 import { harmless, say } from '#src/adapters/terminal.ts';
 import { writerTo } from '#src/cli/manage/output.ts';
 import { followInterrupts } from '#src/cli/interrupt.ts';
@@ -17,7 +17,7 @@ import { hubOf } from '#src/cli/manage/context.ts';
 import { printJson } from '#src/cli/print.ts';
 import { FederationError } from '#src/core/errors.ts';
 import type { FileWritten } from '#src/protocol/files.ts';
-import { decodeHeader, FILE_HEADER, fileHeaderSchema } from '#src/protocol/files.ts';
+import { decodeHeader, FILE_HEADER, fileHeaderSchema, HASH_TRAILER } from '#src/protocol/files.ts';
 
 export interface ReadFlags extends GlobalFlags {
   readonly offset?: string;
@@ -66,7 +66,7 @@ async function print(response: IncomingMessage, raw: boolean): Promise<void> {
   await pipeline(response, screen).catch((cause: unknown) => {
     throw cut(cause);
   });
-  if (!isWhole(response, hash.digest('hex'))) throw cut();
+  if (!isWhole(response, HASH_TRAILER, hash.digest('hex'))) throw cut();
 }
 
 /** More than this is no answer for a program that reads JSON. */
@@ -80,7 +80,7 @@ async function printAsJson(response: IncomingMessage): Promise<void> {
       hint: 'leave --json out, or take a part: --offset, --length',
     });
   }
-  const { bytes, sha256 } = await fileBytes(response, MAX_JSON_BYTES, cut);
+  const { bytes, sha256 } = await hashedBytes(response, { trailer: HASH_TRAILER, most: MAX_JSON_BYTES }, cut);
   const text = bytes.toString('utf8');
   const isText = Buffer.from(text).equals(bytes);
   const [encoding, content] = isText ? ['utf8', text] : ['base64', bytes.toString('base64')];

@@ -1,23 +1,29 @@
 import { createHash } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
 import { FederationError } from '#src/core/errors.ts';
-import { HASH_TRAILER } from '#src/protocol/files.ts';
 
-export interface FileBytes {
+export interface HashedBytes {
   readonly bytes: Buffer;
   /** Of these bytes, hex. */
   readonly sha256: string;
 }
 
+/** An answer that says behind its bytes, in a trailer, what their SHA-256 is. */
+interface Expected {
+  readonly trailer: string;
+  /** Bytes at most. */
+  readonly most: number;
+}
+
 /**
- * The bytes of a file as a hub answers them. Throws what `cut` makes of an answer that broke off, or that does not say by
- * its trailer that it is whole; OUTPUT_LOST where they are more than `most`.
+ * The bytes of an answer. Throws what `cut` makes of one that broke off, or that does not say by its trailer that it is
+ * whole; OUTPUT_LOST where they are too many.
  */
-export async function fileBytes(
+export async function hashedBytes(
   response: IncomingMessage,
-  most: number,
+  { trailer, most }: Expected,
   cut: (cause?: unknown) => unknown,
-): Promise<FileBytes> {
+): Promise<HashedBytes> {
   const chunks: Buffer[] = [];
   let length = 0;
   try {
@@ -31,11 +37,11 @@ export async function fileBytes(
   }
   const bytes = Buffer.concat(chunks);
   const sha256 = createHash('sha256').update(bytes).digest('hex');
-  if (!isWhole(response, sha256)) throw cut();
+  if (!isWhole(response, trailer, sha256)) throw cut();
   return { bytes, sha256 };
 }
 
 /** Whether an answer that has come says by its trailer that these were all of its bytes. */
-export function isWhole({ trailers }: IncomingMessage, sha256: string): boolean {
-  return trailers[HASH_TRAILER] === sha256;
+export function isWhole({ trailers }: IncomingMessage, trailer: string, sha256: string): boolean {
+  return trailers[trailer] === sha256;
 }

@@ -7,6 +7,7 @@ import type { Tailscale } from '#src/adapters/tailscale/tailscale.ts';
 import { lockdownText } from '#src/core/lockdown.ts';
 import type { Member } from '#src/core/member.ts';
 import type { Settings } from '#src/core/settings.ts';
+import { openA2a } from '#src/hub/a2a/open.ts';
 import { createApp } from '#src/hub/api/app.ts';
 import { bearerOf } from '#src/hub/api/principal.ts';
 import { openApprovals } from '#src/hub/enrolment/approval.ts';
@@ -244,6 +245,13 @@ export async function openHub({
       store.commitSoon([...chatRefusals.records('chat.refuse', askerText(asker), detail)]).catch(logFault);
     },
     hubId: key.id,
+    a2a: await openA2a(settings, {
+      desk: handoffs.desk,
+      keys: models.keys,
+      members,
+      ...{ version, signal },
+      log: log.child('a2a'),
+    }),
     status: hubStatus({
       name: settings.name ?? 'master',
       version,

@@ -1,4 +1,5 @@
 import { createRoute, OpenAPIHono } from '@hono/zod-openapi';
+import type { Hono } from 'hono';
 import type { Log } from '#src/adapters/log.ts';
 import { FederationError } from '#src/core/errors.ts';
 import { agentRoutes } from '#src/hub/api/agents.ts';
@@ -85,6 +86,8 @@ export interface AppOptions
   readonly desk: GatewayDesk;
   readonly hubId: string;
   readonly status: () => Status;
+  /** Agents for other programs, who prove themselves otherwise; null where there are none. */
+  readonly a2a: Hono<ApiEnvironment> | null;
   readonly log: Log;
 }
 
@@ -98,6 +101,7 @@ export function createApp(options: AppOptions): OpenAPIHono<ApiEnvironment> {
       hint: 'see /api/v1/openapi.json',
     });
   });
+  if (options.a2a !== null) app.route('/a2a', options.a2a);
   app.use('*', authorize(options));
   app.use('*', limitBody(MAX_BODY_BYTES));
 

@@ -1,6 +1,7 @@
 import type { Action } from '#src/core/action.ts';
 import { actionQuestion } from '#src/core/action.ts';
 import { FederationError } from '#src/core/errors.ts';
+import { mayReach } from '#src/core/handoff/reach.ts';
 import type { Member } from '#src/core/member.ts';
 import type { Asker, Verdict } from '#src/core/policy.ts';
 import { consent, consentToCommand } from '#src/core/policy.ts';
@@ -120,7 +121,9 @@ interface Chosen {
   readonly leftOut: readonly PermitTarget[];
 }
 
-function consentTo(asker: Asker, { role, isLight = false }: PermitTarget, action: Action): Verdict {
+function consentTo(asker: Asker, { name, role, isLight = false }: PermitTarget, action: Action): Verdict {
+  const agent = action.kind === 'handoff' ? { node: name, role, agent: action.agent } : null;
+  if (!mayReach(asker, agent)) return { kind: 'deny', rule: 'the key of the program is not for it' };
   return isLight && action.kind === 'tool' ? consentToCommand(asker, action.tool) : consent(asker, role);
 }
 

@@ -1,5 +1,6 @@
 import type { Log } from '#src/adapters/log.ts';
 import { FederationError } from '#src/core/errors.ts';
+import { mayReach } from '#src/core/handoff/reach.ts';
 import type { HandoffRecord } from '#src/core/handoff/record.ts';
 import { placed, startBy } from '#src/core/handoff/record.ts';
 import type { AgentPlace, Meant } from '#src/core/handoff/resolve.ts';
@@ -62,10 +63,11 @@ export function createDispatch({ book, nodes, endings, carry, denied, log, signa
     return consent(asker, member.role).kind === 'allow';
   }
 
-  function fits(record: HandoffRecord, { node }: AgentPlace): boolean {
+  function fits(record: HandoffRecord, { node, agent }: AgentPlace): boolean {
     const member = nodes.member(node.id);
     const hadIt = record.tried.includes(node.id) || refusals.get(record.id)?.nodes.has(node.id) === true;
-    return member !== undefined && !hadIt && mayGoTo(record, member);
+    if (member === undefined || hadIt || !mayGoTo(record, member)) return false;
+    return mayReach(record.asker, { node: member.name, role: member.role, agent: agent.id });
   }
 
   function meant(target: string, cache: Map<string, Meant | FederationError>): Meant | FederationError {

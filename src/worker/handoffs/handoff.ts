@@ -5,7 +5,7 @@ import type { HandoffOutcome } from '#src/core/handoff/state.ts';
 import type { AgentRunner, RunEnd, RunEvent } from '#src/core/handoff/runner.ts';
 import type { HandoffStanding } from '#src/protocol/handoffs.ts';
 import { oneLine } from '#src/protocol/one-line.ts';
-import { briefing } from '#src/worker/handoffs/briefing.ts';
+import { briefing, workOf } from '#src/worker/handoffs/briefing.ts';
 import { follow } from '#src/worker/handoffs/follow.ts';
 import type { QueuePlace } from '#src/worker/handoffs/queue.ts';
 import type { HandoffRecord } from '#src/worker/handoffs/record.ts';
@@ -66,6 +66,8 @@ export function startHandoff(parts: HandoffParts): Handoff {
   let asked = parts.isAsked;
   /** The first event of each attempt is that it started. */
   let started = transcript.seq > 0;
+  /** What was said to a daemon before this one is told again with the first that is said to this one. */
+  let spoken = transcript.spoken;
 
   function stop(why: Ending): void {
     ending ??= why;
@@ -80,16 +82,25 @@ export function startHandoff(parts: HandoffParts): Handoff {
       if (event.type === 'started') {
         if (!started) transcript.add({ type: 'started', attempt: order.attempt, agent: order.agent });
         started = true;
-      } else if (event.type !== 'alive') transcript.add(event);
+      } else if (event.type === 'text') say(event.text);
+      else if (event.type !== 'alive') transcript.add(event);
     } catch (error) {
       log.error('what an agent did can’t be written down', { handoff: order.id, problem: String(error) });
       stop({ outcome: 'failed', problem: 'the disk of its node took nothing more' });
     }
   }
 
+  function say(text: string): void {
+    const fresh = text.startsWith(spoken) ? text.slice(spoken.length) : text;
+    spoken = '';
+    if (fresh !== '') transcript.add({ type: 'text', text: fresh });
+  }
+
   async function work(): Promise<void> {
     if (parts.isTorn) {
-      await Promise.race([floor.promise, left]);
+      // Nobody may ever ask for it, and the machine that it ran on was off.
+      place.leave();
+      await Promise.race([floor.promise, stopped, left]);
       started = transcript.seq > 0;
     }
     const end = asked ? await bounded(runner.attach(runOrder())) : await begin();
@@ -108,7 +119,8 @@ export function startHandoff(parts: HandoffParts): Handoff {
       await folder.markStarting(parts.bootId);
       asked = true;
       timers.begun();
-      const end = await bounded(runner.run({ ...runOrder(), message: briefing(order, folder.path) }));
+      const told = { message: briefing(order, folder.path), work: workOf(order, folder.path) };
+      const end = await bounded(runner.run({ ...runOrder(), ...told }));
       if (end.kind !== 'not-started' || !end.again) return end;
       await folder.unmarkStarting();
       asked = false;
@@ -128,7 +140,7 @@ export function startHandoff(parts: HandoffParts): Handoff {
   }
 
   async function untilReady(): Promise<void> {
-    while (!runner.isReady() && !leave.aborted && !stopping.signal.aborted) {
+    while (!runner.isReady(order.agent) && !leave.aborted && !stopping.signal.aborted) {
       const changed = Promise.withResolvers<void>();
       const end = runner.onReady(changed.resolve);
       await Promise.race([changed.promise, stopped, left]);

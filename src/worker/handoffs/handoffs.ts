@@ -180,7 +180,7 @@ export function createHandoffs(options: HandoffsOptions): Handoffs {
     const wanted = { asker, approval, action: actionOf(recorded) };
     const { kind, rule } = consent.judge(wanted);
     if (kind !== 'allow') throw new FederationError('FORBIDDEN', rule, { hint: 'ask the owner of this federation' });
-    if (!runner.isReady()) {
+    if (!runner.isReady(agent)) {
       throw new FederationError('GATEWAY_UNREACHABLE', 'the OpenClaw gateway of this node can’t be reached', {
         hint: 'openclaw gateway status, on that node',
       });

@@ -85,7 +85,7 @@ export async function openMessages({ file, runner, consent, offered }: MessagesO
     const wanted = { asker, approval, action: { kind: 'message', agent, message } } as const;
     const { kind, rule } = consent.judge(wanted);
     if (kind !== 'allow') throw new FederationError('FORBIDDEN', rule, { hint: 'ask the owner of this federation' });
-    if (!runner.isReady()) {
+    if (!runner.isReady(agent)) {
       throw new FederationError('GATEWAY_UNREACHABLE', 'the OpenClaw gateway of this node can’t be reached', {
         hint: 'openclaw gateway status, on that node',
       });

@@ -18,6 +18,8 @@ export interface AgentOfferParts {
   readonly runner: Pick<AgentRunner, 'agents' | 'isReady' | 'onReady'>;
   /** Those of the settings; none: all that the gateway has. */
   readonly settings: readonly OfferedAgent[];
+  /** Ids of those that are offered whatever the settings name of the gateway’s. */
+  readonly always?: readonly string[];
   readonly desk: AgentDesk;
   readonly session: () => HubSession | null;
   /** `linked` each time that the hub knows this node's credential. */
@@ -41,14 +43,15 @@ const SETTLE_MS = 20;
 
 /** Finds out which agents there are, and tells the hub: at each link, and whenever they are others. */
 export function offerAgents(parts: AgentOfferParts): AgentOffering {
-  const { runner, settings, desk, session, links, log, signal } = parts;
+  const { runner, settings, always = [], desk, session, links, log, signal } = parts;
   const listeners = new Set<() => void>();
   let agents: readonly OfferedAgent[] = [];
 
   async function look(): Promise<void> {
     if (!runner.isReady()) return;
     const found = await runner.agents();
-    const fitting = settings.length === 0 ? found : settings.filter(({ id }) => found.some((agent) => agent.id === id));
+    const named = settings.filter(({ id }) => !always.includes(id) && found.some((agent) => agent.id === id));
+    const fitting = settings.length === 0 ? found : [...named, ...found.filter(({ id }) => always.includes(id))];
     const now = fitting.slice(0, MAX_OFFERED_AGENTS);
     if (JSON.stringify(now) === JSON.stringify(agents)) return;
     agents = now;
@@ -89,8 +92,11 @@ export function offerAgents(parts: AgentOfferParts): AgentOffering {
         await desk.offerAgents({ agents: agents.map((agent) => ({ ...agent, tags: [...agent.tags] })) });
         [told, toldIn] = [telling, now];
       } catch (error) {
-        if (isFinal(error)) log.warn('the hub does not take the agents of this node', { problem: String(error) });
-        else waitMs = RETRY_MS;
+        if (!isFinal(error)) waitMs = RETRY_MS;
+        else {
+          [told, toldIn] = [JSON.stringify(agents), session()];
+          log.warn('the hub does not take the agents of this node', { problem: String(error) });
+        }
       }
     }
     unready();

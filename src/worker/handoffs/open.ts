@@ -45,12 +45,12 @@ const DAY_MS = 86_400_000;
 export async function openNodeHandoffs(parts: NodeHandoffsParts): Promise<NodeHandoffs> {
   const { store, runner, settings, consent, bootId, log, signal } = parts;
   const { keepMaxBytes, keepDays, queueMax } = settings;
-  const offering = offerAgents({ ...parts, settings: settings.agents });
+  const offering = offerAgents({ ...parts, settings: settings.agents, always: settings.foreign.map(({ id }) => id) });
   const { offered } = offering;
   const queue = createQueue({
     concurrency: (agent) => offered().find(({ id }) => id === agent)?.concurrency ?? 1,
     queueMax,
-    isOpen: () => runner.isReady(),
+    isOpen: (agent) => runner.isReady(agent),
   });
   const unchanged = offering.onChange(queue.advance);
   const restored = await restoreHandoffs(store, { bootId, keepMaxBytes, log });

@@ -4,7 +4,8 @@ import { expect, it } from 'vitest';
 import type { HandoffEvent } from '#src/core/handoff/event.ts';
 import { MAX_ANSWER_BYTES, MAX_EVENT_BYTES, handoffEventSchema } from '#src/protocol/handoffs.ts';
 import { eventually } from '../../support/eventually.ts';
-import { NODE_ID, startNode } from './node-under-test.ts';
+import { NODE_ID } from '../../support/handoff-daemon.ts';
+import { startNode } from './node-under-test.ts';
 
 const said = (events: readonly HandoffEvent[]): string =>
   events.map((event) => (event.type === 'text' ? event.text : '')).join('');

@@ -1,39 +1,21 @@
-import { EventEmitter, once } from 'node:events';
+import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
 import type { ClientHttp2Session, ClientHttp2Stream } from 'node:http2';
-import { connect, performServerHandshake } from 'node:http2';
-import { type AddressInfo, type Socket, connect as dial, createServer } from 'node:net';
+import { connect } from 'node:http2';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { ulid } from 'ulid';
-import { openHome } from '#src/adapters/home.ts';
-import { createLog } from '#src/adapters/log.ts';
-import { gatewayRunner } from '#src/adapters/openclaw/agent-runner.ts';
-import { openHandoffStore } from '#src/adapters/store/handoff-store.ts';
-import { journalFile } from '#src/adapters/store/journal-file.ts';
 import type { ErrorBody } from '#src/core/errors.ts';
 import type { HandoffEvent } from '#src/core/handoff/event.ts';
 import type { Role } from '#src/core/node.ts';
 import type { Settings } from '#src/core/settings.ts';
 import type { AgentOffer, HandoffOrder, HandoffStanding, HandoffWord } from '#src/protocol/handoffs.ts';
 import { EPOCH_HEADER } from '#src/protocol/worker-api.ts';
-import { createConsent } from '#src/worker/consent.ts';
-import { openNodeHandoffs } from '#src/worker/handoffs/open.ts';
-import type { ScriptedGateway } from './scripted-gateway.ts';
+import type { NodeHandoffs } from '#src/worker/handoffs/open.ts';
 import { scriptedGateway } from './scripted-gateway.ts';
-import type { GatewayScript } from './scripted-gateway.ts';
+import type { GatewayScript, ScriptedGateway } from './scripted-gateway.ts';
 import { eventually } from '../../support/eventually.ts';
-import { nodeApi } from './node-api.ts';
-
-export const NODE_ID = 'f'.repeat(64);
-const DEFAULTS: Settings['handoffs'] = {
-  enabled: true,
-  agents: [],
-  queueMax: 32,
-  keepMaxBytes: 67_108_864,
-  keepDays: 7,
-  foreign: [],
-};
+import { startDaemon } from '../../support/handoff-daemon.ts';
 
 export interface NodeSetup {
   readonly settings?: Partial<Settings['handoffs']>;
@@ -45,7 +27,7 @@ export interface NodeUnderTest extends AsyncDisposable {
   readonly folder: string;
   readonly gateway: ScriptedGateway;
   readonly offers: readonly AgentOffer[];
-  readonly handoffs: Awaited<ReturnType<typeof openNodeHandoffs>>;
+  readonly handoffs: NodeHandoffs;
   ask<T = HandoffStanding>(
     method: string,
     path: string,
@@ -81,47 +63,15 @@ export async function startNode(
   let running = await open('boot');
 
   async function open(bootId: string) {
-    const log = createLog({ level: 'error', module: 'test', write: () => undefined });
-    const stopping = new AbortController();
-    const home = await openHome(folder);
-    const links = new EventEmitter<{ linked: [] }>();
-    const session = { address: '127.0.0.1', credential: 'c', link: 1, lost: stopping.signal };
-    const runner = gatewayRunner({ settingsFile, log });
-    const handoffs = await openNodeHandoffs({
-      store: await openHandoffStore(home.file('handoffs')),
-      messages: journalFile(home.file('messages.ndjson')),
-      runner,
-      settings: { ...DEFAULTS, ...settings },
-      consent: createConsent({ id: () => NODE_ID, role }),
-      bootId,
-      desk: { offerAgents: async (offer) => void offers.push(offer) },
-      session: () => session,
-      links,
-      log,
-      signal: stopping.signal,
-    });
-    const sockets = new Set<Socket>();
-    const server = createServer((socket) => {
-      sockets.add(socket);
-      socket.on('error', () => undefined);
-      performServerHandshake(socket)
-        .on('error', () => undefined)
-        .on('stream', nodeApi(handoffs));
-    });
-    server.listen(0, '127.0.0.1');
-    await once(server, 'listening');
-    const socket = dial((server.address() as AddressInfo).port, '127.0.0.1');
-    await once(socket, 'connect');
-    const hub = connect('http://worker', { createConnection: () => socket });
+    const onOffer = (offer: AgentOffer): void => void offers.push(offer);
+    const daemon = await startDaemon({ folder, settingsFile, bootId, settings, role, onOffer });
+    const hub = connect(`http://127.0.0.1:${daemon.port}`);
     hub.on('error', () => undefined);
     async function close(): Promise<void> {
       hub.destroy();
-      for (const one of sockets) one.destroy();
-      server.close();
-      stopping.abort();
-      await handoffs.close();
+      await daemon.close();
     }
-    return { handoffs, hub, close };
+    return { handoffs: daemon.handoffs, hub, close };
   }
 
   const self: NodeUnderTest = {
@@ -174,7 +124,7 @@ export function orderOf(order: Partial<HandoffOrder> = {}): HandoffOrder {
   };
 }
 
-async function askNode<T>(hub: ClientHttp2Session, method: string, path: string, body?: unknown) {
+export async function askNode<T>(hub: ClientHttp2Session, method: string, path: string, body?: unknown) {
   const stream = hub.request(
     { ':method': method, ':path': path, [EPOCH_HEADER]: '5' },
     { endStream: body === undefined },
@@ -187,7 +137,7 @@ async function askNode<T>(hub: ClientHttp2Session, method: string, path: string,
   return { status: Number(headers[':status']), body: JSON.parse(Buffer.concat(chunks).toString()) as T & ErrorBody };
 }
 
-function followNode(hub: ClientHttp2Session, id: string, after: number): Following {
+export function followNode(hub: ClientHttp2Session, id: string, after: number): Following {
   const stream = hub.request({
     ':method': 'GET',
     ':path': `/handoffs/${id}/events?after=${after}`,
@@ -195,7 +145,9 @@ function followNode(hub: ClientHttp2Session, id: string, after: number): Followi
   });
   const events: HandoffEvent[] = [];
   const words: HandoffWord[] = [];
+  const closed = Promise.withResolvers<void>();
   let rest = '';
+  stream.on('close', () => closed.resolve());
   stream.setEncoding('utf8');
   stream.on('error', () => undefined);
   stream.on('data', (chunk: string) => {
@@ -207,5 +159,5 @@ function followNode(hub: ClientHttp2Session, id: string, after: number): Followi
       else events.push(value);
     }
   });
-  return { stream, events, words, over: once(stream, 'close').then(() => undefined) };
+  return { stream, events, words, over: closed.promise };
 }

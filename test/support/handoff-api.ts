@@ -3,7 +3,7 @@ import { createWorkerApi } from '#src/worker/api.ts';
 import type { WorkerApiOptions } from '#src/worker/api.ts';
 
 /** The worker's side of a link of which only the handoffs are there. */
-export function nodeApi(
+export function handoffApi(
   handoffs: WorkerApiOptions['handoffs'],
 ): (stream: ServerHttp2Stream, headers: IncomingHttpHeaders) => void {
   const absent = (): never => {

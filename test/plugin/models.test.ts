@@ -154,6 +154,16 @@ describe('the route', () => {
     expect(await statusOf({ authorization: 'Bearer ' })).toBe(403);
   });
 
+  it('sends nobody elsewhere, who would take the prompt there', async () => {
+    server.otherwise = (_, response) => void response.writeHead(307, { location: 'http://evil.example/' }).end();
+    const response = await fetch(`${openclaw.url}/chat/completions`, {
+      ...{ method: 'POST', redirect: 'manual', body: HELLO },
+      headers: { 'content-type': 'application/json', ...bearer() },
+    });
+    expect(response.headers.has('location')).toBe(false);
+    expect((await errorOf(response)).status).toBe(502);
+  });
+
   it('lists what can be shared, with what is known of it, and the rest with the reason', async () => {
     openclaw.auth.set('claude', 'throws');
     const facts = { reasoning: true, input: ['text', 'image'], contextWindow: 8192, maxTokens: 100 };

@@ -1,13 +1,12 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import type { Send, SendFailure, Sent } from '#src/adapters/models/upstream.ts';
+import type { Send, SendFailure } from '#src/adapters/models/upstream.ts';
 import { FederationError } from '#src/core/errors.ts';
 import { upstreamPath } from '#src/core/models/endpoint.ts';
 import { FirstByteLate } from '#src/core/models/error.ts';
 import { headerOf, requestHeaders, responseHeaders, withHeaders } from '#src/core/models/headers.ts';
-import { spliceModel } from '#src/core/models/request.ts';
 import { mayLeadBack } from '#src/core/models/way.ts';
-import { answerTo } from '#src/link/models/answer.ts';
 import type { ModelBody } from '#src/link/models/body.ts';
+import { carryAnswer } from '#src/link/models/carriage.ts';
 import { MODEL_HEADERS } from '#src/protocol/models.ts';
 
 /** Where a request goes, with what it proves itself by there. */
@@ -37,57 +36,22 @@ export function carry(
     way,
   }: { readonly send: Send; readonly url: string; readonly body: ModelBody; readonly way: ProviderWay },
 ): Promise<void> {
-  const { promise, resolve, reject } = Promise.withResolvers<void>();
   const { origin, pathname, hostname } = new URL(way.baseUrl);
-  let isBegun = false;
-  let sent: Sent | null = null;
   // What the gateway says of its own pages is none of a provider's answer.
   for (const name of response.getHeaderNames()) response.removeHeader(name);
-  const answer = answerTo(response, () => sent?.resume(), stop);
-
-  function stop(): void {
-    sent?.abort();
-    resolve();
-  }
-  function giveUp(error: FederationError): void {
-    if (isBegun) answer.cut();
-    else reject(error);
-    stop();
-  }
-
-  const parts = spliceModel(body.bytes, body.facts, way.model);
-  const grown = parts.reduce((sum, part) => sum + part.length, 0) - body.bytes.length;
-  sent = send(
-    {
+  return carryAnswer(response, {
+    ...{ send, body, model: way.model },
+    sending: (sent) => ({
       origin,
       method: request.method ?? 'POST',
       path: upstreamPath(pathname.replace(/\/+$/, ''), url),
       headers: withHeaders(requestHeaders(request.rawHeaders), { ...way.headers, ...told(request, hostname) }),
-      body: body.flow === null ? Buffer.concat(parts) : body.flow(parts, giveUp),
-      length: body.flow === null || body.length === null ? null : body.length + grown,
+      ...sent,
       timeouts: PATIENT,
-    },
-    {
-      head(status, reason, raw) {
-        isBegun = true;
-        try {
-          answer.head(status, reason, responseHeaders(raw, false));
-        } catch {
-          isBegun = false;
-          giveUp(failed(way.provider, { kind: 'connect', problem: 'a header is none' }));
-        }
-      },
-      data(chunk) {
-        if (!answer.data(chunk)) sent?.pause();
-      },
-      end() {
-        answer.end();
-        stop();
-      },
-      fail: (failure) => giveUp(failed(way.provider, failure)),
-    },
-  );
-  return promise;
+    }),
+    headers: (raw) => responseHeaders(raw, false),
+    failed: (failure) => failed(way.provider, failure),
+  });
 }
 
 /** The way that it came by, where the provider could be a federation itself: it would not see a circle without it. */

@@ -11,7 +11,7 @@ import type { ModelBody } from '#src/link/models/body.ts';
 import type { KnownModel } from '#src/protocol/models.ts';
 import { knownModelsSchema, MODEL_HEADERS, modelList } from '#src/protocol/models.ts';
 import type { HubSession } from '#src/worker/hub-address.ts';
-import type { Carriage } from '#src/worker/models/carriage.ts';
+import type { Carriage } from '#src/link/models/carriage.ts';
 
 export interface HubModelsOptions {
   readonly hub: HubAddress;

@@ -396,8 +396,8 @@ export const MATRIX: readonly Kept[] = [
     row: 'M-62',
     promise: 'a command says that the gateway is down',
     proof: {
-      test: 'test/cli/commands.test.ts',
-      name: 'a hub that is gone and left its record is not there either',
+      test: 'test/openclaw/gateway-down.test.ts',
+      name: 'openclaw federation %s says in two lines that the gateway is down',
       decision: 'and leaves with another code than 0',
     },
   },

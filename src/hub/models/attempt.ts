@@ -6,6 +6,7 @@ import { headerOf, leadsElsewhere } from '#src/core/models/headers.ts';
 import { isAlive } from '#src/hub/models/alive.ts';
 import type { Link } from '#src/link/accept.ts';
 import type { ModelBody } from '#src/link/models/body.ts';
+import { forgetListeners } from '#src/link/models/over.ts';
 import { CONNECT_HEADER, FAILURE_HEADER, WHOLE_HEADER } from '#src/protocol/models.ts';
 
 /** What one node said first. */
@@ -97,7 +98,10 @@ export function openAttempt(
       answer: nodeAnswer(stream, status, raw ?? [], { isEmpty, connectMs: connectMsOf(fields[CONNECT_HEADER]) }),
     });
   });
-  stream.once('close', () => settle({ kind: 'failed', failure: 'connect' }));
+  stream.once('close', () => {
+    settle({ kind: 'failed', failure: 'connect' });
+    forgetListeners(stream);
+  });
   send(stream, parts, body, (error) => {
     settle({ kind: 'refused', error });
     stream.destroy(error);

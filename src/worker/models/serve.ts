@@ -7,6 +7,7 @@ import type { RawHeaders } from '#src/core/models/headers.ts';
 import { headerOf, requestHeaders, responseHeaders } from '#src/core/models/headers.ts';
 import { wayOf } from '#src/core/models/way.ts';
 import { toHttp2 } from '#src/link/models/http2-headers.ts';
+import { forgetListeners } from '#src/link/models/over.ts';
 import { CONNECT_HEADER, FAILURE_HEADER, MODEL_HEADERS, MODELS_PATH, WHOLE_HEADER } from '#src/protocol/models.ts';
 import type { ModelFailure } from '#src/protocol/models.ts';
 import { sendingTo } from '#src/worker/models/own-upstream.ts';
@@ -83,6 +84,7 @@ export function createModelServing({ shares, send, nodeId, log }: ModelServingOp
     stream.once('close', () => {
       open.delete(stream);
       sent.abort();
+      forgetListeners(stream);
     });
   }
 

@@ -1,4 +1,4 @@
-import { createHash, randomBytes } from 'node:crypto';
+import { hash, randomBytes } from 'node:crypto';
 
 export interface Session {
   readonly nodeId: string;
@@ -30,7 +30,7 @@ export function createCredentials(now: () => number = () => performance.now()): 
   const issued = new Map<string, Issued>();
 
   function sweep(): void {
-    for (const [hash, { endsAt }] of issued) if (endsAt <= now()) issued.delete(hash);
+    for (const [id, { endsAt }] of issued) if (endsAt <= now()) issued.delete(id);
   }
 
   return {
@@ -51,8 +51,8 @@ export function createCredentials(now: () => number = () => performance.now()): 
       }
     },
     revoke(nodeId, link) {
-      for (const [hash, { session }] of issued) {
-        if (session.nodeId === nodeId && (link === undefined || session.link === link)) issued.delete(hash);
+      for (const [id, { session }] of issued) {
+        if (session.nodeId === nodeId && (link === undefined || session.link === link)) issued.delete(id);
       }
     },
   };
@@ -65,5 +65,5 @@ function plain(address: string): string {
 
 /** Looked up by hash, so that the time of a comparison tells nothing of the credential. */
 function hashOf(bearer: string): string {
-  return createHash('sha256').update(bearer).digest('base64');
+  return hash('sha256', bearer, 'base64');
 }

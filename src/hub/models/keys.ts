@@ -1,4 +1,4 @@
-import { createHash, randomBytes } from 'node:crypto';
+import { hash, randomBytes } from 'node:crypto';
 import type { Store } from '#src/adapters/store/store.ts';
 import { FederationError } from '#src/core/errors.ts';
 import type { Consumer, ModelKey, Spending, Spent } from '#src/core/models/key.ts';
@@ -216,7 +216,7 @@ function checkBudgets({ key, spending, reserved }: Account, wanted: number, now:
 }
 
 function hashOf(secret: string): string {
-  return createHash('sha256').update(secret).digest('hex');
+  return hash('sha256', secret, 'hex');
 }
 
 function named({ id, name }: ModelKey) {

@@ -25,7 +25,12 @@ const BUCKETS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60
 const POSITIONS = [1, 2, 4, 8, 16, 32, 64, 128, 256];
 /** Pairs of node and model that are told apart; all others are one. */
 const MAX_PAIRS = 2000;
-const OTHER = { node: '(other)', model: '(other)' };
+interface Pair {
+  readonly node: string;
+  readonly model: string;
+}
+
+const OTHER: Pair = { node: '(other)', model: '(other)' };
 
 export function createModelMetrics({ nameOf, outages }: ModelMetricsOptions): ModelMetrics {
   const registry = new Registry();
@@ -69,8 +74,21 @@ export function createModelMetrics({ nameOf, outages }: ModelMetricsOptions): Mo
     ...{ name: name('queue_position'), help: 'In the line, of a request that begins to wait', registers },
     buckets: POSITIONS,
   });
-  const inFlight = new Gauge({ name: name('in_flight'), help: 'Tries under way', labelNames: ['node'], registers });
-  const queued = new Gauge({ name: name('queued'), help: 'Requests that a node is looked for', registers });
+  // What changes twice with each request is counted here, and told when somebody asks.
+  const inFlight = new Map<string, number>();
+  let queued = 0;
+  new Gauge({
+    ...{ name: name('in_flight'), help: 'Tries under way', labelNames: ['node'], registers },
+    collect() {
+      for (const [node, count] of inFlight) this.set({ node }, count);
+    },
+  });
+  new Gauge({
+    ...{ name: name('queued'), help: 'Requests that a node is looked for', registers },
+    collect() {
+      this.set(queued);
+    },
+  });
   new Gauge({
     ...{ name: name('out_of_use'), help: 'Upstreams and models that failed of late', labelNames: ['node'], registers },
     collect() {
@@ -78,13 +96,22 @@ export function createModelMetrics({ nameOf, outages }: ModelMetricsOptions): Mo
       for (const nodeId of outages()) this.inc({ node: nameOf(nodeId) });
     },
   });
-  const pairs = new Set<string>();
+  /** By node, then by model. */
+  const pairs = new Map<string, Map<string, Pair>>();
+  let pairCount = 0;
 
-  function pairOf(node: string, model: string): { readonly node: string; readonly model: string } {
-    const key = JSON.stringify([node, model]);
-    if (!pairs.has(key) && pairs.size >= MAX_PAIRS) return OTHER;
-    pairs.add(key);
-    return { node, model };
+  function pairOf(node: string, model: string): Pair {
+    const known = pairs.get(node)?.get(model);
+    if (known !== undefined) return known;
+    if (pairCount >= MAX_PAIRS) return OTHER;
+    pairCount += 1;
+    const pair = { node, model };
+    pairs.set(node, (pairs.get(node) ?? new Map<string, Pair>()).set(model, pair));
+    return pair;
+  }
+
+  function countInFlight(node: string, by: 1 | -1): void {
+    inFlight.set(node, (inFlight.get(node) ?? 0) + by);
   }
 
   function begun(attempt: Attempt): Attempt {
@@ -92,7 +119,7 @@ export function createModelMetrics({ nameOf, outages }: ModelMetricsOptions): Mo
     const labels = pairOf(node.name, offered.id);
     queue.observe(waitedMs / 1000);
     if (attempt.position !== null) position.observe(attempt.position);
-    inFlight.inc({ node: labels.node });
+    countInFlight(labels.node, 1);
     let isOver = false;
     return {
       ...attempt,
@@ -100,7 +127,7 @@ export function createModelMetrics({ nameOf, outages }: ModelMetricsOptions): Mo
         attempt.end(end);
         if (isOver) return;
         isOver = true;
-        inFlight.dec({ node: labels.node });
+        countInFlight(labels.node, -1);
         attempts.inc({ ...labels, outcome: end.failure ?? 'answered' });
         if (end.firstByteMs !== null) firstByte.observe({ node: labels.node }, end.firstByteMs / 1000);
         if (typeof end.connectMs === 'number') connect.observe({ node: labels.node }, end.connectMs / 1000);
@@ -125,11 +152,11 @@ export function createModelMetrics({ nameOf, outages }: ModelMetricsOptions): Mo
     measured: (router) => ({
       ...router,
       async next(...ask) {
-        queued.inc();
+        queued += 1;
         try {
           return begun(await router.next(...ask));
         } finally {
-          queued.dec();
+          queued -= 1;
         }
       },
     }),

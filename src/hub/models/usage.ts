@@ -66,6 +66,8 @@ export async function openUsage(options: UsageOptions): Promise<UsageLedger> {
   const { store, membership, writer, nameOf, listeners, log } = options;
   const { now } = membership;
   let today = dayOf(now());
+  /** Of today: milliseconds since the epoch. */
+  let endsAt = endOf(today);
   const past = await store.modelUsage(dayOf(now() - UNCLOSED_DAYS * DAY_MS));
   let rows = new Map(past.filter(({ day }) => day === today).map((row) => [row.id, row]));
   await keepClosed(past.filter(({ day, closed }) => day < today && !closed));
@@ -85,6 +87,7 @@ export async function openUsage(options: UsageOptions): Promise<UsageLedger> {
     const over = [...rows.values()];
     rows = new Map();
     today = day;
+    endsAt = endOf(day);
     // Behind what is still to be written of that day, which would take the mark away.
     void writer.flush().then(() => keepClosed(over));
   }
@@ -101,8 +104,7 @@ export async function openUsage(options: UsageOptions): Promise<UsageLedger> {
 
   return {
     record(record) {
-      const day = dayOf(now());
-      if (day !== today) turnDay(day);
+      if (now() >= endsAt) turnDay(dayOf(now()));
       const row = addedTo(rowFor(record), record);
       rows.set(row.id, row);
       writer.put(`usage ${row.id}`, () => ({ type: 'model_usage', id: row.id, value: rows.get(row.id) ?? row }));
@@ -115,6 +117,10 @@ export async function openUsage(options: UsageOptions): Promise<UsageLedger> {
     },
     close: () => writer.close(),
   };
+}
+
+function endOf(day: string): number {
+  return Date.parse(day) + DAY_MS;
 }
 
 function logOne(log: Log, { consumer, node, model, ...rest }: UsageRecord, nameOf: (id: string) => string): void {

@@ -100,10 +100,10 @@ describe.each(WAYS)('by the way %s', (way) => {
     const response = await answerOf(asking);
     response.pause();
     await settled(() => written);
-    const held = memory() - before;
     // What is written is for the most part in the sockets of the machine, some megabytes each.
     expect(written).toBeLessThan(64 << 20);
-    expect(held).toBeLessThan(10 << 20);
+    // Node gives what a collection found back by and by, on a thread of its own.
+    await eventually('little is held of it', () => memory() - before < 10 << 20);
     const other = await readAll(await answerOf(start(chain[way])));
     expect(other).toMatchObject({ isWhole: true });
     let read = 0;

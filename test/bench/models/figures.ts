@@ -3,7 +3,7 @@ import { atLeastTimes, atMost, atMostTimes } from '../figure.ts';
 import { memoryOf } from '../memory.ts';
 import type { Way } from './client.ts';
 import type { Kind } from './measuring.ts';
-import { rateOf, streamsBy, timesOf } from './measuring.ts';
+import { processorOf, rateOf, streamsBy, timesOf } from './measuring.ts';
 import type { Stage } from './stage.ts';
 
 /** A figure of ways to a model. */
@@ -49,6 +49,29 @@ function together(measure: () => Promise<{ readonly ours: number; readonly floor
     return measured[side];
   }
   return { ours: () => take('ours'), floor: () => take('floor') };
+}
+
+/** Processor time of a request, of all that serve it. */
+function processor(
+  name: string,
+  what: string,
+  sides: (stage: Stage) => readonly [ours: Served, floor: Served],
+): ModelFigure {
+  return {
+    ...{ name, unit: 'µs', what, lines: [line('processor', null)], warmUps: 2, samples: 11 },
+    open(stage) {
+      const [ours, floor] = sides(stage);
+      return {
+        ours: () => processorOf(ours.way, ours.pids, 8),
+        floor: () => processorOf(floor.way, floor.pids, 8),
+      };
+    },
+  };
+}
+
+interface Served {
+  readonly way: Way;
+  readonly pids: readonly number[];
 }
 
 const STREAMS = { streams: 50, chunks: 60, everyMs: 20 };
@@ -125,6 +148,18 @@ export const FIGURES: readonly ModelFigure[] = [
     lines: [line('added', atMostTimes(1.15))],
     ways: ({ ours, floor }) => [ours.three, floor.three],
   }),
+  processor(
+    'one-cpu',
+    'processor time of one proxy for a request; floor: of the floor proxy',
+    ({ ours, floor, pids }) => [
+      { way: ours.one, pids: [pids.ours.near] },
+      { way: floor.one, pids: [pids.floor.one] },
+    ],
+  ),
+  processor('hub-cpu', 'processor time of the hub for a request by three proxies; floor: the same hops', (stage) => [
+    { way: stage.ours.three, pids: [stage.pids.ours.hub] },
+    { way: stage.floor.three, pids: [stage.pids.floor.hub] },
+  ]),
   {
     ...{ name: 'memory', unit: 'MB', warmUps: 0, samples: 1 },
     what: 'RSS of the largest of our three processes after 200 streams at once; floor: of the floor proxy after as many',

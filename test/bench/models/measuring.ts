@@ -34,6 +34,9 @@ export async function timesOf(ways: readonly Way[], kind: Kind, withinMs: number
   });
 }
 
+/** Of each connection, where it is processor time that counts. */
+const REQUESTS_EACH = 40;
+
 /** Requests a second by so many connections at once. */
 export function rateOf(way: Way, connections: number, milliseconds: number): Promise<number> {
   return connected(
@@ -47,6 +50,23 @@ export function rateOf(way: Way, connections: number, milliseconds: number): Pro
         }),
       );
       return count / ((performance.now() - startedAt) / 1000);
+    },
+  );
+}
+
+/** Processor time of these processes for each request of so many connections: it is steadier than time where others work. */
+export function processorOf(way: Way, pids: readonly number[], connections: number): Promise<number> {
+  return connected(
+    Array.from({ length: connections }, () => way),
+    async (opened) => {
+      const used = (): number => pids.reduce((sum, pid) => sum + processorMs(pid), 0);
+      const before = used();
+      await Promise.all(
+        opened.map(async (connection) => {
+          for (let count = 0; count < REQUESTS_EACH; count++) await connection.ask(ASK);
+        }),
+      );
+      return (1000 * (used() - before)) / (REQUESTS_EACH * connections);
     },
   );
 }

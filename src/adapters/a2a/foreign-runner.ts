@@ -60,7 +60,7 @@ export function foreignRunner({ agents, home, tasks: folder, out }: ForeignRunne
     },
     async attach(order) {
       const { followRun } = await import('#src/adapters/a2a/foreign-run.ts');
-      return followRun({ connect: connecting(order.agent), tasks }, order, out(order.handoff));
+      return followRun({ connect: connecting(order.agent), tasks }, order, out(order.key));
     },
     async deliver({ key, agent, text }, perhaps) {
       const { tell } = await import('#src/adapters/a2a/foreign-message.ts');

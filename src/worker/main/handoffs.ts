@@ -60,7 +60,7 @@ function runnerOf(home: Home, { foreign }: Settings['handoffs'], own: AgentRunne
     agents: foreign,
     home: home.path,
     tasks: home.file('foreign-tasks'),
-    out: (handoff) => join(home.file('handoffs'), handoff, 'out'),
+    out: (key) => join(home.file('handoffs'), key, 'out'),
   });
   return joinRunners(
     own,

@@ -19,7 +19,7 @@ import { scriptedGateway } from './scripted-gateway.ts';
 
 const FIXTURE = fileURLToPath(new URL('../../fixtures/handoff-daemon.ts', import.meta.url));
 /** Machines that fall at the same time: most of their time is waiting. */
-const AT_ONCE = 6;
+const AT_ONCE = 4;
 const FILE = { name: 'a.txt', content: Buffer.from('hello').toString('base64') };
 
 /** Starts a daemon that dies at that step; null where it died before it listened. */
@@ -30,7 +30,7 @@ async function daemonThatDies(folder: string, settingsFile: string, step: number
   const lines: string[] = [];
   createInterface(child.stdout).on('line', (line) => lines.push(line));
   const isUp = () => lines.includes('offered') && lines.length === 2;
-  await eventually('it is up or dead', () => isUp() || child.signalCode !== null, 20_000);
+  await eventually('it is up or dead', () => isUp() || child.signalCode !== null, 120_000);
   const port = lines.find((line) => line !== 'offered');
   return { child, exited, port: isUp() ? Number(port) : null };
 }

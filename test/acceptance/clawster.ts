@@ -147,7 +147,16 @@ export const CLAWSTER: readonly Kept[] = [
   { row: 'C-22', promise: 'schedules as intervals and cron lines', proof: { decision: NO_CRON } },
   { row: 'C-23', promise: 'a job for heartbeats', proof: { decision: HEARTBEAT } },
   { row: 'C-24', promise: 'a job for the election', proof: { open: 'leadership' } },
-  { row: 'C-25', promise: 'a job for collaboration', proof: { open: 'tasks' } },
+  {
+    row: 'C-25',
+    promise: 'a job for collaboration',
+    proof: {
+      test: 'test/e2e/handoff.test.ts',
+      name: 'hands a task over from standard input, and streams the answer of the agent there',
+      decision:
+        'agents work together when one of them hands work to another; what is to happen every ten minutes is a line of whatever keeps times, with manage-federation handoff start in it',
+    },
+  },
   { row: 'C-26', promise: 'jobs are listed and deleted', proof: { decision: NO_CRON } },
   {
     row: 'C-27',

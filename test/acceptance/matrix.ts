@@ -21,7 +21,15 @@ export const MATRIX: readonly Kept[] = [
       decision: 'MIT and ES modules too; versions count from 0.1.0, and CHANGELOG.md says what changed in each',
     },
   },
-  { row: 'M-03', promise: 'no leader, no consensus', proof: { open: 'leadership', decision: ONE_MASTER } },
+  {
+    row: 'M-03',
+    promise: 'no leader, no consensus',
+    proof: {
+      test: 'test/openclaw/handoff.test.ts',
+      name: 'hands a part on, which has no more time than the whole, and no other asker',
+      decision: `${ONE_MASTER}; over it gateways hand work to each other`,
+    },
+  },
   {
     row: 'M-04',
     promise: 'models of other nodes',
@@ -30,7 +38,14 @@ export const MATRIX: readonly Kept[] = [
       name: 'every node reaches the models of every other by its own port, with its own key',
     },
   },
-  { row: 'M-05', promise: 'work is handed to an agent elsewhere', proof: { open: 'handoff' } },
+  {
+    row: 'M-05',
+    promise: 'work is handed to an agent elsewhere',
+    proof: {
+      test: 'test/openclaw/handoff.test.ts',
+      name: 'becomes work of the agent on that machine, with a tool there, and its answer and file come back',
+    },
+  },
   {
     row: 'M-06',
     promise: 'commands and files without a handoff',
@@ -118,7 +133,16 @@ export const MATRIX: readonly Kept[] = [
     },
   },
   { row: 'M-18', promise: 'a list of peers', proof: { decision: `one setting, worker.hub: ${ONE_MASTER}` } },
-  { row: 'M-19', promise: 'agents with description and tags', proof: { open: 'handoff' } },
+  {
+    row: 'M-19',
+    promise: 'agents with description and tags',
+    proof: {
+      test: 'test/core/handoff/resolve.test.ts',
+      name: '%s means %s %o',
+      decision:
+        'handoffs.agents in the settings of its node, each with id, description, tags and concurrency; none: those of its gateway',
+    },
+  },
   {
     row: 'M-20',
     promise: 'models with provider and description',
@@ -155,7 +179,15 @@ export const MATRIX: readonly Kept[] = [
       decision: 'it is models.port, of every node',
     },
   },
-  { row: 'M-24', promise: 'handoffTimeout, restarted by each piece', proof: { open: 'handoff' } },
+  {
+    row: 'M-24',
+    promise: 'handoffTimeout, restarted by each piece',
+    proof: {
+      test: 'test/worker/handoffs/bounds.test.ts',
+      name: 'a silence that is too long ends it, a deadline too, and one that waits for too long',
+      decision: 'ten minutes unless the caller says otherwise, and a deadline beside it',
+    },
+  },
   {
     row: 'M-25',
     promise: 'toolProxy.enabled, off',
@@ -205,8 +237,22 @@ export const MATRIX: readonly Kept[] = [
       name: 'are told with what they can do, those first that are online',
     },
   },
-  { row: 'M-31', promise: 'cluster_handoff', proof: { open: 'handoff' } },
-  { row: 'M-32', promise: 'cluster_send', proof: { open: 'handoff' } },
+  {
+    row: 'M-31',
+    promise: 'cluster_handoff',
+    proof: {
+      test: 'test/openclaw/handoff.test.ts',
+      name: 'becomes work of the agent on that machine, with a tool there, and its answer and file come back',
+    },
+  },
+  {
+    row: 'M-32',
+    promise: 'cluster_send',
+    proof: {
+      test: 'test/openclaw/handoff.test.ts',
+      name: 'a message is kept for a machine that is away, and told to its agent once',
+    },
+  },
   {
     row: 'M-33',
     promise: 'cluster_exec',
@@ -250,7 +296,14 @@ export const MATRIX: readonly Kept[] = [
         'who installs the plugin asks for its tools: OpenClaw’s tools.deny takes any away, and policy decides each call',
     },
   },
-  { row: 'M-38', promise: 'an agent by id or by tag', proof: { open: 'handoff' } },
+  {
+    row: 'M-38',
+    promise: 'an agent by id or by tag',
+    proof: {
+      test: 'test/core/handoff/resolve.test.ts',
+      name: '%s means %s %o',
+    },
+  },
   {
     row: 'M-39',
     promise: 'a node by id or by tag',
@@ -260,7 +313,15 @@ export const MATRIX: readonly Kept[] = [
       decision: 'by name, id, @group and label',
     },
   },
-  { row: 'M-40', promise: 'an unknown agent is tried as a node', proof: { open: 'handoff' } },
+  {
+    row: 'M-40',
+    promise: 'an unknown agent is tried as a node',
+    proof: {
+      test: 'test/core/handoff/resolve.test.ts',
+      name: '%s means %s %o',
+      decision: 'the name of a node comes first: no node takes what is meant for another by what it calls its agents',
+    },
+  },
   {
     row: 'M-41',
     promise: 'direct routes first, then the fastest',
@@ -369,11 +430,50 @@ export const MATRIX: readonly Kept[] = [
       decision: 'all of them, tools and those that nobody knows among them: the body is the same byte for byte',
     },
   },
-  { row: 'M-54', promise: 'a handoff streams', proof: { open: 'handoff' } },
-  { row: 'M-55', promise: 'the result of a handoff', proof: { open: 'handoff' } },
-  { row: 'M-56', promise: 'a failed handoff is an error', proof: { open: 'handoff' } },
-  { row: 'M-57', promise: 'a handoff is tried again elsewhere', proof: { open: 'handoff' } },
-  { row: 'M-58', promise: 'late frames are dropped', proof: { open: 'handoff' } },
+  {
+    row: 'M-54',
+    promise: 'a handoff streams',
+    proof: {
+      test: 'test/handoffs/disconnects.test.ts',
+      name: 'a transcript is the same to the byte, without a gap, after a hundred disconnects of caller, hub and node',
+      decision: 'numbered events, without a gap, from whichever a caller knows already',
+    },
+  },
+  {
+    row: 'M-55',
+    promise: 'the result of a handoff',
+    proof: {
+      test: 'test/openclaw/handoff.test.ts',
+      name: 'becomes work of the agent on that machine, with a tool there, and its answer and file come back',
+      decision: 'with the files that belong to the answer, each with its hash',
+    },
+  },
+  {
+    row: 'M-56',
+    promise: 'a failed handoff is an error',
+    proof: {
+      test: 'test/e2e/handoff.test.ts',
+      name: 'tells a failure of the agent as one',
+    },
+  },
+  {
+    row: 'M-57',
+    promise: 'a handoff is tried again elsewhere',
+    proof: {
+      test: 'test/hub/handoffs/mishaps.test.ts',
+      name: 'what was lost is begun anew elsewhere only where its caller said so, and its first node is told',
+      decision:
+        'by itself only while it is proved that it has not begun: what has begun is never begun twice unless its caller said that it may',
+    },
+  },
+  {
+    row: 'M-58',
+    promise: 'late frames are dropped',
+    proof: {
+      test: 'test/worker/handoffs/again.test.ts',
+      name: 'an attempt that is over is fenced by the next',
+    },
+  },
   {
     row: 'M-59',
     promise: 'stopping rejects what waits',

@@ -1,6 +1,6 @@
 import type { ServerResponse } from 'node:http';
 import type { Readable } from 'node:stream';
-import type { Send, SendFailure, Sending, Sent } from '#src/adapters/models/upstream.ts';
+import type { Send, SendFailure, Sending, Sent } from '#src/core/models/sending.ts';
 import type { FederationError } from '#src/core/errors.ts';
 import type { RawHeaders } from '#src/core/models/headers.ts';
 import { leadsElsewhere } from '#src/core/models/headers.ts';

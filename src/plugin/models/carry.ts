@@ -1,5 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import type { Send, SendFailure } from '#src/adapters/models/upstream.ts';
+import type { Send, SendFailure } from '#src/core/models/sending.ts';
 import { FederationError } from '#src/core/errors.ts';
 import { upstreamPath } from '#src/core/models/endpoint.ts';
 import { FirstByteLate } from '#src/core/models/error.ts';

@@ -1,6 +1,6 @@
 import { setMaxListeners } from 'node:events';
 import type { IncomingMessage } from 'node:http';
-import type { Send, Sending } from '#src/adapters/models/upstream.ts';
+import type { Send, Sending } from '#src/core/models/sending.ts';
 import { FederationError } from '#src/core/errors.ts';
 import type { HubAddress } from '#src/core/hub-address.ts';
 import { hubAddressText } from '#src/core/hub-address.ts';

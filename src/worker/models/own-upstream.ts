@@ -1,5 +1,5 @@
 import type { Readable } from 'node:stream';
-import type { Sending } from '#src/adapters/models/upstream.ts';
+import type { Sending } from '#src/core/models/sending.ts';
 import { upstreamPath } from '#src/core/models/endpoint.ts';
 import type { RawHeaders } from '#src/core/models/headers.ts';
 import { withHeaders } from '#src/core/models/headers.ts';

@@ -2,7 +2,7 @@ import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { Log } from '#src/adapters/log.ts';
-import type { Send } from '#src/adapters/models/upstream.ts';
+import type { Send } from '#src/core/models/sending.ts';
 import { FederationError } from '#src/core/errors.ts';
 import { apiOf, endpointOf, isModelUrl, isPlainEndpoint, modelIdIn } from '#src/core/models/endpoint.ts';
 import { FirstByteLate, refusalOf } from '#src/core/models/error.ts';

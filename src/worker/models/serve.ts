@@ -1,6 +1,6 @@
 import type { IncomingHttpHeaders, ServerHttp2Stream, ServerStreamResponseOptions } from 'node:http2';
 import type { Log } from '#src/adapters/log.ts';
-import type { Receiver, Send, SendFailure, Sent } from '#src/adapters/models/upstream.ts';
+import type { Receiver, Send, SendFailure, Sent } from '#src/core/models/sending.ts';
 import { FederationError } from '#src/core/errors.ts';
 import { endpointOf, isModelUrl, isPlainEndpoint } from '#src/core/models/endpoint.ts';
 import type { RawHeaders } from '#src/core/models/headers.ts';

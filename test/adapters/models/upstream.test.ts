@@ -1,6 +1,6 @@
 import type { ServerResponse } from 'node:http';
 import { afterEach, expect, test, vi } from 'vitest';
-import type { Receiver } from '#src/adapters/models/upstream.ts';
+import type { Receiver } from '#src/core/models/sending.ts';
 import { createSender } from '#src/adapters/models/upstream.ts';
 import { modelServer } from '../../support/model-server.ts';
 

@@ -40,7 +40,7 @@ test('a port that was chosen and is taken is said, and nothing else is taken in 
   await federation.start('w1', { settings: { models: { port } } });
   const problem = `the port ${port} for programs that use models can't be taken`;
   expect(await modelsOf('w1')).toMatchObject({ port: null, portProblem: problem });
-  expect(await federation.isOnline('w1')).toBe(true);
+  await eventually('it is online all the same', () => federation.isOnline('w1'));
   const { models } = await eventually('the hub knows', async () => {
     const status = await federation.get<Status>('/status');
     return status.models?.problems.length === 1 ? status : null;

@@ -37,7 +37,7 @@ const ONE_READ_BYTES = 64 * 1024;
 
 const NO_BODY: ModelBody = { bytes: Buffer.alloc(0), facts: NO_FACTS, flow: null, length: 0 };
 
-/** By a name of its own and not in a WeakMap, whose entries outlive the youth of what they belong to: that is dear with each request. */
+/** On the body itself: it goes when that does. */
 const HOLDING = Symbol('what it holds of memory');
 
 interface HoldingBody extends ModelBody {

@@ -34,7 +34,11 @@ const CHUNK_BYTES = 1 << 20;
  */
 export async function sealFiles(options: SealOptions): Promise<readonly SealedFile[]> {
   const { out, kept, more, maxBytes, maxFileBytes, maxFiles, isName } = options;
-  await mkdir(kept, { mode: 0o700, recursive: true });
+  await mkdir(kept, { mode: 0o700 }).catch((error: unknown) => {
+    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
+  });
+  // An agent of this user may put anything in their places: what it links to is no answer, and nobody's to remove.
+  if (!(await isFolder(kept))) return [{ kind: 'left', name: basename(kept), reason: 'it is no folder' }];
   const all: SealedFile[] = [];
   let left = maxBytes;
   let count = 0;
@@ -50,13 +54,17 @@ export async function sealFiles(options: SealOptions): Promise<readonly SealedFi
       count += 1;
       all.push({ kind: 'taken', artefact });
     } catch (error) {
-      await rm(path, { force: true, recursive: true });
+      // A folder stays: what it holds was never looked at.
+      await rm(path, { force: true }).catch(() => undefined);
       all.push({ kind: 'left', name, reason: error instanceof Refusal ? error.message : 'it can’t be read' });
     }
   }
 
   const before = await namesIn(kept);
-  for (const name of before) await take(name, () => Promise.resolve());
+  for (const name of before) {
+    if (isName(name)) await take(name, () => Promise.resolve());
+    else all.push({ kind: 'left', name, reason: 'its name can’t be passed on' });
+  }
   for (const name of await namesIn(out)) {
     if (!isName(name)) all.push({ kind: 'left', name, reason: 'its name can’t be passed on' });
     else if (before.includes(name)) all.push({ kind: 'left', name, reason: 'there is one of that name' });
@@ -83,7 +91,15 @@ export async function streamFile(path: string, size: number): Promise<Readable |
   return null;
 }
 
+async function isFolder(path: string): Promise<boolean> {
+  return lstat(path).then(
+    (stat) => stat.isDirectory(),
+    () => false,
+  );
+}
+
 async function namesIn(folder: string): Promise<readonly string[]> {
+  if (!(await isFolder(folder))) return [];
   const names = await readdir(folder).catch(() => []);
   return names.toSorted((a, b) => (a < b ? -1 : 1)).slice(0, MAX_FILES);
 }

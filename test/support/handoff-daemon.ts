@@ -4,6 +4,7 @@ import { type AddressInfo, type Socket, createServer } from 'node:net';
 import { openHome } from '#src/adapters/home.ts';
 import { createLog } from '#src/adapters/log.ts';
 import { gatewayRunner } from '#src/adapters/openclaw/agent-runner.ts';
+import type { HandoffStore } from '#src/adapters/store/handoff-store.ts';
 import { openHandoffStore } from '#src/adapters/store/handoff-store.ts';
 import { journalFile } from '#src/adapters/store/journal-file.ts';
 import type { Role } from '#src/core/node.ts';
@@ -24,6 +25,8 @@ export interface DaemonOptions {
   readonly settings?: Partial<Settings['handoffs']>;
   readonly role?: Role;
   readonly onOffer?: (offer: AgentOffer) => void;
+  /** What stands between it and its disk. */
+  readonly disk?: (store: HandoffStore) => HandoffStore;
 }
 
 /** The part of a worker daemon that works on handoffs, with its end of a link on a port of loopback. */
@@ -43,13 +46,21 @@ const DEFAULTS: Settings['handoffs'] = {
 };
 
 export async function startDaemon(options: DaemonOptions): Promise<HandoffDaemon> {
-  const { folder, settingsFile, bootId = 'boot', settings = {}, role = 'worker', onOffer } = options;
+  const {
+    folder,
+    settingsFile,
+    bootId = 'boot',
+    settings = {},
+    role = 'worker',
+    onOffer,
+    disk = (store) => store,
+  } = options;
   const log = createLog({ level: 'error', module: 'test', write: () => undefined });
   const stopping = new AbortController();
   const home = await openHome(folder);
   const session = { address: '127.0.0.1', credential: 'c', link: 1, lost: stopping.signal };
   const handoffs = await openNodeHandoffs({
-    store: await openHandoffStore(home.file('handoffs')),
+    store: disk(await openHandoffStore(home.file('handoffs'))),
     messages: journalFile(home.file('messages.ndjson')),
     runner: gatewayRunner({ settingsFile, log }),
     settings: { ...DEFAULTS, ...settings },

@@ -1,4 +1,4 @@
-import { mkdir, readFile, readdir, rm, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, readdir, rename, rm, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { renameDurably, syncFolder, writeDurably } from '#src/adapters/store/durable.ts';
 import type { EventFile } from '#src/adapters/store/event-file.ts';
@@ -24,6 +24,7 @@ export interface HandoffStore {
   /** Durable, and whole, when it resolves; before that it is not there at all. */
   create(name: string, record: string, files: readonly NewFile[]): Promise<HandoffFolder>;
   open(name: string): HandoffFolder;
+  /** Durable when it resolves; of one that is not there, too. */
   remove(name: string): Promise<void>;
 }
 
@@ -79,7 +80,10 @@ export async function openHandoffStore(folder: string): Promise<HandoffStore> {
       const old = join(folder, `.${name}.old`);
       await rm(old, { recursive: true, force: true });
       // Half a folder must not look like one.
-      await renameDurably(join(folder, name), old);
+      await rename(join(folder, name), old).catch((error: unknown) => {
+        if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+      });
+      await syncFolder(folder);
       await rm(old, { recursive: true, force: true });
     },
   };

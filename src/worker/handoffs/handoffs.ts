@@ -162,11 +162,22 @@ export function createHandoffs(options: HandoffsOptions): Handoffs {
       return handoff.standing();
     } catch (cause) {
       place.leave();
+      await withdraw(nameOf(order));
       throw new FederationError('DISK_FULL', 'this node can’t write down what it is to do', {
         hint: 'free space on the disk that holds the worker’s home',
         cause,
       });
     }
+  }
+
+  /** What is refused goes to another node: it must not be found here, and begun, by a daemon after this one. */
+  async function withdraw(name: string): Promise<void> {
+    await store.remove(name).catch((cause: unknown) => {
+      throw new FederationError('STEP_FAILED', 'this node can’t say whether it has it', {
+        hint: 'look at the disk that holds the worker’s home',
+        cause,
+      });
+    });
   }
 
   /** Throws where it may not be taken; an approval is used up by it otherwise. */
@@ -235,7 +246,7 @@ export function createHandoffs(options: HandoffsOptions): Handoffs {
       for (const [id, { attempt, current }] of entries) {
         if ('stop' in current || current.endedAt > oldest) continue;
         entries.delete(id);
-        await store.remove(nameOf({ id, attempt }));
+        await store.remove(nameOf({ id, attempt })).catch(logFault);
       }
     },
     async close() {

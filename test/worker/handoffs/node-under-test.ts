@@ -5,6 +5,7 @@ import { connect } from 'node:http2';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { ulid } from 'ulid';
+import type { HandoffStore } from '#src/adapters/store/handoff-store.ts';
 import type { ErrorBody } from '#src/core/errors.ts';
 import type { HandoffEvent } from '#src/core/handoff/event.ts';
 import type { Role } from '#src/core/node.ts';
@@ -20,6 +21,8 @@ import { startDaemon } from '../../support/handoff-daemon.ts';
 export interface NodeSetup {
   readonly settings?: Partial<Settings['handoffs']>;
   readonly role?: Role;
+  /** What stands between it and its disk. */
+  readonly disk?: (store: HandoffStore) => HandoffStore;
 }
 
 /** The handoffs of a worker daemon, with a scripted gateway, on a link of its own; it can be started again as after a crash. */
@@ -53,7 +56,7 @@ export interface Following {
 
 export async function startNode(
   script?: GatewayScript,
-  { settings = {}, role = 'worker' }: NodeSetup = {},
+  { settings = {}, role = 'worker', disk }: NodeSetup = {},
 ): Promise<NodeUnderTest> {
   const folder = mkdtempSync(join(tmpdir(), 'ocf-handoffs-'));
   const gateway = await scriptedGateway(script);
@@ -64,7 +67,7 @@ export async function startNode(
 
   async function open(bootId: string) {
     const onOffer = (offer: AgentOffer): void => void offers.push(offer);
-    const daemon = await startDaemon({ folder, settingsFile, bootId, settings, role, onOffer });
+    const daemon = await startDaemon({ folder, settingsFile, bootId, settings, role, onOffer, ...(disk && { disk }) });
     const hub = connect(`http://127.0.0.1:${daemon.port}`);
     hub.on('error', () => undefined);
     async function close(): Promise<void> {

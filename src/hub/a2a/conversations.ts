@@ -4,7 +4,6 @@ import type { HandoffDesk } from '#src/hub/handoffs/desk.ts';
 
 /** More than handoffs are kept. */
 const MAX_KEYS = 20_000;
-const MAX_HANDOFFS = 10_000;
 
 /**
  * A handoff's key holds the conversation beside the message's id, so the same message in another conversation would be
@@ -15,9 +14,9 @@ export interface Conversations {
   once<T>(asker: string, key: string, create: () => Promise<T>): Promise<T>;
 }
 
-export function createConversations(desk: Pick<HandoffDesk, 'list'>): Conversations {
+export function createConversations(desk: Pick<HandoffDesk, 'heads'>): Conversations {
   const keys = new Map<string, string>();
-  let loaded: Promise<void> | null = null;
+  let isLoaded = false;
 
   const name = (asker: string, key: string): string => JSON.stringify([asker, messageIdOf(key)]);
 
@@ -29,18 +28,15 @@ export function createConversations(desk: Pick<HandoffDesk, 'list'>): Conversati
     }
   }
 
-  async function load(): Promise<void> {
-    const views = await desk.list(MAX_HANDOFFS, { kind: 'operator', name: 'a2a' });
-    for (const { asker, key } of views.toReversed()) keep(asker, key);
+  function load(): void {
+    if (isLoaded) return;
+    for (const { asker, key } of desk.heads({ kind: 'operator', name: 'a2a' }).toReversed()) keep(asker, key);
+    isLoaded = true;
   }
 
   return {
     async once(asker, key, create) {
-      loaded ??= load().catch((error: unknown) => {
-        loaded = null;
-        throw error;
-      });
-      await loaded;
+      load();
       const known = keys.get(name(asker, key));
       if (known !== undefined && known !== key) {
         throw new FederationError('HANDOFF_CONFLICT', 'the message’s id is known with another contextId');

@@ -87,9 +87,8 @@ export function a2aRoutes(options: A2aOptions): Hono<ApiEnvironment> {
 
   app.post('/:node/:agent', async (context) => {
     const { placed, asker } = admitted(options, context);
-    const { outgoing, incoming } = context.env;
+    const { outgoing } = context.env;
     const gone = new AbortController();
-    incoming.socket.once('close', () => gone.abort());
     outgoing.once('close', () => gone.abort());
     const envelope = await envelopeOf(context);
     if (envelope === null) return sendJson(context, errorTo(null, malformed('the request is no JSON-RPC request')));

@@ -10,7 +10,7 @@ import { malformed, notPushed, refusalFor } from '#src/hub/a2a/refusal.ts';
 import { pageOf } from '#src/hub/a2a/task-list.ts';
 import { taskOf, updatesOf } from '#src/hub/a2a/task.ts';
 import { wishOf } from '#src/hub/a2a/wish.ts';
-import type { HandoffDesk } from '#src/hub/handoffs/desk.ts';
+import type { HandoffDesk, HandoffHead } from '#src/hub/handoffs/desk.ts';
 import type { HandoffView } from '#src/protocol/handoffs.ts';
 
 /** One request of a program for one agent. */
@@ -28,12 +28,10 @@ export interface A2aRequest {
   readonly signal: AbortSignal;
 }
 
-const MAX_LISTED = 10_000;
-
 /** What A2A offers of the handoffs that the program itself asked of this agent; it sees no others. */
 export function requestHandler(request: A2aRequest): A2ARequestHandler {
   const { desk, conversations, asker, target, card, filesUrl, after, signal } = request;
-  const isOwn = (view: HandoffView): boolean => view.asker === askerText(asker) && view.target === target;
+  const isOwn = (view: HandoffHead): boolean => view.asker === askerText(asker) && view.target === target;
   const task = (view: HandoffView): Task => taskOf(view, filesUrl(view.id));
 
   async function own(id: string): Promise<HandoffView> {
@@ -85,9 +83,8 @@ export function requestHandler(request: A2aRequest): A2ARequestHandler {
     getTask: ({ id }) => refusing(async () => task(await own(id))),
     listTasks: (wanted) =>
       refusing(async () => {
-        const views = (await desk.list(MAX_LISTED, asker)).filter(isOwn);
-        const { page, ...counts } = pageOf(views, wanted);
-        const tasks = page.map(task);
+        const { page, ...counts } = pageOf(desk.heads(asker).filter(isOwn), wanted);
+        const tasks = (await Promise.all(page.map(({ id }) => desk.get(id, asker)))).map(task);
         return { ...counts, tasks: wanted.includeArtifacts === true ? tasks : tasks.map(withoutArtifacts) };
       }),
     cancelTask: ({ id }) =>

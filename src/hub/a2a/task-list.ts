@@ -3,12 +3,12 @@ import { TaskState } from '@a2a-js/sdk';
 import { FederationError } from '#src/core/errors.ts';
 import { changedAt, taskStateOf } from '#src/hub/a2a/task.ts';
 import { contextOf } from '#src/hub/a2a/wish.ts';
-import type { HandoffView } from '#src/protocol/handoffs.ts';
+import type { HandoffHead } from '#src/hub/handoffs/desk.ts';
 
 const PAGE_SIZE = 50;
 
 export interface TaskPage {
-  readonly page: readonly HandoffView[];
+  readonly page: readonly HandoffHead[];
   /** Empty after the last page. */
   readonly nextPageToken: string;
   readonly pageSize: number;
@@ -19,7 +19,7 @@ export interface TaskPage {
  * A page of handoffs, those first that changed last. A token names the last one of the page before, as it stood then:
  * `TIME~ID`. Throws USAGE for one that is none.
  */
-export function pageOf(views: readonly HandoffView[], wanted: ListTasksRequest): TaskPage {
+export function pageOf(views: readonly HandoffHead[], wanted: ListTasksRequest): TaskPage {
   const { contextId, status, pageSize = PAGE_SIZE, pageToken, statusTimestampAfter } = wanted;
   const since = statusTimestampAfter === undefined ? 0 : Date.parse(statusTimestampAfter);
   const fitting = views
@@ -38,7 +38,7 @@ export function pageOf(views: readonly HandoffView[], wanted: ListTasksRequest):
   };
 }
 
-function tokenOf(view: HandoffView): string {
+function tokenOf(view: HandoffHead): string {
   return `${changedAt(view)}~${view.id}`;
 }
 

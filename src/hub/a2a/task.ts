@@ -26,7 +26,11 @@ export function taskStateOf(state: HandoffState): TaskState {
 }
 
 /** When something of it was last another than before, as far as that is kept. */
-export function changedAt({ createdAt, startedAt, endedAt }: HandoffView): string {
+export function changedAt({
+  createdAt,
+  startedAt,
+  endedAt,
+}: Pick<HandoffView, 'createdAt' | 'startedAt' | 'endedAt'>): string {
   return endedAt ?? startedAt ?? createdAt;
 }
 

@@ -19,6 +19,12 @@ export type MessageWish = z.output<typeof messageCreateSchema>;
  */
 export type HandoffCaller = Asker;
 
+/** What is kept of a handoff beside its answer, which may be long. */
+export type HandoffHead = Pick<
+  HandoffView,
+  'id' | 'key' | 'asker' | 'target' | 'state' | 'createdAt' | 'startedAt' | 'endedAt'
+>;
+
 /** What a follower is handed: an event, or how it stands, which is no event and has no seq. */
 export type Followed =
   | { readonly kind: 'event'; readonly event: HandoffEvent }
@@ -45,6 +51,8 @@ export interface HandoffDesk {
   create(wish: HandoffWish, caller: HandoffCaller, parent?: string): Promise<Created<HandoffView>>;
   /** Those that are kept, the latest first. */
   list(limit: number, caller: HandoffCaller): Promise<HandoffView[]>;
+  /** All that are kept, the latest first: no answer is read for it. */
+  heads(caller: HandoffCaller): readonly HandoffHead[];
   get(id: string, caller: HandoffCaller): Promise<HandoffView>;
   /**
    * Its events from the one after `after` on, to the last; between them how it stands, at first and whenever that

@@ -15,7 +15,7 @@ import type { Book } from '#src/hub/handoffs/book.ts';
 import { openBook } from '#src/hub/handoffs/book.ts';
 import { createCarriers } from '#src/hub/handoffs/carriers.ts';
 import { createCreate } from '#src/hub/handoffs/create.ts';
-import type { HandoffDesk } from '#src/hub/handoffs/desk.ts';
+import type { HandoffCaller, HandoffDesk } from '#src/hub/handoffs/desk.ts';
 import { createDispatch } from '#src/hub/handoffs/dispatch.ts';
 import { createEndings } from '#src/hub/handoffs/endings.ts';
 import { createFollowers } from '#src/hub/handoffs/follow.ts';
@@ -28,7 +28,7 @@ import type { OfferedAgents } from '#src/hub/handoffs/offered.ts';
 import { createOfferedAgents } from '#src/hub/handoffs/offered.ts';
 import { createOnward } from '#src/hub/handoffs/onward.ts';
 import { tellWhatIsOver } from '#src/hub/handoffs/owed.ts';
-import { handoffView } from '#src/hub/handoffs/view.ts';
+import { handoffHead, handoffView } from '#src/hub/handoffs/view.ts';
 import type { WorkerCalls } from '#src/hub/handoffs/worker-calls.ts';
 import type { AgentView, HandoffView } from '#src/protocol/handoffs.ts';
 
@@ -117,6 +117,16 @@ export async function openHandoffs(options: HandoffsOptions): Promise<Handoffs> 
     return handoffView(record, { seq, text, position: positionOf(record) });
   }
 
+  function seenBy(caller: HandoffCaller): readonly HandoffRecord[] {
+    return [...book.all()].filter((record) => {
+      try {
+        return onward.visible(record, caller) === record;
+      } catch {
+        return false;
+      }
+    });
+  }
+
   async function cancel(id: string, why: string, by: string): Promise<HandoffRecord> {
     return book.change(id, (record) =>
       isOver(record.state) || record.cancelling !== null
@@ -149,18 +159,8 @@ export async function openHandoffs(options: HandoffsOptions): Promise<Handoffs> 
       const { view: record, isNew } = await create(wish, caller, parent ?? null);
       return { view: await view(record), isNew };
     },
-    async list(limit, caller) {
-      const seen = [...book.all()].filter((record) => isSeen(record));
-      return Promise.all(seen.slice(-limit).toReversed().map(view));
-
-      function isSeen(record: HandoffRecord): boolean {
-        try {
-          return onward.visible(record, caller) === record;
-        } catch {
-          return false;
-        }
-      }
-    },
+    list: (limit, caller) => Promise.all(seenBy(caller).slice(-limit).toReversed().map(view)),
+    heads: (caller) => seenBy(caller).toReversed().map(handoffHead),
     get: async (id, caller) => view(onward.visible(book.get(id), caller)),
     async follow(id, after, caller, until) {
       onward.visible(book.get(id), caller);

@@ -1,5 +1,6 @@
 import type { HandoffRecord } from '#src/core/handoff/record.ts';
 import { askerText } from '#src/core/policy.ts';
+import type { HandoffHead } from '#src/hub/handoffs/desk.ts';
 import type { HandoffView } from '#src/protocol/handoffs.ts';
 
 /** What is known of it at this moment, beyond its record. */
@@ -9,15 +10,23 @@ export interface ViewExtras {
   readonly text: string | null;
 }
 
-export function handoffView(record: HandoffRecord, { seq, position, text }: ViewExtras): HandoffView {
-  const { id, key, state, target, node, agent, asker, task, attempt, parent, problem, usage, artefacts } = record;
+export function handoffHead(record: HandoffRecord): HandoffHead {
+  const { id, key, state, target, asker } = record;
   return {
-    ...{ id, key, state, target, node, agent, asker: askerText(asker), task, attempt, position, seq },
-    cancelling: record.cancelling !== null,
-    parent,
+    ...{ id, key, state, target, asker: askerText(asker) },
     createdAt: iso(record.createdAt),
     startedAt: record.startedAt === null ? null : iso(record.startedAt),
     endedAt: record.endedAt === null ? null : iso(record.endedAt),
+  };
+}
+
+export function handoffView(record: HandoffRecord, { seq, position, text }: ViewExtras): HandoffView {
+  const { node, agent, task, attempt, parent, problem, usage, artefacts } = record;
+  return {
+    ...handoffHead(record),
+    ...{ node, agent, task, attempt, position, seq },
+    cancelling: record.cancelling !== null,
+    parent,
     deadline: record.deadline === null ? null : iso(record.deadline),
     ...{ text, problem, usage },
     artefacts: [...artefacts],

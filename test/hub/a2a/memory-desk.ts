@@ -103,13 +103,8 @@ export function memoryDesk(): MemoryDesk {
       desk.wishes.push(wish);
       return { view, isNew: true };
     },
-    list: (limit) =>
-      Promise.resolve(
-        [...handoffs.values()]
-          .toReversed()
-          .slice(0, limit)
-          .map(({ view }) => view),
-      ),
+    list: () => Promise.reject(new Error('reads the answers of all')),
+    heads: () => [...handoffs.values()].toReversed().map(({ view }) => view),
     get: async (id) => kept(id).view,
     follow: async (id, after, _, signal) => {
       kept(id);

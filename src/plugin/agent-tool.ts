@@ -6,7 +6,7 @@ import type { Approvals } from '#src/plugin/approvals.ts';
 import type { ToolContext } from '#src/plugin/asker.ts';
 import { askerOfTool, isNobody } from '#src/plugin/asker.ts';
 import type { Answer, Attached, Attachment, ClusterTool } from '#src/plugin/call.ts';
-import { handoffWay } from '#src/plugin/handoff-way.ts';
+import { handoffWay, parentOf } from '#src/plugin/handoff-way.ts';
 import type { PluginHub } from '#src/plugin/hub.ts';
 import { oneLine } from '#src/plugin/quoted.ts';
 import { paced } from '#src/plugin/progress.ts';
@@ -47,7 +47,8 @@ export function agentTool(tool: ClusterTool, context: ToolContext, parts: AgentT
         });
         return outcomeOf(answer, isSearched(callId));
       } catch (error) {
-        return refusalOf(isNobody(asker) ? ofNobody(error) : error);
+        const isPart = tool.handsOn === true && parentOf(asker) !== null;
+        return refusalOf(isNobody(asker) && !isPart ? ofNobody(error) : error);
       } finally {
         progress.stop();
       }

@@ -69,6 +69,8 @@ export interface ClusterTool<Parameters extends z.ZodType = z.ZodType> {
   /** Text that the action itself only names by its hash, for who has to approve it; null where it is no text. */
   content?(parameters: z.output<Parameters>): string | null | undefined;
   run(parameters: z.output<Parameters>, call: Call): Promise<Answer>;
+  /** Where an agent works on a handoff, the daemon of its node is asked, in the name of that handoff’s asker. */
+  readonly handsOn?: true;
 }
 
 /** A tool as the table has it: its parameters are checked before it sees them. */

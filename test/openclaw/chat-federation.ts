@@ -33,9 +33,14 @@ export interface ChatFederation {
   ask<T>(...args: readonly string[]): Promise<T>;
   node(name: string): Promise<NodeView>;
   /** A worker daemon as a process with a link of its own, again where it ran before; resolves when it is online. */
-  startWorker(name: string, role?: 'worker' | 'hybrid'): Promise<Running>;
+  startWorker(name: string, role?: 'worker' | 'hybrid', settings?: Environment): Promise<Running>;
+  /** Ends the hub, and starts it again where it was, with these settings besides its own. */
+  restartHub(settings: Environment): Promise<void>;
   close(): Promise<void>;
 }
+
+/** Settings of a daemon, by their environment names. */
+type Environment = Readonly<Record<string, string>>;
 
 export interface ChatFederationOptions {
   readonly script: Script;
@@ -82,13 +87,16 @@ export async function chatFederation({
     daemons.push(daemon);
     return daemon;
   };
-  start('federation-hub', ['--home', home, '--port', '0'], {
-    env: {
-      OPENCLAW_FEDERATION_GATEWAY_URL: `ws://127.0.0.1:${port}`,
-      OPENCLAW_FEDERATION_GATEWAY_TOKEN_FILE: tokenFile,
-      OPENCLAW_FEDERATION_HUB_APPROVAL_SECONDS: String(APPROVAL_SECONDS),
-    },
-  });
+  const startHub = (hubPort: number, more: Environment = {}): Running =>
+    start('federation-hub', ['--home', home, '--port', String(hubPort)], {
+      env: {
+        OPENCLAW_FEDERATION_GATEWAY_URL: `ws://127.0.0.1:${port}`,
+        OPENCLAW_FEDERATION_GATEWAY_TOKEN_FILE: tokenFile,
+        OPENCLAW_FEDERATION_HUB_APPROVAL_SECONDS: String(APPROVAL_SECONDS),
+        ...more,
+      },
+    });
+  let hubDaemon = startHub(0);
   const record = await until('the hub listens', () => readFile(join(home, 'hub.json'), 'utf8').catch(() => null));
   const hub = JSON.parse(record) as HubRecord;
 
@@ -126,7 +134,13 @@ export async function chatFederation({
     manage,
     ask,
     node,
-    async startWorker(name, role = 'worker') {
+    async restartHub(more) {
+      hubDaemon.kill('SIGTERM');
+      await hubDaemon.ended;
+      hubDaemon = startHub(hub.port, more);
+      await until('the hub listens again', async () => (await manage('status')).exitCode === 0);
+    },
+    async startWorker(name, role = 'worker', more = {}) {
       if ((await mkdir(place.file(name), { recursive: true, mode: 0o700 })) !== undefined) {
         const made = await ask<{ token: string }>('token', 'create', '--name', name, '--role', role);
         await writeFile(join(place.file(name), 'join-token'), made.token, { mode: 0o600 });
@@ -136,6 +150,7 @@ export async function chatFederation({
           OPENCLAW_FEDERATION_NAME: name,
           OPENCLAW_FEDERATION_ROLE: role,
           OPENCLAW_FEDERATION_WORKER_HUB: `${hub.address}:${hub.port}`,
+          ...more,
         },
       });
       await until(`${name} is online`, async () => {

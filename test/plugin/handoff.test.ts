@@ -338,6 +338,11 @@ describe('an agent that works on a handoff itself', () => {
     expect(askerOfHook(session)).toMatchObject({ sender: 'nobody', owner: false });
   });
 
+  it('is told what the hub has against it', async () => {
+    hub.answers.set('POST /handoffs', { code: 'FORBIDDEN', message: 'agents of other machines may hand nothing on' });
+    await expect(call('cluster_handoff', TASK, { context: TURN })).rejects.toThrow('may hand nothing on');
+  });
+
   it('has no other way, and is told so', async () => {
     await hub.goAway();
     await expect(call('cluster_handoff', TASK, { context: TURN })).rejects.toThrow(

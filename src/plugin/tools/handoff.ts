@@ -49,6 +49,7 @@ export const clusterHandoff = clusterTool({
     'Hand a whole piece of work to the agent on another machine of the user (node of the federation): it works there with ' +
     'its own tools, files and model. Waits for its answer, which comes with | before each line; its files go to the chat.',
   parameters,
+  handsOn: true,
   wish(said, asker) {
     const place = placeOf(said.target);
     // For a part of a handoff nobody can be asked, and in whose name it is the hub knows.

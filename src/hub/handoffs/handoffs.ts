@@ -2,6 +2,7 @@ import { setMaxListeners } from 'node:events';
 import { setTimeout as pause } from 'node:timers/promises';
 import type { Log } from '#src/adapters/log.ts';
 import type { Store } from '#src/adapters/store/store.ts';
+import { forgettable } from '#src/core/handoff/forget.ts';
 import type { HandoffRecord } from '#src/core/handoff/record.ts';
 import { isOver } from '#src/core/handoff/state.ts';
 import type { Member } from '#src/core/member.ts';
@@ -61,6 +62,7 @@ export interface HandoffsOptions {
 }
 
 const LOST_MS = 60_000;
+const PARENT_OVER = 'what it was a part of is over';
 /** Over and kept at most. */
 const MAX_KEPT = 10_000;
 const SWEEP_MS = 60_000;
@@ -135,22 +137,27 @@ export async function openHandoffs(options: HandoffsOptions): Promise<Handoffs> 
     );
   }
 
+  function endUnwanted({ id, parent }: HandoffRecord): void {
+    const above = parent === null ? null : book.get(parent);
+    if (above === null || (above !== undefined && !isOver(above.state))) return;
+    cancel(id, PARENT_OVER, 'hub').catch(onFault);
+  }
+
   fleet.changes.on('up', () => dispatch.stir());
   offered.changes.on('offer', (nodeId) => dispatch.freed(nodeId));
   onMember(() => dispatch.stir());
   book.changes.on('handoff', (now, before) => {
+    // What it is a part of may have ended while this was on its way to the store.
+    if (before === null) endUnwanted(now);
     if (!isOver(now.state) || before === null || isOver(before.state)) return;
     if (now.node !== null) dispatch.freed(now.node.id);
     for (const { id, parent } of book.live()) {
-      if (parent === now.id) cancel(id, 'what it was a part of is over', 'hub').catch(onFault);
+      if (parent === now.id) cancel(id, PARENT_OVER, 'hub').catch(onFault);
     }
   });
-  for (const { id, state, parent } of book.live()) {
-    if (state !== 'waiting') carriers.carry(id, false);
-    const above = parent === null ? undefined : book.get(parent);
-    if (parent !== null && (above === undefined || isOver(above.state))) {
-      cancel(id, 'what it was a part of is over', 'hub').catch(onFault);
-    }
+  for (const record of book.live()) {
+    if (record.state !== 'waiting') carriers.carry(record.id, false);
+    endUnwanted(record);
   }
   const sweeping = sweep(book, mirror.remove, settings.handoffs.keepDays, onFault, signal);
 
@@ -211,8 +218,7 @@ async function sweep(
   while (!signal.aborted) {
     const over = [...book.all()].filter(({ state, owed }) => isOver(state) && owed.length === 0);
     const since = Date.now() - keepDays * 86_400_000;
-    const old = over.filter(({ endedAt }, at) => (endedAt ?? 0) < since || at < over.length - MAX_KEPT);
-    const ids = old.map(({ id }) => id);
+    const ids = forgettable(over, { since, most: MAX_KEPT }).map(({ id }) => id);
     if (ids.length > 0) {
       await book
         .forget(ids)

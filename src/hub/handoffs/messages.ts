@@ -127,7 +127,9 @@ export async function openMessages(options: MessagesOptions): Promise<Messages> 
 
   async function forgetOld(now: number): Promise<void> {
     const old = [...records.values()].filter(({ overAt }) => overAt !== null && overAt < now - KEPT_MS);
-    const tooMany = [...records.values()].filter(({ overAt }) => overAt !== null).slice(0, records.size - MAX_KEPT);
+    const tooMany = [...records.values()]
+      .filter(({ overAt }) => overAt !== null)
+      .slice(0, Math.max(0, records.size - MAX_KEPT));
     const gone = new Set([...old, ...tooMany]);
     for (const record of [...records.values()]) {
       const isGone = nodes.member(record.node.id) === undefined;

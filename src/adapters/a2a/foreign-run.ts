@@ -27,6 +27,8 @@ export interface ForeignRunOptions {
 
 const RETRY_MS = 500;
 const MAX_RETRY_MS = 5000;
+/** How long a server is asked to end a task that it does not end. */
+const CANCEL_MS = 60_000;
 
 /**
  * Sends the message once, and follows what comes of it. Where the answer is cut off before it names a task nobody can
@@ -194,6 +196,7 @@ async function cancelled(
   wants: string | null,
 ): Promise<RunEnd> {
   const signal = order.leave;
+  const until = performance.now() + CANCEL_MS;
   for (let waitMs = 100; !signal.aborted; waitMs = Math.min(2 * waitMs, 1000)) {
     const stands = await client
       .cancelTask({ tenant: '', id: task, metadata: undefined }, { signal })
@@ -207,6 +210,7 @@ async function cancelled(
       const problem = `the agent wants to know more, which nobody can tell it: ${wants}`;
       return { ...end, outcome: 'failed', problem };
     }
+    if (performance.now() > until) return lost(new Error('it does not end what was cancelled'));
     await pause(waitMs, undefined, { signal }).catch(() => undefined);
   }
   return { kind: 'left' };

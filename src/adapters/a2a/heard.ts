@@ -9,7 +9,12 @@ import type { RunEnd, RunEvent } from '#src/core/handoff/runner.ts';
 /** Of everything that a run says. */
 const MAX_TEXT = 16 << 20;
 const MAX_FILES = 100;
+/** Of all files of an answer; a node keeps no more of a whole handoff. */
+const MAX_FILE_BYTES = 64 << 20;
 const MAX_ARTIFACTS = 200;
+const MAX_ARTIFACT_ID = 200;
+/** Files elsewhere that are named. */
+const MAX_PROBLEMS = 10;
 
 /** What was heard of a task so far, from however many streams. */
 export interface Heard {
@@ -41,6 +46,8 @@ export function createHeard(out: string, onEvent: (event: RunEvent) => void, isL
   const texts = new Map<string, string>();
   const files = new Map<string, Buffer>();
   const problems = new Set<string>();
+  let ended: (RunEnd & { readonly kind: 'ended' }) | null = null;
+  let fileBytes = 0;
   let id: string | null = null;
   let seq: number | null = null;
   let state = TaskState.TASK_STATE_UNSPECIFIED;
@@ -71,16 +78,23 @@ export function createHeard(out: string, onEvent: (event: RunEvent) => void, isL
 
   function keepArtifact({ artifactId, parts }: Artifact, append: boolean): void {
     const text = textOf(parts);
-    if (text !== '' || (!append && texts.has(artifactId))) keepText(artifactId, text, append);
+    const artifact = artifactId.slice(0, MAX_ARTIFACT_ID);
+    if (text !== '' || (!append && texts.has(artifact))) keepText(artifact, text, append);
     for (const part of parts) keepFile(part);
   }
 
   function keepFile({ content, filename }: Part): void {
-    if (content?.$case === 'url')
-      problems.add(`a file of the answer is elsewhere and was not fetched: ${content.value}`);
+    if (content?.$case === 'url' && problems.size < MAX_PROBLEMS) {
+      problems.add(`a file of the answer is elsewhere and was not fetched: ${cut(content.value, 200)}`);
+    }
     if (content?.$case !== 'raw') return;
     const name = isArtefactName(filename) ? filename : `file-${files.size + 1}`;
-    if (files.size >= MAX_FILES && !files.has(name)) return;
+    const bytes = fileBytes + content.value.length - (files.get(name)?.length ?? 0);
+    if ((files.size >= MAX_FILES && !files.has(name)) || bytes > MAX_FILE_BYTES) {
+      problems.add('the answer has more files than are kept');
+      return;
+    }
+    fileBytes = bytes;
     files.set(name, content.value);
   }
 
@@ -130,16 +144,22 @@ export function createHeard(out: string, onEvent: (event: RunEvent) => void, isL
     async end() {
       const outcome = OUTCOMES.get(state);
       if (outcome === undefined) return null;
+      if (ended !== null) return ended;
       start();
       for (const [name, bytes] of files) await writeFile(join(out, name), bytes, { flag: 'wx', mode: 0o600 });
       const said = [...texts.values()].filter((text) => text !== '').join('\n\n');
       const text = said === '' && outcome === 'completed' ? word : said;
       const why = outcome === 'completed' ? [] : [word || `the agent says no more than ${TaskState[state]}`];
       const problem = [...why, ...problems].join('; ');
-      return { kind: 'ended', outcome, text, problem: problem === '' ? null : problem, usage: null, media: [] };
+      ended = { kind: 'ended', outcome, text, problem: problem === '' ? null : problem, usage: null, media: [] };
+      return ended;
     },
     wants: () => (WANTING.includes(state) ? word || 'something' : null),
   };
+}
+
+function cut(text: string, length: number): string {
+  return text.length <= length ? text : `${text.slice(0, length).toWellFormed()}…`;
 }
 
 function seqOf(metadata: Record<string, unknown> | undefined): number | null {

@@ -73,7 +73,7 @@ function oneLine(text: string): string {
 }
 
 /** What is wider than an id, a time or a fingerprint is text, and its beginning still says something. */
-const MIN_TEXT = 20;
+const MIN_TEXT = 26;
 const MIN_CUT = 10;
 
 /** How wide each column may be: the widest text gives way first, then the last column goes. Null: as wide as it is. */

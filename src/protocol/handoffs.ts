@@ -56,7 +56,9 @@ export const SHA256_HEADER = 'x-federation-sha256';
 
 export const handoffIdSchema = z.string().regex(/^[0-9A-Z]{26}$/, 'is not a handoff’s id');
 /** Chosen by the caller: what has the same is the same handoff. */
-const key = z.string().regex(/^[\x21-\x7e]{1,200}$/, 'a key is 1 to 200 printable characters without blanks');
+export const handoffKeySchema = z
+  .string()
+  .regex(/^[\x21-\x7e]{1,200}$/, 'a key is 1 to 200 printable characters without blanks');
 /** A node, an agent's id, `node/agent`, `tags:coding`, or `key=value` of a node's label. */
 const target = z.string().min(1).max(384);
 const milliseconds = z.int().positive().max(2_147_483_647);
@@ -81,7 +83,7 @@ const wanted = {
 };
 
 export const handoffCreateSchema = z.strictObject({
-  key,
+  key: handoffKeySchema,
   target,
   ...wanted,
   deadline: time.nullable().default(null).describe('When it has to be over; null: no such time'),
@@ -125,7 +127,7 @@ export const handoffViewSchema = z.object({
 export type HandoffView = z.infer<typeof handoffViewSchema>;
 
 export const messageCreateSchema = z.strictObject({
-  key,
+  key: handoffKeySchema,
   target,
   message: messageTextSchema,
   approval: z.string().optional(),

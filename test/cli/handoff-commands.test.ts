@@ -92,7 +92,7 @@ test('cancel asks for the end, and says how it stands', async () => {
   hub.end('completed');
   seen.stderr = '';
   expect(await run('handoff', 'cancel', HANDOFF)).toBe(0);
-  expect(seen.stderr).toBe('home: completed\n');
+  expect(seen.stderr).toBe('home: it was over before: completed\n');
 });
 
 const MESSAGE: MessageView = {

@@ -24,8 +24,9 @@ afterEach(async () => {
   await rm(join(out, '..'), { recursive: true });
 });
 
-const fetchAll = (...more: readonly string[]) =>
-  manage(['--home', hub.home, 'handoff', 'fetch', HANDOFF, ...more, '--out-dir', out]);
+const fetchInto = (folder: string, ...more: readonly string[]) =>
+  manage(['--home', hub.home, 'handoff', 'fetch', HANDOFF, ...more, '--out-dir', folder]);
+const fetchAll = (...more: readonly string[]) => fetchInto(out, ...more);
 
 test('fetches the files of an answer, each whole, for their owner alone, and leaves nothing else there', async () => {
   const bytes = Buffer.from(Array.from({ length: 300_000 }, (_, at) => at % 251));
@@ -110,6 +111,21 @@ test('a folder that can’t be made is said in two lines', async () => {
   await writeFile(out, 'a file');
   hub.give('data', 'x');
   expect(await fetchAll()).toBe(2);
-  expect(seen.stderr).toBe(`error: ${out} is there already\n  try: --force, or another --out-dir\n`);
+  expect(seen.stderr).toBe(`error: ${out} is no folder\n  try: another --out-dir\n`);
   await rm(out);
+});
+
+test.runIf(process.platform === 'linux')('a folder in a file system that makes none is refused', async () => {
+  hub.give('data', 'x');
+  expect(await fetchInto('/proc/results/of/it')).toBe(2);
+  expect(seen.stderr).toBe(
+    'error: /proc/results/of/it can’t be written (ENOENT)\n  try: name a folder that you can write to\n',
+  );
+});
+
+test('the folders above it are made, too', async () => {
+  hub.give('data', 'x');
+  const folder = join(out, 'a', 'b');
+  expect(await fetchInto(folder)).toBe(0);
+  expect(await readdir(folder)).toEqual(['data']);
 });

@@ -11,7 +11,8 @@ export async function cancelHandoff(word: string, flags: GlobalFlags): Promise<n
   const id = handoffId(word);
   const view = await (await hubOf(flags)).ask<HandoffView>('DELETE', `/handoffs/${id}`);
   if (flags.json === true) printJson(view);
-  else if (isOver(view.state)) say(`${placeText(view)}: ${standingText(view)}`);
+  else if (view.state === 'cancelled') say(`${placeText(view)}: ${standingText(view)}`);
+  else if (isOver(view.state)) say(`${placeText(view)}: it was over before: ${standingText(view)}`);
   else say(`${placeText(view)}: its end was asked for; how it went: manage-federation handoff show ${id}`);
   return 0;
 }

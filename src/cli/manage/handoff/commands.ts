@@ -98,8 +98,9 @@ export function addHandoffCommands(
     );
 }
 
-const START_NOTES = `A target is a machine, an agent, MACHINE/AGENT, tags:TAG of agents, or KEY=VALUE of a machine’s label. The task is the
-argument; standard input where it is - or not given.
+const START_NOTES = `A target is a machine, an agent, MACHINE/AGENT, tags:TAG of agents, KEY=VALUE of a machine’s label, or @GROUP. The task is
+the argument; standard input where it is - or not given; what stands behind -- where it begins as a flag does. 32 files of
+4 MiB together at most.
 
 The first Ctrl-C asks for its end and waits for that, the second leaves. A terminal or hub that goes away does not end it.
 

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
-import { link, mkdir, open, rename, rm } from 'node:fs/promises';
-import { join } from 'node:path';
+import { link, mkdir, open, rename, rm, stat } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
 import { artefactBytes } from '#src/adapters/handoffs/artefact.ts';
 import type { HubApi } from '#src/adapters/hub.ts';
 import { say } from '#src/adapters/terminal.ts';
@@ -104,11 +104,27 @@ async function fetchOne(
   }
 }
 
+/** Throws USAGE, DISK_FULL. */
 async function makeFolder(path: string): Promise<void> {
   try {
-    await mkdir(path, { recursive: true });
+    await makeFolders(path);
+    if ((await stat(path)).isDirectory()) return;
   } catch (error) {
     throw unwritten(path, error);
+  }
+  throw new FederationError('USAGE', `${path} is no folder`, { hint: 'another --out-dir' });
+}
+
+/** A folder and those above it. With `recursive`, Node asks for ever in a file system that makes none, as /proc. */
+async function makeFolders(path: string): Promise<void> {
+  try {
+    await mkdir(path);
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === 'EEXIST') return;
+    if (code !== 'ENOENT' || dirname(path) === path) throw error;
+    await makeFolders(dirname(path));
+    await mkdir(path);
   }
 }
 

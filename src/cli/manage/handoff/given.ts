@@ -2,10 +2,11 @@ import { constants } from 'node:fs';
 import type { FileHandle } from 'node:fs/promises';
 import { open } from 'node:fs/promises';
 import { basename } from 'node:path';
+import { ulid } from 'ulid';
 import { FederationError } from '#src/core/errors.ts';
 import { isArtefactName } from '#src/core/handoff/event.ts';
 import type { HandoffCreate } from '#src/protocol/handoffs.ts';
-import { MAX_FILES, MAX_FILES_BYTES } from '#src/protocol/handoffs.ts';
+import { handoffKeySchema, MAX_FILES, MAX_FILES_BYTES } from '#src/protocol/handoffs.ts';
 
 type GivenFile = NonNullable<HandoffCreate['files']>[number];
 
@@ -17,7 +18,10 @@ const MAX_TEXT_BYTES = 1 << 20;
  * text, PAYLOAD_TOO_LARGE.
  */
 export async function wordsOf(given: string | undefined, what: 'task' | 'message', example: string): Promise<string> {
-  if (given !== undefined && given !== '-') return given;
+  if (given !== undefined && given !== '-') {
+    if (given.trim() !== '') return given;
+    throw usage(`the ${what} is empty`, example);
+  }
   if (process.stdin.isTTY) throw usage(`no ${what} is given`, example);
   const chunks: Buffer[] = [];
   let length = 0;
@@ -29,6 +33,13 @@ export async function wordsOf(given: string | undefined, what: 'task' | 'message
   const text = textOf(Buffer.concat(chunks), `the ${what} on standard input`);
   if (text.trim() !== '') return text;
   throw usage(`the ${what} on standard input is empty`, example);
+}
+
+/** The key that was given, or one that nobody else has. Throws USAGE. */
+export function keyOf(given: string | undefined): string {
+  const { data, error } = handoffKeySchema.safeParse(given ?? ulid());
+  if (data !== undefined) return data;
+  throw usage(`--key: ${error.issues[0]!.message}`, '--key nightly-2026-11-21');
 }
 
 /** A file of text. Throws USAGE, PAYLOAD_TOO_LARGE. */

@@ -1,4 +1,3 @@
-import { ulid } from 'ulid';
 import { cancelHandoff } from '#src/adapters/handoffs/cancel.ts';
 import { handIn } from '#src/adapters/handoffs/hand-in.ts';
 import type { HubApi } from '#src/adapters/hub.ts';
@@ -7,7 +6,7 @@ import { followInterrupts } from '#src/cli/interrupt.ts';
 import type { GlobalFlags } from '#src/cli/manage/context.ts';
 import { hubOf } from '#src/cli/manage/context.ts';
 import { parseDuration } from '#src/cli/manage/duration.ts';
-import { contextOf, filesOf, wordsOf } from '#src/cli/manage/handoff/given.ts';
+import { contextOf, filesOf, keyOf, wordsOf } from '#src/cli/manage/handoff/given.ts';
 import type { WatchFlags } from '#src/cli/manage/handoff/watch.ts';
 import { sayAway, screenFor, watchHandoff } from '#src/cli/manage/handoff/watch.ts';
 import { placeText } from '#src/cli/manage/handoff/words.ts';
@@ -85,7 +84,7 @@ async function orderOf(target: string, task: string | undefined, flags: StartFla
   const files = await filesOf(flags.file ?? []);
   const context = flags.contextFile === undefined ? '' : await contextOf(flags.contextFile);
   return {
-    key: flags.key ?? ulid(),
+    key: keyOf(flags.key),
     target,
     task: await wordsOf(task, 'task', `manage-federation handoff start ${target} "what is to be done"`),
     context,

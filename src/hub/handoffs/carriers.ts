@@ -5,7 +5,6 @@ import type { Bell } from '#src/hub/handoffs/bell.ts';
 import { createBell } from '#src/hub/handoffs/bell.ts';
 import type { CarryOptions } from '#src/hub/handoffs/carry.ts';
 import { carryHandoff, restartLine } from '#src/hub/handoffs/carry.ts';
-import type { Dispatch } from '#src/hub/handoffs/dispatch.ts';
 import type { Mirror } from '#src/hub/handoffs/mirror.ts';
 
 /** Those that see handoffs to their end: one for each that a node has. */
@@ -23,7 +22,7 @@ export interface CarriersOptions extends Omit<CarryOptions, 'dispatch' | 'onNews
   readonly mirror: Mirror;
   readonly fleet: Pick<Fleet, 'changes'>;
   readonly onMember: (listener: (nodeId: string) => void) => void;
-  readonly dispatch: () => Pick<Dispatch, 'refused' | 'hasOther'>;
+  readonly dispatch: () => CarryOptions['dispatch'];
   /** Something of it is to be seen. */
   readonly onNews: (id: string) => void;
   readonly log: Log;

@@ -22,7 +22,7 @@ export interface CarryOptions {
   readonly book: Book;
   readonly nodes: AgentNodes;
   readonly endings: Endings;
-  readonly dispatch: Pick<Dispatch, 'refused' | 'hasOther'>;
+  readonly dispatch: Pick<Dispatch, 'refused' | 'taken' | 'hasOther'>;
   readonly calls: WorkerCalls;
   readonly maxBytes: number;
   /** Something of it is to be seen: an event, or its place in the node's queue. */
@@ -81,6 +81,8 @@ async function carrying(
   let awaySince: number | null = null;
   let faults = 0;
   let failures = 0;
+  /** When the node was told that its end is wanted. */
+  let toldEnd: number | null = null;
 
   const end = (deed: EndedDeed, isOwed: boolean): Promise<void> =>
     endings.placed(id, mirrored, { deed, artefacts: hearing.artefacts, isOwed });
@@ -183,6 +185,7 @@ async function carrying(
       const standing = await calls.order(link, order);
       if (standing.id !== id || standing.attempt !== record.attempt) throw new BrokenOrder('it took another one');
       hearing.wait(standing.position);
+      dispatch.taken(record);
     } else if (!(await askForEnd(link))) {
       const deed =
         record.cancelling !== null
@@ -196,8 +199,8 @@ async function carrying(
     return true;
   }
 
-  /** Tells the node as soon as its end is asked for, and until it has heard it. */
-  async function passOnEnd(link: Link, over: AbortSignal): Promise<void> {
+  /** Tells the node as soon as its end is asked for, and until it has heard it; gives up on one that does not end it then. */
+  async function passOnEnd(link: Link, over: AbortSignal, giveUp: () => void): Promise<void> {
     const wake = createBell();
     const onChange = (record: HandoffRecord): void => {
       if (record.id === id) wake.ring();
@@ -206,18 +209,25 @@ async function carrying(
     try {
       while (!over.aborted) {
         const isWanted = (book.get(id)?.cancelling ?? null) !== null;
-        if (isWanted) {
+        if (isWanted && toldEnd === null) {
           const isTold = await askForEnd(link).then(
             () => true,
             () => false,
           );
-          if (isTold) return;
+          if (isTold) toldEnd = Date.now();
         }
-        await wake.wait(isWanted ? Date.now() + 1000 : Infinity, over);
+        if (isStubborn()) giveUp();
+        const until = toldEnd === null ? Date.now() + 1000 : toldEnd + lostMs;
+        await wake.wait(isWanted ? until : Infinity, over);
       }
     } finally {
       book.changes.off('handoff', onChange);
     }
+  }
+
+  /** Whether the node goes on with what it was told to end long ago. */
+  function isStubborn(): boolean {
+    return toldEnd !== null && Date.now() >= toldEnd + lostMs;
   }
 
   /** Hears the node to the end of what it says now. Whether it goes on to be carried. */
@@ -231,7 +241,7 @@ async function carrying(
       if (late < 2 ** 31) timer = setTimeout(() => over.abort(), Math.max(0, late));
     };
     arm();
-    const passing = passOnEnd(link, stop);
+    const passing = passOnEnd(link, stop, () => over.abort());
     try {
       for await (const said of calls.events(link, id, hearing.seq, stop)) {
         const wasStarted = hearing.isStarted;
@@ -269,6 +279,10 @@ async function carrying(
     if (Date.now() >= limitOf(record) + GRACE_MS) {
       await askForEnd(link).catch(() => false);
       await lose('its time was over, and its node does not say how it ended');
+      return false;
+    }
+    if (isStubborn()) {
+      await lose(`${record.cancelling}; its node does not end it, and may still work on it`);
       return false;
     }
     return (await bring(link, record)) && (await listen(link, record));

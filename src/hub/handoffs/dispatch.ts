@@ -11,8 +11,9 @@ import { givenTo } from '#src/hub/handoffs/accounts.ts';
 import { createBell } from '#src/hub/handoffs/bell.ts';
 import type { Book } from '#src/hub/handoffs/book.ts';
 import type { Endings } from '#src/hub/handoffs/endings.ts';
-import { countLoad, placeKey } from '#src/hub/handoffs/load.ts';
+import { countLoad } from '#src/hub/handoffs/load.ts';
 import type { AgentNodes } from '#src/hub/handoffs/nodes.ts';
+import { createRoom } from '#src/hub/handoffs/room.ts';
 
 /** Gives what waits to nodes, in the order in which it was asked for. */
 export interface Dispatch {
@@ -20,6 +21,8 @@ export interface Dispatch {
   stir(): void;
   /** Why a node did not take it. For a while, or for this handoff for good. */
   refused(record: HandoffRecord, problem: string, isForGood: boolean): void;
+  /** Its node took it. */
+  taken(record: HandoffRecord): void;
   /** The node has room again. */
   freed(nodeId: string): void;
   /** Whether another node than those that had it would take it now. */
@@ -41,15 +44,12 @@ export interface DispatchOptions {
   readonly signal: AbortSignal;
 }
 
-/** How long a node that had no room is not asked again, unless one of its handoffs ends before. */
-const REFUSED_MS = 3000;
 /** Between two looks where nothing happens: a node's first word on its agents may be over meanwhile. */
 const LOOK_MS = 5000;
 
 export function createDispatch({ book, nodes, endings, carry, denied, log, signal }: DispatchOptions): Dispatch {
   const bell = createBell();
-  /** Until when a place takes nothing. */
-  const full = new Map<string, number>();
+  const room = createRoom();
   /** By handoff: the nodes that refused it for good, and the last one's words. */
   const refusals = new Map<string, { readonly nodes: Set<string>; problem: string }>();
   const busy = new Set<string>();
@@ -120,7 +120,7 @@ export function createDispatch({ book, nodes, endings, carry, denied, log, signa
     const fitting = found.places.filter((place) => fits(record, place));
     const refusal = refusals.get(record.id);
     if (refusal !== undefined && fitting.length === 0) return endings.unplaced(record, 'failed', refusal.problem);
-    const open = fitting.filter(({ node, agent }) => (full.get(placeKey(node.id, agent.id)) ?? 0) <= now);
+    const open = fitting.filter((one) => room.isOpen(one, now));
     const loadAt = ({ node, agent }: AgentPlace): number => {
       const { running, waiting } = load.of(node.id, agent.id);
       return running + waiting;
@@ -128,6 +128,7 @@ export function createDispatch({ book, nodes, endings, carry, denied, log, signa
     const place = leastLoaded(open, loadAt);
     if (place === undefined) return null;
     load.add(place);
+    room.given(place, now);
     const others = fitting.filter((one) => one !== place).map(({ node, agent }) => `${node.name}/${agent.id}`);
     return give(record, place, others.slice(0, 100));
   }
@@ -153,11 +154,7 @@ export function createDispatch({ book, nodes, endings, carry, denied, log, signa
           if (book.get(record.id)?.state === 'waiting') setTimeout(() => bell.ring(), 500).unref();
         });
     }
-    for (const [key, until] of full) {
-      if (until <= now) full.delete(key);
-      else due = Math.min(due, until);
-    }
-    return due;
+    return Math.min(due, room.due(now));
   }
 
   async function run(): Promise<void> {
@@ -178,11 +175,15 @@ export function createDispatch({ book, nodes, endings, carry, denied, log, signa
         known.nodes.add(node.id);
         known.problem = problem;
         refusals.set(id, known);
-      } else full.set(placeKey(node.id, agent), Date.now() + REFUSED_MS);
+      } else room.refused(node.id, agent, Date.now());
+      bell.ring();
+    },
+    taken({ node, agent }) {
+      if (node !== null && agent !== null) room.taken(node.id, agent);
       bell.ring();
     },
     freed(nodeId) {
-      for (const key of full.keys()) if (key.startsWith(`${nodeId}/`)) full.delete(key);
+      room.freed(nodeId);
       bell.ring();
     },
     hasOther(record) {

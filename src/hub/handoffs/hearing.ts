@@ -100,9 +100,14 @@ export async function openHearing({ mirrored, base, expected, maxBytes }: Hearin
     },
     take(said) {
       const lines: string[] = [];
+      const before = { heard, artefacts, position };
       const { isNews, end, fault } = read(said, lines);
       const bytes = lines.reduce((sum, line) => sum + Buffer.byteLength(line) + 1, 0);
-      if (mirrored.size + bytes > maxBytes) throw new BrokenOrder('it says more than is kept');
+      if (mirrored.size + bytes > maxBytes) {
+        // What is not kept was not heard: the next that is must follow the last that is.
+        ({ heard, artefacts, position } = before);
+        throw new BrokenOrder('it says more than is kept');
+      }
       if (bytes > 0) mirrored.append(lines);
       if (fault !== null) throw fault;
       return { isNews, end };

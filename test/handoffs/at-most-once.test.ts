@@ -63,8 +63,8 @@ beforeAll(async () => {
   daemons = await startDaemons(gateway);
 });
 afterAll(async () => {
-  await daemons[Symbol.asyncDispose]();
-  await gateway[Symbol.asyncDispose]();
+  await daemons?.[Symbol.asyncDispose]();
+  await gateway?.[Symbol.asyncDispose]();
 });
 
 interface Seen {

@@ -37,6 +37,9 @@ export interface Daemons extends AsyncDisposable {
 
 export const NODE = 'far';
 
+/** A machine that does much else may take so long to start a daemon. */
+const START_MS = 90_000;
+
 export async function startDaemons(gateway: AgentGateway): Promise<Daemons> {
   const place = await makePlace();
   const [hubHome, workerHome, crashFile] = [place.file('hub'), place.file('worker'), place.file('crash')];
@@ -69,40 +72,56 @@ export async function startDaemons(gateway: AgentGateway): Promise<Daemons> {
     };
   }
 
-  const hub = keep(() => place.start('federation-hub', ['--home', hubHome, '--port', String(port)]));
-  const api = hubOf(hubHome);
-  const record = await until('the hub listens', () => readFile(join(hubHome, 'hub.json'), 'utf8').catch(() => null));
-  ({ port } = JSON.parse(record) as HubRecord);
-  const cable = await layCable(() => port);
-  await mkdir(workerHome, { mode: 0o700 });
-  const { token } = await api.ask<{ token: string }>('POST', '/tokens', { name: NODE });
-  await writeFile(join(workerHome, 'join-token'), token, { mode: 0o600 });
-  const worker = keep(() =>
-    place.start('federation-worker', ['--home', workerHome, '--name', NODE, '--hub', `127.0.0.1:${cable.port}`], {
-      env: {
-        OPENCLAW_FEDERATION_WORKER_TOOLS_GATEWAY_SETTINGS: gateway.settingsFile,
-        NODE_OPTIONS: `--import=${join(import.meta.dirname, 'crash.ts')}`,
-        CRASH_FILE: crashFile,
-      },
-    }),
-  );
+  async function close(): Promise<void> {
+    for (const end of closing.splice(0).toReversed()) await end();
+    await place.remove();
+  }
 
-  const daemons: Daemons = {
-    ...{ place, hubHome, workerHome, hub, worker, cable, api },
-    untilOffered: async () =>
-      void (await until('the agents are offered', async () => {
-        const agents = await api.ask<AgentView[]>('GET', '/agents').catch(() => []);
-        return agents.length > 0;
-      })),
-    crashAt: (at) => writeFile(crashFile, at),
-    async [Symbol.asyncDispose]() {
-      for (const close of closing.toReversed()) await close();
-      await cable.close();
-      await place.remove();
-    },
-  };
-  await daemons.untilOffered();
-  return daemons;
+  try {
+    return await compose();
+  } catch (error) {
+    await close();
+    throw error;
+  }
+
+  async function compose(): Promise<Daemons> {
+    const hub = keep(() => place.start('federation-hub', ['--home', hubHome, '--port', String(port)]));
+    const api = hubOf(hubHome);
+    const found = () => readFile(join(hubHome, 'hub.json'), 'utf8').catch(() => null);
+    const record = await until('the hub listens', found, START_MS);
+    ({ port } = JSON.parse(record) as HubRecord);
+    const cable = await layCable(() => port);
+    closing.push(cable.close);
+    await mkdir(workerHome, { mode: 0o700 });
+    const { token } = await api.ask<{ token: string }>('POST', '/tokens', { name: NODE });
+    await writeFile(join(workerHome, 'join-token'), token, { mode: 0o600 });
+    const worker = keep(() =>
+      place.start('federation-worker', ['--home', workerHome, '--name', NODE, '--hub', `127.0.0.1:${cable.port}`], {
+        env: {
+          OPENCLAW_FEDERATION_WORKER_TOOLS_GATEWAY_SETTINGS: gateway.settingsFile,
+          NODE_OPTIONS: `--import=${join(import.meta.dirname, 'crash.ts')}`,
+          CRASH_FILE: crashFile,
+        },
+      }),
+    );
+
+    const daemons: Daemons = {
+      ...{ place, hubHome, workerHome, hub, worker, cable, api },
+      untilOffered: async () =>
+        void (await until(
+          'the agents are offered',
+          async () => {
+            const agents = await api.ask<AgentView[]>('GET', '/agents').catch(() => []);
+            return agents.length > 0;
+          },
+          START_MS,
+        )),
+      crashAt: (at) => writeFile(crashFile, at),
+      [Symbol.asyncDispose]: close,
+    };
+    await daemons.untilOffered();
+    return daemons;
+  }
 }
 
 /** By the socket of whichever hub runs. */

@@ -79,6 +79,9 @@ async function carrying(
   let isSent = !isFresh;
   let acceptedOn: Link | null = null;
   let awaySince: number | null = null;
+  let thereSince: number | null = null;
+  /** Not before its node is back after a start of the hub, while which its end may have come. */
+  let wasThere = isFresh;
   let faults = 0;
   let failures = 0;
   /** When the node was told that its end is wanted. */
@@ -91,6 +94,11 @@ async function carrying(
 
   function limitOf(record: HandoffRecord): number {
     return hearing.isStarted ? (record.deadline ?? Infinity) : startBy(record);
+  }
+
+  /** Until when its node, which is there, may say how it ended: one that was away may have known it for long. */
+  function endBy(record: HandoffRecord): number {
+    return Math.max(limitOf(record), thereSince ?? 0) + GRACE_MS;
   }
 
   async function giveBack(problem: string | null): Promise<void> {
@@ -128,9 +136,10 @@ async function carrying(
     }
     const now = Date.now();
     awaySince ??= now;
+    thereSince = null;
     const limit = limitOf(record);
     const isLong = now - awaySince >= lostMs;
-    if (now >= limit) {
+    if (now >= limit && (wasThere || isLong)) {
       await lose(`its time was over while ${name} was away, where it may have run`);
       return false;
     }
@@ -145,7 +154,8 @@ async function carrying(
     if (book.get(id)?.problem !== waitingFor(name)) {
       await book.change(id, (current) => ({ next: { ...current, problem: waitingFor(name) } }));
     }
-    await bell.wait(Math.min(limit, isLong ? Infinity : awaySince + lostMs), signal);
+    const back = awaySince + lostMs;
+    await bell.wait(isLong ? limit : wasThere ? Math.min(limit, back) : back, signal);
     return true;
   }
 
@@ -237,7 +247,7 @@ async function carrying(
     let timer: NodeJS.Timeout | undefined;
     const arm = (): void => {
       clearTimeout(timer);
-      const late = limitOf(record) + GRACE_MS - Date.now();
+      const late = endBy(record) - Date.now();
       if (late < 2 ** 31) timer = setTimeout(() => over.abort(), Math.max(0, late));
     };
     arm();
@@ -275,8 +285,10 @@ async function carrying(
   /** While its node is there. Whether it goes on to be carried. */
   async function there(link: Link, record: HandoffRecord): Promise<boolean> {
     awaySince = null;
+    thereSince ??= Date.now();
+    wasThere = true;
     if (record.problem !== null) await book.change(id, (current) => ({ next: { ...current, problem: null } }));
-    if (Date.now() >= limitOf(record) + GRACE_MS) {
+    if (Date.now() >= endBy(record)) {
       await askForEnd(link).catch(() => false);
       await lose('its time was over, and its node does not say how it ended');
       return false;

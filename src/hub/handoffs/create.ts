@@ -34,8 +34,12 @@ export type CreateHandoff = (
 ) => Promise<Created<HandoffRecord>>;
 
 export function createCreate({ book, nodes, permits, onward }: CreateOptions): CreateHandoff {
+  /** On their way to the store: they count, too, where many come at once. */
+  const arriving = new Set<HandoffRecord>();
+
   function refuseFull(owner: string): void {
-    const waiting = [...book.live()].filter(({ state }) => state === 'waiting');
+    const written = [...book.live()].filter(({ state }) => state === 'waiting');
+    const waiting = [...written, ...[...arriving].filter(({ id }) => book.get(id) === undefined)];
     const own = waiting.filter((record) => keyOwner(record.asker, record.parent) === owner).length;
     if (waiting.length < MAX_WAITING && own < MAX_WAITING_OF_ONE) return;
     const whose = own >= MAX_WAITING_OF_ONE ? `${own} handoffs of yours` : `${waiting.length} handoffs`;
@@ -118,7 +122,12 @@ export function createCreate({ book, nodes, permits, onward }: CreateOptions): C
     const permit = permitFor(draft, meant, action, wish.approval);
     const used = nodes.list().flatMap(({ member }) => permit.approvalFor(member) ?? [])[0];
     const record = { ...draft, approval: used ?? null };
-    await book.add(record, work, [askedFor(record, action)]);
+    arriving.add(record);
+    try {
+      await book.add(record, work, [askedFor(record, action)]);
+    } finally {
+      arriving.delete(record);
+    }
     return { view: record, isNew: true };
   };
 }

@@ -78,7 +78,12 @@ export async function openHandoffs(options: HandoffsOptions): Promise<Handoffs> 
   const mirror = createMirror(files, onFault);
   const endings = createEndings(book, (id) => mirror.hold(id));
   const carriers = createCarriers({
-    ...{ book, mirror, nodes, fleet, onMember, endings, calls, log, signal },
+    ...{ book, mirror, nodes, fleet, endings, calls, log, signal },
+    // Who offers agents may be the one where something is begun anew.
+    onMember(listener) {
+      onMember(listener);
+      offered.changes.on('offer', listener);
+    },
     ...{ lostMs: options.lostMs ?? LOST_MS, maxBytes: 2 * settings.handoffs.keepMaxBytes },
     dispatch: () => dispatch,
     onNews: (id) => followers.tell(id),
@@ -137,7 +142,10 @@ export async function openHandoffs(options: HandoffsOptions): Promise<Handoffs> 
     );
   }
 
+  /** Of one that is there anew, or that a hub before this one had. */
   function endUnwanted({ id, parent }: HandoffRecord): void {
+    const lockedDown = denied();
+    if (lockedDown !== null) cancel(id, lockedDown, 'hub').catch(onFault);
     const above = parent === null ? null : book.get(parent);
     if (above === null || (above !== undefined && !isOver(above.state))) return;
     cancel(id, PARENT_OVER, 'hub').catch(onFault);
@@ -147,7 +155,7 @@ export async function openHandoffs(options: HandoffsOptions): Promise<Handoffs> 
   offered.changes.on('offer', (nodeId) => dispatch.freed(nodeId));
   onMember(() => dispatch.stir());
   book.changes.on('handoff', (now, before) => {
-    // What it is a part of may have ended while this was on its way to the store.
+    // What it is a part of may have ended, or a lockdown begun, while this was on its way to the store.
     if (before === null) endUnwanted(now);
     if (!isOver(now.state) || before === null || isOver(before.state)) return;
     if (now.node !== null) dispatch.freed(now.node.id);

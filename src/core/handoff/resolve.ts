@@ -36,7 +36,12 @@ export function resolveTarget(nodes: readonly AgentNode[], target: string): Mean
   const selector = parseSelector(target);
   if (selector.kind !== 'node') return inCommon(nodes, target, selector);
   const [, word, agent] = /^([^/]*)\/(.*)$/s.exec(target) ?? [null, target, null];
-  if (agent !== null) return onNode(findNode(nodes, word), agent);
+  if (agent !== null) {
+    if (word !== '' && agent !== '') return onNode(findNode(nodes, word), agent);
+    throw new FederationError('USAGE', `${JSON.stringify(target)} names no ${word === '' ? 'node' : 'agent'}`, {
+      hint: 'NODE/AGENT: manage-federation agents',
+    });
+  }
   const named = nodes.filter(({ name }) => name === word);
   if (named.length > 0) return onNode(findNode(nodes, word), null);
   const places = placesOf(nodes, (offered) => offered.id === word);

@@ -55,6 +55,8 @@ test.each([
   ['w3/main', 'AGENT_NOT_FOUND', 'w3 offers no agents'],
   ['w1/none', 'AGENT_NOT_FOUND', 'w1 offers no agent "none"'],
   ['nobody/main', 'NODE_NOT_FOUND', 'no node is named "nobody"'],
+  ['w1/', 'USAGE', '"w1/" names no agent'],
+  ['/main', 'USAGE', '"/main" names no node'],
   ['tags:none', 'AGENT_NOT_FOUND', 'no agent that is there fits "tags:none"'],
   ['gpu=no', 'AGENT_NOT_FOUND', 'no agent that is there fits "gpu=no"'],
   ['self/os=linux', 'USAGE', 'self/os is what a node says of itself, and selects nobody'],

@@ -70,9 +70,12 @@ async function workerHome({ home }: GlobalFlags): Promise<Home> {
   const isNamed = (home ?? process.env['OPENCLAW_FEDERATION_HOME'] ?? '') !== '';
   const path = isNamed ? homePath(home) : join(homedir(), '.openclaw-worker');
   if (existsSync(join(path, 'node.key'))) return openHome(path);
+  // The master of a federation on one machine has that of its own node in it.
+  const nested = join(path, 'worker');
+  const node = existsSync(join(nested, 'node.key')) ? nested : '~/.openclaw-worker';
   throw new FederationError('NOT_FOUND', `${path} is no home of a worker daemon`, {
     hint: isNamed
-      ? 'name that of a node: --home ~/.openclaw-worker'
+      ? `name that of a node: --home ${node}`
       : 'run it on the machine that has the models, or name its node’s home: --home',
   });
 }

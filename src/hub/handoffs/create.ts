@@ -13,6 +13,7 @@ import type { Created, HandoffCaller, HandoffWish } from '#src/hub/handoffs/desk
 import { countLoad } from '#src/hub/handoffs/load.ts';
 import type { AgentNodes } from '#src/hub/handoffs/nodes.ts';
 import type { Onward } from '#src/hub/handoffs/onward.ts';
+import { takesParts } from '#src/hub/handoffs/onward.ts';
 import { createId } from '#src/hub/jobs/job-id.ts';
 
 export interface CreateOptions {
@@ -56,11 +57,15 @@ export function createCreate({ book, nodes, permits, onward }: CreateOptions): C
     for (const { node, agent } of places) {
       const member = nodes.member(node.id);
       if (member === undefined || draft.path.includes(member.id)) continue;
+      if (draft.parent !== null && !takesParts(member)) {
+        refused ??= unasked();
+        continue;
+      }
       try {
         return permits.permit({ ...{ asker: draft.asker, approval }, action: { ...action, agent }, members: [member] });
       } catch (error) {
         if (!(error instanceof FederationError) || error.code === 'LOCKED_DOWN') throw error;
-        refused ??= draft.parent === null ? error : unasked(error);
+        refused ??= draft.parent === null || error.code !== 'APPROVAL_NEEDED' ? error : unasked();
       }
     }
     throw refused ?? onward.loop();
@@ -68,14 +73,15 @@ export function createCreate({ book, nodes, permits, onward }: CreateOptions): C
 
   /** With an approval any of them may be the one that it is for; without one those come first that need none. */
   function candidates(
-    { asker }: HandoffRecord,
+    { asker, parent }: HandoffRecord,
     { node, agent, places }: Meant,
     approval: string | undefined,
   ): readonly { readonly node: { readonly id: string }; readonly agent: string }[] {
     if (node !== null && places.length === 0) return [{ node, agent: agent ?? '' }];
     const free = places.filter((place) => {
       const member = nodes.member(place.node.id);
-      return member !== undefined && consent(asker, member.role).kind === 'allow';
+      if (member === undefined || (parent !== null && !takesParts(member))) return false;
+      return consent(asker, member.role).kind === 'allow';
     });
     const { of } = countLoad(book.live());
     const loadAt = (place: AgentPlace): number => {
@@ -133,8 +139,7 @@ export function createCreate({ book, nodes, permits, onward }: CreateOptions): C
 }
 
 /** Nobody is there whom the agent of another machine could ask. */
-function unasked(error: FederationError): FederationError {
-  if (error.code !== 'APPROVAL_NEEDED') return error;
+function unasked(): FederationError {
   return new FederationError('FORBIDDEN', 'the owner would have to allow it there, and can’t be asked for an agent', {
     hint: 'hand it to an agent on a worker',
   });

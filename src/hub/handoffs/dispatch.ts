@@ -13,6 +13,7 @@ import type { Book } from '#src/hub/handoffs/book.ts';
 import type { Endings } from '#src/hub/handoffs/endings.ts';
 import { countLoad } from '#src/hub/handoffs/load.ts';
 import type { AgentNodes } from '#src/hub/handoffs/nodes.ts';
+import { takesParts } from '#src/hub/handoffs/onward.ts';
 import { createRoom } from '#src/hub/handoffs/room.ts';
 
 /** Gives what waits to nodes, in the order in which it was asked for. */
@@ -58,7 +59,7 @@ export function createDispatch({ book, nodes, endings, carry, denied, log, signa
     { asker, approval, path }: Pick<HandoffRecord, 'asker' | 'approval' | 'path'>,
     member: Member,
   ): boolean {
-    if (path.includes(member.id)) return false;
+    if (path.includes(member.id) || (path.length > 0 && !takesParts(member))) return false;
     if (approval !== null) return approval.node === member.id;
     return consent(asker, member.role).kind === 'allow';
   }

@@ -1,6 +1,7 @@
 import { FederationError } from '#src/core/errors.ts';
 import type { HandoffRecord } from '#src/core/handoff/record.ts';
 import type { Meant } from '#src/core/handoff/resolve.ts';
+import type { Member } from '#src/core/member.ts';
 import type { Asker } from '#src/core/policy.ts';
 import type { Book } from '#src/hub/handoffs/book.ts';
 import { notFound } from '#src/hub/handoffs/book.ts';
@@ -82,6 +83,14 @@ export function createOnward(book: Book, nodes: AgentNodes, isAllowed: boolean):
       return record;
     },
   };
+}
+
+/**
+ * Where somebody works, an agent of another machine begins nothing: whoever asked for the whole allowed it there alone, and a
+ * worker that has turned would have all that its askers may.
+ */
+export function takesParts({ role }: Pick<Member, 'role'>): boolean {
+  return role === 'worker';
 }
 
 function memberId(nodes: AgentNodes, nodeId: string): string {

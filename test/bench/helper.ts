@@ -8,6 +8,7 @@ type Args = readonly (string | number)[];
 export function startHelper(
   bench: Bench,
   name:
+    | 'handoff-floor'
     | 'link-node'
     | 'model-floor'
     | 'model-floor-hub'

@@ -36,7 +36,7 @@ export async function runBench(program: BenchProgram): Promise<void> {
   const names = program.figures.map(({ name }) => name).join(', ');
   const commandLine = new Command(program.name)
     .description(program.description)
-    .option('--only <name>', `measure this alone; may be repeated (${names})`, collect, [])
+    .option('--only <name>', `measure this alone, or all that begin with it; may be repeated (${names})`, collect, [])
     .option('--json', 'print the readings as JSON')
     .action(({ only, json }: Flags) => run(program, chosen(program.figures, only, names), json === true));
   try {
@@ -47,11 +47,12 @@ export async function runBench(program: BenchProgram): Promise<void> {
 }
 
 function chosen(figures: readonly Figure[], only: readonly string[], names: string): readonly Figure[] {
-  const unknown = only.find((name) => !figures.some((figure) => figure.name === name));
+  const isMeant = (figure: Figure, word: string): boolean => figure.name === word || figure.name.startsWith(`${word}-`);
+  const unknown = only.find((word) => !figures.some((figure) => isMeant(figure, word)));
   if (unknown !== undefined) {
     throw new FederationError('USAGE', `no figure ${JSON.stringify(unknown)}`, { hint: `--only ${names}` });
   }
-  return figures.filter(({ name }) => only.length === 0 || only.includes(name));
+  return figures.filter((figure) => only.length === 0 || only.some((word) => isMeant(figure, word)));
 }
 
 async function run(program: BenchProgram, figures: readonly Figure[], asJson: boolean): Promise<void> {

@@ -1,29 +1,90 @@
-import { expect, test } from 'vitest';
-import type { HandoffCreate, HandoffView } from '#src/protocol/handoffs.ts';
-import type { AgentNode } from '../../support/agent-node.ts';
-import { offeringNode } from '../../support/agent-node.ts';
-import { startFederation } from '../../support/federation.ts';
-import { hand, handoffWish, untilState } from '../../support/handoff.ts';
+import { EventEmitter } from 'node:events';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { expect, onTestFinished, test } from 'vitest';
+import { openMirrorFiles } from '#src/adapters/store/mirror-files.ts';
+import { openSqliteStore } from '#src/adapters/store/sqlite.ts';
+import type { Store } from '#src/adapters/store/store.ts';
+import type { HandoffRecord } from '#src/core/handoff/record.ts';
+import { resolveSettings } from '#src/core/settings.ts';
+import { NO_PERMIT } from '#src/hub/approvals/permits.ts';
+import type { Fleet } from '#src/hub/fleet/fleet.ts';
+import { openHandoffs } from '#src/hub/handoffs/handoffs.ts';
+import type { WorkerCalls } from '#src/hub/handoffs/worker-calls.ts';
+import type { Link } from '#src/link/accept.ts';
+import { eventually } from '../../support/eventually.ts';
+import { aMember, SILENT_LOG } from '../../support/member.ts';
 
-test('an agent of another machine begins nothing where somebody works, in whosever name it asks', async () => {
-  await using federation = await startFederation({ hub: { hub: { onward: true } } });
-  const turned = await offeringNode(federation, 'w1', [{ id: 'main' }]);
-  const worker = await offeringNode(federation, 'w2', [{ id: 'coder' }]);
-  const token = await federation.token({ role: 'hybrid' });
-  const agents = [{ id: 'coder', concurrency: 9 }];
-  const laptop = await offeringNode(federation, 'a-laptop', agents, { role: 'hybrid', token });
-  for (const node of [turned, worker, laptop]) node.onTaken = (taken) => node.start(taken);
-  const { id: parent } = await hand(federation, { target: 'w1' });
-  await untilState(federation, parent, 'started');
-  const handOn = (node: AgentNode, wish: Partial<HandoffCreate>) =>
-    node.ask('POST', '/node/handoffs', { ...handoffWish(wish), parent });
-  for (const target of ['a-laptop', 'a-laptop/coder']) {
-    expect(await handOn(turned, { target })).toMatchObject({ status: 403, json: { code: 'FORBIDDEN' } });
-  }
-  const part = (await handOn(turned, { target: 'coder' })).json as HandoffView;
-  expect(await untilState(federation, part.id, 'started')).toMatchObject({ node: { name: 'w2' } });
-  expect(laptop.taken.size).toBe(0);
-  // The operator reaches it.
-  const own = await hand(federation, { target: 'a-laptop' });
-  expect(await untilState(federation, own.id, 'started')).toMatchObject({ node: { name: 'a-laptop' } });
+const ann = { kind: 'operator', name: 'ann' } as const;
+const ids = { w1: 'a'.repeat(64), w2: 'b'.repeat(64) };
+
+const STARTED: HandoffRecord = {
+  ...{ id: '01KAFZ3V9Q0000000000000001', key: 'parent', payload: 'p', asker: ann, target: 'w1', task: 'all of it' },
+  ...{ state: 'started', cancelling: null, node: { id: ids.w1, name: 'w1' }, agent: 'main', attempt: 1, base: 0 },
+  ...{ tried: [], owed: [], parent: null, hops: 0, path: [], approval: null, createdAt: Date.now() },
+  ...{ startedAt: Date.now(), endedAt: null, deadline: null, queueUntil: Date.now() + 600_000, idleTimeoutMs: 600_000 },
+  ...{ rerunnable: false, cancelOnDisconnect: false, seq: 0, problem: null, usage: null, artefacts: [] },
+};
+
+test('a part whose whole ends while the part is written down is ended, too', async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'handoffs-'));
+  onTestFinished(() => rm(folder, { recursive: true, force: true }));
+  const disk = openSqliteStore(join(folder, 'hub.sqlite'));
+  await disk.commit([
+    { type: 'handoff', id: STARTED.id, value: STARTED },
+    { type: 'handoff_work', id: STARTED.id, value: { task: 'all of it', context: '', files: [] } },
+  ]);
+  const resolved = resolveSettings({
+    ...{ flags: {}, environment: {}, file: { hub: { onward: true } }, parseValue: (text: string) => text },
+  });
+  if (!resolved.ok) throw new Error(resolved.problems.join());
+  const { settings } = resolved;
+  const written = Promise.withResolvers<void>();
+  const store: Store = {
+    ...disk,
+    async commit(changes) {
+      const isPart = changes.some(({ type }) => type === 'handoff_work');
+      const isNew = changes.some((change) => change.type === 'handoff' && change.value?.state === 'waiting');
+      if (isPart && isNew) await written.promise;
+      await disk.commit(changes);
+    },
+  };
+  const ending = Promise.withResolvers<void>();
+  const calls = {
+    order: async () => ({ id: STARTED.id, attempt: 1, state: 'started', position: null, seq: 1 }),
+    async *events() {
+      yield [{ seq: 1, type: 'started', attempt: 1, agent: 'main' }];
+      await ending.promise;
+      yield [{ seq: 2, type: 'ended', outcome: 'completed', text: '', problem: null, usage: null }];
+    },
+  } as unknown as WorkerCalls;
+  const changes: Fleet['changes'] = new EventEmitter();
+  const link = { nodeId: ids.w1, generation: 1 } as Link;
+  const stopping = new AbortController();
+  const handoffs = await openHandoffs({
+    settings,
+    ...{ store, files: await openMirrorFiles(join(folder, 'handoffs')), calls },
+    members: () => new Map(Object.entries(ids).map(([name, id]) => [id, aMember({ id, name })])),
+    onMember: () => undefined,
+    fleet: { link: (id: string) => (id === ids.w1 ? link : undefined), changes } as unknown as Fleet,
+    permits: { permit: () => NO_PERMIT, verdicts: () => Promise.reject(new Error('not asked')) },
+    denied: () => null,
+    ...{ log: SILENT_LOG, signal: stopping.signal },
+  });
+  const { desk } = handoffs;
+  const wish = {
+    ...{ key: 'part', target: 'w2/main', task: 'a part', context: '', files: [], deadline: null },
+    ...{ idleTimeoutMs: 60_000, queueTimeoutMs: 600_000, rerunnable: false, cancelOnDisconnect: false },
+  };
+  const creating = desk.create(wish, { kind: 'node', id: ids.w1 }, STARTED.id);
+  ending.resolve();
+  await eventually('the whole is over', async () => (await desk.get(STARTED.id, ann)).state === 'completed');
+  written.resolve();
+  const { view } = await creating;
+  await eventually('the part is over', async () => (await desk.get(view.id, ann)).state === 'cancelled');
+  expect((await desk.get(view.id, ann)).problem).toBe('what it was a part of is over');
+  stopping.abort();
+  await handoffs.close();
+  await disk.close();
 });

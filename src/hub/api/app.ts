@@ -15,7 +15,7 @@ import type { LockdownRoutes } from '#src/hub/api/lockdown.ts';
 import { lockdownRoutes } from '#src/hub/api/lockdown.ts';
 import type { MemberRoutes } from '#src/hub/api/members.ts';
 import { memberRoutes } from '#src/hub/api/members.ts';
-import type { ModelRoutesOptions } from '#src/hub/api/models.ts';
+import type { MetricsRouteOptions, ModelRoutesOptions } from '#src/hub/api/models.ts';
 import { metricsRoute, modelRoutes } from '#src/hub/api/models.ts';
 import { messageRoutes } from '#src/hub/api/messages.ts';
 import type { NodeAgentRoutes } from '#src/hub/api/node-agents.ts';
@@ -77,6 +77,7 @@ export interface AppOptions
     ModelRoutesOptions,
     NodeAgentRoutes,
     Finders {
+  readonly handoffs: NodeAgentRoutes['handoffs'] & MetricsRouteOptions['handoffs'];
   readonly operators: Operators;
   readonly tokens: Tokens;
   readonly jobs: Jobs;

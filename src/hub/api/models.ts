@@ -7,6 +7,7 @@ import { failure, json, jsonBody, refuseInvalid } from '#src/hub/api/answers.ts'
 import type { ApiEnvironment } from '#src/hub/api/principal.ts';
 import { operatorName } from '#src/hub/api/principal.ts';
 import { word } from '#src/hub/api/word.ts';
+import type { HandoffMetrics } from '#src/hub/handoffs/metrics.ts';
 import type { Models } from '#src/hub/models/models.ts';
 import {
   modelKeyCreatedSchema,
@@ -177,20 +178,24 @@ export function modelRoutes({ models, nameOf, now = Date.now }: ModelRoutesOptio
 const showMetrics = createRoute({
   method: 'get',
   path: '/metrics',
-  summary: 'Figures of the model proxy, as Prometheus reads them',
+  summary: 'Figures of the model proxy and of handoffs, as Prometheus reads them',
   responses: {
     200: { description: 'The figures', content: { 'text/plain': { schema: z.string() } } },
     default: failure,
   },
 });
 
+export interface MetricsRouteOptions extends Pick<ModelRoutesOptions, 'models'> {
+  readonly handoffs: { readonly metrics: HandoffMetrics };
+}
+
 /** For operators, as the rest. */
-export function metricsRoute({ models }: Pick<ModelRoutesOptions, 'models'>): OpenAPIHono<ApiEnvironment> {
+export function metricsRoute({ models, handoffs }: MetricsRouteOptions): OpenAPIHono<ApiEnvironment> {
   const app = new OpenAPIHono<ApiEnvironment>();
   app.openapi(showMetrics, async (context) => {
     const { metrics } = models;
     context.header('content-type', metrics.contentType);
-    return context.text(await metrics.text(), 200);
+    return context.text(`${await metrics.text()}\n${await handoffs.metrics.text()}`, 200);
   });
   return app;
 }

@@ -105,7 +105,7 @@ export function createCreate({ book, nodes, permits, onward }: CreateOptions): C
       const before = await known;
       if (before.payload === payload) return { view: before, isNew: false };
       throw new FederationError('HANDOFF_CONFLICT', 'this key stands for another handoff', {
-        hint: 'choose another key, or ask for the same: manage-federation handoff show',
+        hint: `choose another key; this one stands for: manage-federation handoff show ${before.id}`,
       });
     }
     const now = Date.now();

@@ -124,6 +124,7 @@ test('one that is written down while a lockdown begins is ended by it, too', asy
   writing.resolve();
   const { view } = await creating;
   await eventually('it is over', async () => (await handoffs.desk.get(view.id, ANN)).state === 'cancelled');
+  expect((await handoffs.desk.get(view.id, ANN)).problem).toContain('drill');
 });
 
 function message(at: number, changed: Partial<MessageRecord>): MessageRecord {

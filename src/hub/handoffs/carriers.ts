@@ -4,8 +4,9 @@ import type { Fleet } from '#src/hub/fleet/fleet.ts';
 import type { Bell } from '#src/hub/handoffs/bell.ts';
 import { createBell } from '#src/hub/handoffs/bell.ts';
 import type { CarryOptions } from '#src/hub/handoffs/carry.ts';
-import { carryHandoff, restartLine } from '#src/hub/handoffs/carry.ts';
+import { carryHandoff } from '#src/hub/handoffs/carry.ts';
 import type { Mirror } from '#src/hub/handoffs/mirror.ts';
+import { sayRestarted } from '#src/hub/handoffs/restart-line.ts';
 
 /** Those that see handoffs to their end: one for each that a node has. */
 export interface Carriers {
@@ -55,8 +56,7 @@ export function createCarriers(options: CarriersOptions): Carriers {
     const mirrored = await mirror.hold(id);
     try {
       const record = book.get(id);
-      // A hub before this one kept that it is begun anew, and did not come to say so.
-      if (record !== undefined && record.base > mirrored.seq) mirrored.append([restartLine(record)]);
+      if (record !== undefined) sayRestarted(record, mirrored);
       await carryHandoff(id, mirrored, bell, isFresh, carryOptions());
     } finally {
       mirrored.release();

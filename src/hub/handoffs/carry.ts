@@ -1,8 +1,9 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { FederationError } from '#src/core/errors.ts';
-import type { EndedDeed, HandoffDeed } from '#src/core/handoff/event.ts';
+import type { EndedDeed } from '#src/core/handoff/event.ts';
 import type { HandoffRecord } from '#src/core/handoff/record.ts';
 import { hubsEnd, putBack, restarted, startBy, started } from '#src/core/handoff/record.ts';
+import { lost } from '#src/hub/fleet/ask-worker.ts';
 import { takenBack } from '#src/hub/handoffs/accounts.ts';
 import type { Bell } from '#src/hub/handoffs/bell.ts';
 import { createBell } from '#src/hub/handoffs/bell.ts';
@@ -13,7 +14,7 @@ import type { Hearing } from '#src/hub/handoffs/hearing.ts';
 import { BrokenOrder, openHearing } from '#src/hub/handoffs/hearing.ts';
 import type { Mirrored } from '#src/hub/handoffs/mirror.ts';
 import type { AgentNodes } from '#src/hub/handoffs/nodes.ts';
-import { eventLine } from '#src/hub/handoffs/transcript.ts';
+import { sayRestarted } from '#src/hub/handoffs/restart-line.ts';
 import type { WorkerCalls } from '#src/hub/handoffs/worker-calls.ts';
 import type { Link } from '#src/link/accept.ts';
 import type { HandoffOrder } from '#src/protocol/handoffs.ts';
@@ -119,7 +120,7 @@ async function carrying(
       next: restarted(record, base),
       also: [takenBack(record, problem, true)],
     }));
-    mirrored.append([restartLine(now)]);
+    sayRestarted(now, mirrored);
     onNews(id, mirrored.seq, null);
   }
 
@@ -268,6 +269,8 @@ async function carrying(
           return false;
         }
       }
+      // A node that is there goes on to the end; who does not is not asked anew without a pause.
+      if (!stop.aborted && nodes.link(link.nodeId) === link) throw lost('it broke off what it said');
       return true;
     } finally {
       clearTimeout(timer);
@@ -365,12 +368,6 @@ async function carrying(
     if (record?.state !== 'placed' && record?.state !== 'started') return;
     goesOn = await step(record);
   }
-}
-
-/** The event that stands at `base`. */
-export function restartLine({ base, tried }: HandoffRecord): string {
-  const deed: HandoffDeed = { type: 'restarted', attempt: tried.length + 1 };
-  return eventLine(base, deed);
 }
 
 function waitingFor(name: string): string {

@@ -1,3 +1,4 @@
+import { setTimeout as pause } from 'node:timers/promises';
 import type { Log } from '#src/adapters/log.ts';
 import { FederationError } from '#src/core/errors.ts';
 import { mayReach } from '#src/core/handoff/reach.ts';
@@ -45,6 +46,8 @@ export interface DispatchOptions {
   readonly signal: AbortSignal;
 }
 
+/** Where the store took nothing. */
+const RETRY_MS = 1000;
 /** Between two looks where nothing happens: a node's first word on its agents may be over meanwhile. */
 const LOOK_MS = 5000;
 
@@ -134,6 +137,18 @@ export function createDispatch({ book, nodes, endings, carry, denied, log, signa
     return give(record, place, others.slice(0, 100));
   }
 
+  /** Nothing else is begun with it meanwhile; what failed is not begun anew at once. */
+  async function settle(id: string, step: Promise<void>): Promise<void> {
+    try {
+      await step;
+    } catch (error) {
+      log.error('a handoff could not go on', { id, problem: String(error) });
+      await pause(RETRY_MS, undefined, { signal, ref: false }).catch(() => undefined);
+    }
+    busy.delete(id);
+    bell.ring();
+  }
+
   /** Returns when the next look is due. */
   function look(): number {
     const now = Date.now();
@@ -142,18 +157,13 @@ export function createDispatch({ book, nodes, endings, carry, denied, log, signa
     let due = Infinity;
     for (const record of [...book.live()]) {
       if (record.state !== 'waiting') continue;
-      due = Math.min(due, startBy(record), now + LOOK_MS);
       if (busy.has(record.id)) continue;
+      due = Math.min(due, startBy(record), now + LOOK_MS);
       load ??= countLoad(book.live());
       const step = next(record, now, load, cache);
       if (step === null) continue;
       busy.add(record.id);
-      step
-        .catch((error: unknown) => log.error('a handoff could not go on', { id: record.id, problem: String(error) }))
-        .finally(() => {
-          busy.delete(record.id);
-          if (book.get(record.id)?.state === 'waiting') setTimeout(() => bell.ring(), 500).unref();
-        });
+      void settle(record.id, step);
     }
     return Math.min(due, room.due(now));
   }

@@ -5,6 +5,7 @@ import type { HandoffState } from '#src/core/handoff/state.ts';
 import { isOver } from '#src/core/handoff/state.ts';
 import { overWith } from '#src/hub/handoffs/accounts.ts';
 import type { Book } from '#src/hub/handoffs/book.ts';
+import { sayRestarted } from '#src/hub/handoffs/restart-line.ts';
 import type { Mirrored } from '#src/hub/handoffs/mirror.ts';
 
 /** How a handoff comes to its end: the last event and the record in one, before anybody hears of it. */
@@ -46,7 +47,8 @@ export function createEndings(book: Book, hold: (id: string) => Promise<Mirrored
 
   return {
     placed: (id, mirrored, how) => end(id, mirrored, how, (state) => !isOver(state)),
-    async unplaced({ id, tried, attempt }, outcome, problem) {
+    async unplaced(record, outcome, problem) {
+      const { id, tried, attempt } = record;
       const deed =
         tried.length === 0
           ? hubsEnd(outcome, problem)
@@ -54,6 +56,7 @@ export function createEndings(book: Book, hold: (id: string) => Promise<Mirrored
       // Of one that was never given to a node there are no events.
       const mirrored = attempt === 0 ? NO_EVENTS : await hold(id);
       try {
+        if (attempt > 0) sayRestarted(record, mirrored);
         await end(id, mirrored, { deed, artefacts: [], isOwed: false }, (state) => state === 'waiting');
       } finally {
         mirrored.release();

@@ -22,8 +22,6 @@ import { createEndings } from '#src/hub/handoffs/endings.ts';
 import { createFollowers } from '#src/hub/handoffs/follow.ts';
 import { countLoad } from '#src/hub/handoffs/load.ts';
 import { openMessages } from '#src/hub/handoffs/messages.ts';
-import type { HandoffMetrics } from '#src/hub/handoffs/metrics.ts';
-import { createHandoffMetrics } from '#src/hub/handoffs/metrics.ts';
 import type { MirrorFiles } from '#src/hub/handoffs/mirror.ts';
 import { createMirror } from '#src/hub/handoffs/mirror.ts';
 import { createAgentNodes } from '#src/hub/handoffs/nodes.ts';
@@ -39,7 +37,6 @@ import type { AgentView, HandoffView } from '#src/protocol/handoffs.ts';
 export interface Handoffs {
   readonly desk: HandoffDesk;
   readonly offered: OfferedAgents;
-  readonly metrics: HandoffMetrics;
   /** Ends all that are not over. */
   endAll(why: string, by: string): Promise<void>;
   /** Goes on with none of them; a next hub does. To be called once the signal is aborted. */
@@ -109,7 +106,7 @@ export async function openHandoffs(options: HandoffsOptions): Promise<Handoffs> 
     ...{ store, nodes, fleet, offered, permits, calls, log, signal },
     load: () => countLoad(book.live()).of,
   });
-  tellWhatIsOver(book, nodes, fleet, calls, log);
+  tellWhatIsOver(book, nodes, fleet, calls, log, signal);
 
   function positionOf(record: HandoffRecord): number | null {
     if (record.state !== 'waiting') return carriers.position(record.id);
@@ -170,7 +167,13 @@ export async function openHandoffs(options: HandoffsOptions): Promise<Handoffs> 
     if (record.state !== 'waiting') carriers.carry(record.id, false);
     endUnwanted(record);
   }
-  const sweeping = sweep(book, mirror.remove, settings.handoffs.keepDays, onFault, signal);
+  // What a node is still to be told is kept, but not for one that is gone for good.
+  const isDone = ({ state, owed }: HandoffRecord): boolean =>
+    isOver(state) && owed.every((id) => nodes.member(id) === undefined);
+  const sweeping = sweep(
+    { book, isDone, remove: mirror.remove, keepDays: settings.handoffs.keepDays, onFault },
+    signal,
+  );
 
   const desk: HandoffDesk = {
     async create(wish, caller, parent) {
@@ -208,7 +211,6 @@ export async function openHandoffs(options: HandoffsOptions): Promise<Handoffs> 
   return {
     desk,
     offered,
-    metrics: createHandoffMetrics(book),
     async endAll(why, by) {
       await Promise.all([...book.live()].map(({ id }) => cancel(id, why, by)));
     },
@@ -219,16 +221,18 @@ export async function openHandoffs(options: HandoffsOptions): Promise<Handoffs> 
   };
 }
 
+interface Sweep {
+  readonly book: Book;
+  readonly isDone: (record: HandoffRecord) => boolean;
+  readonly remove: (id: string) => Promise<void>;
+  readonly keepDays: number;
+  readonly onFault: (error: unknown) => void;
+}
+
 /** Forgets what has been over for long, until the signal. */
-async function sweep(
-  book: Book,
-  remove: (id: string) => Promise<void>,
-  keepDays: number,
-  onFault: (error: unknown) => void,
-  signal: AbortSignal,
-): Promise<void> {
+async function sweep({ book, isDone, remove, keepDays, onFault }: Sweep, signal: AbortSignal): Promise<void> {
   while (!signal.aborted) {
-    const over = [...book.all()].filter(({ state, owed }) => isOver(state) && owed.length === 0);
+    const over = [...book.all()].filter(isDone);
     const since = Date.now() - keepDays * 86_400_000;
     const ids = forgettable(over, { since, most: MAX_KEPT }).map(({ id }) => id);
     if (ids.length > 0) {

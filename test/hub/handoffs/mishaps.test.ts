@@ -1,3 +1,4 @@
+import { setTimeout as pause } from 'node:timers/promises';
 import { expect, test } from 'vitest';
 import type { HandoffView } from '#src/protocol/handoffs.ts';
 import type { AgentNode, Mishap, Taken } from '../../support/agent-node.ts';
@@ -207,3 +208,44 @@ test('a message waits for its node, is delivered once and in order, and a refusa
     return state === 'refused' && problem === 'w1: as the test says';
   });
 });
+
+test('a node that ends what it says before its end is not asked as fast as the network goes', async () => {
+  await using federation = await startFederation();
+  const node = await offeringNode(federation, 'w1');
+  const follows = (): number => node.asked.filter((what) => what.includes('/events')).length;
+  node.mishap = (what) => (what.includes('/events') ? { text: '' } : undefined);
+  const { id } = await hand(federation);
+  await eventually('it is asked', () => follows() > 0);
+  await pause(1000);
+  // It is many hundred where nothing is waited for.
+  expect(follows()).toBeLessThan(20);
+  node.mishap = () => undefined;
+  const taken = node.taken.get(id)!;
+  node.start(taken);
+  node.end(taken, 'done');
+  await untilState(federation, id, 'completed');
+});
+
+test.each([false, true])(
+  'a node that has it says that it has no room: no other gets it (started: %s)',
+  async (isStarted) => {
+    await using federation = await startFederation();
+    const node = await offeringNode(federation, 'w1');
+    const other = await offeringNode(federation, 'w2');
+    let refusals = 0;
+    node.onTaken = (taken) => (isStarted ? node.start(taken) : undefined);
+    const { id } = await hand(federation, { target: 'w1' });
+    const taken = await eventually('it is taken', () => node.taken.get(id));
+    if (isStarted) await untilState(federation, id, 'started');
+    await federation.stopHub();
+    node.mishap = (what) => (what.includes('/events') && (refusals += 1) < 3 ? { code: 'QUEUE_FULL' } : undefined);
+    await federation.startHub();
+    await federation.untilOnline('w1');
+    await eventually('it says so', () => refusals > 2);
+    expect((await standingOf(federation, id)).state).toBe(isStarted ? 'started' : 'placed');
+    if (!isStarted) node.start(taken);
+    node.end(taken, 'done');
+    await untilState(federation, id, 'completed');
+    expect(other.taken.size).toBe(0);
+  },
+);

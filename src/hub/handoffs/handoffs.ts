@@ -22,6 +22,8 @@ import { createEndings } from '#src/hub/handoffs/endings.ts';
 import { createFollowers } from '#src/hub/handoffs/follow.ts';
 import { countLoad } from '#src/hub/handoffs/load.ts';
 import { openMessages } from '#src/hub/handoffs/messages.ts';
+import type { HandoffMetrics } from '#src/hub/handoffs/metrics.ts';
+import { createHandoffMetrics } from '#src/hub/handoffs/metrics.ts';
 import type { MirrorFiles } from '#src/hub/handoffs/mirror.ts';
 import { createMirror } from '#src/hub/handoffs/mirror.ts';
 import { createAgentNodes } from '#src/hub/handoffs/nodes.ts';
@@ -37,6 +39,7 @@ import type { AgentView, HandoffView } from '#src/protocol/handoffs.ts';
 export interface Handoffs {
   readonly desk: HandoffDesk;
   readonly offered: OfferedAgents;
+  readonly metrics: HandoffMetrics;
   /** Ends all that are not over. */
   endAll(why: string, by: string): Promise<void>;
   /** Goes on with none of them; a next hub does. To be called once the signal is aborted. */
@@ -211,6 +214,7 @@ export async function openHandoffs(options: HandoffsOptions): Promise<Handoffs> 
   return {
     desk,
     offered,
+    metrics: createHandoffMetrics(book),
     async endAll(why, by) {
       await Promise.all([...book.live()].map(({ id }) => cancel(id, why, by)));
     },

@@ -47,6 +47,8 @@ export async function openEventFile(path: string, onLine?: (line: string) => voi
   let size = 0;
   let last: string | null = null;
   let tail: Buffer = Buffer.alloc(0);
+  /** Bytes of it that are in use. */
+  let kept = 0;
   try {
     await scan();
   } catch (error) {
@@ -72,9 +74,19 @@ export async function openEventFile(path: string, onLine?: (line: string) => voi
     if (next - marks.at(-1)!.seq >= MARK_EVERY) marks.push({ seq: next, offset: end });
   }
 
+  /** What somebody reads from it is never written over: where it is full, another takes its place. */
   function remember(bytes: Buffer): void {
-    const joined = tail.length + bytes.length > TAIL_BYTES ? bytes : Buffer.concat([tail, bytes]);
-    tail = joined.length > TAIL_BYTES ? Buffer.alloc(0) : joined;
+    if (kept + bytes.length > TAIL_BYTES) {
+      tail = Buffer.alloc(0);
+      kept = 0;
+    }
+    if (bytes.length > TAIL_BYTES) return;
+    if (kept + bytes.length > tail.length) {
+      const grown = Buffer.allocUnsafe(Math.min(TAIL_BYTES, 2 * (kept + bytes.length)));
+      tail.copy(grown, 0, 0, kept);
+      tail = grown;
+    }
+    kept += bytes.copy(tail, kept);
   }
 
   return {
@@ -104,7 +116,7 @@ export async function openEventFile(path: string, onLine?: (line: string) => voi
     sync: () => handle.datasync(),
     async read(offset, length) {
       const end = Math.min(size, offset + length);
-      const tailStart = size - tail.length;
+      const tailStart = size - kept;
       if (offset >= tailStart) return tail.subarray(offset - tailStart, end - tailStart);
       const buffer = Buffer.allocUnsafe(end - offset);
       const { bytesRead } = await handle.read(buffer, 0, buffer.length, offset);

@@ -11,7 +11,7 @@ import type { Consent } from '#src/worker/consent.ts';
 import type { Handoff } from '#src/worker/handoffs/handoff.ts';
 import { startHandoff } from '#src/worker/handoffs/handoff.ts';
 import type { KeptHandoff } from '#src/worker/handoffs/kept.ts';
-import { keptHandoff, openArtefact } from '#src/worker/handoffs/kept.ts';
+import { keptHandoff, openArtefact, UNKNOWN_HASH } from '#src/worker/handoffs/kept.ts';
 import type { AgentQueue } from '#src/worker/handoffs/queue.ts';
 import type { HandoffRecord, RecordedOrder } from '#src/worker/handoffs/record.ts';
 import { actionOf, nameOf, orderHash, recordedOrder } from '#src/worker/handoffs/record.ts';
@@ -65,12 +65,15 @@ export function createHandoffs(options: HandoffsOptions): Handoffs {
   const entries = new Map<string, Entry>();
   /** Those whose acceptance is on its way to the medium. */
   const accepting = new Map<string, Promise<HandoffStanding>>();
+  /** Attempts of those of which the disk tells nothing. */
+  const unreadable = new Map<string, number>();
   let lockedDown = false;
   const advance = runner.onReady(queue.advance);
   for (const one of options.restored) restore(one);
 
   function restore(one: Restored): void {
     const { id, attempt } = one;
+    if (one.kind === 'unreadable') return void unreadable.set(id, attempt);
     if (one.kind === 'over') {
       const current = keptHandoff(store.open(nameOf(one)), one, one.over);
       entries.set(id, { attempt, hash: one.over.hash, current });
@@ -121,6 +124,7 @@ export function createHandoffs(options: HandoffsOptions): Handoffs {
   function found(id: string): Entry {
     const entry = entries.get(id);
     if (entry !== undefined) return entry;
+    if (unreadable.has(id)) throw untold();
     throw new FederationError('HANDOFF_NOT_FOUND', `this node has no handoff ${id}`);
   }
 
@@ -131,11 +135,13 @@ export function createHandoffs(options: HandoffsOptions): Handoffs {
     while (accepting.has(order.id)) await accepting.get(order.id)?.catch(() => undefined);
     const known = entries.get(order.id);
     if (known !== undefined && known.attempt >= order.attempt) {
-      if (known.attempt === order.attempt && known.hash === hash) return known.current.standing();
+      const isSame = known.hash === hash || known.hash === UNKNOWN_HASH;
+      if (known.attempt === order.attempt && isSame) return known.current.standing();
       throw new FederationError('HANDOFF_CONFLICT', `this node knows the handoff ${order.id} otherwise`, {
         hint: 'give what is another task a key of its own',
       });
     }
+    if ((unreadable.get(order.id) ?? 0) >= order.attempt) throw untold();
     const made = take(order, { order: recorded, hash, boot: options.bootId, acceptedAt: Date.now() }, known);
     accepting.set(order.id, made);
     try {
@@ -254,4 +260,11 @@ export function createHandoffs(options: HandoffsOptions): Handoffs {
       await Promise.all(running().map(({ done }) => done));
     },
   };
+}
+
+/** It may have run: no proof that it did not. */
+function untold(): FederationError {
+  return new FederationError('STEP_FAILED', 'this node can’t read what it wrote down of it', {
+    hint: 'look at the disk that holds the worker’s home',
+  });
 }

@@ -8,6 +8,9 @@ import type { HandoffStanding } from '#src/protocol/handoffs.ts';
 import { follow } from '#src/worker/handoffs/follow.ts';
 import { openTranscript } from '#src/worker/handoffs/transcript.ts';
 
+/** Of a handoff whose record can't be read: whatever is asked by its id is that one. */
+export const UNKNOWN_HASH = '';
+
 /** How a handoff ended, as it stands beside its events so that nobody has to read them all for it. */
 const overSchema = z.object({
   outcome: z.enum(HANDOFF_OUTCOMES),

@@ -1,7 +1,7 @@
 import type { Log } from '#src/adapters/log.ts';
 import type { HandoffStore } from '#src/adapters/store/handoff-store.ts';
 import type { Over } from '#src/worker/handoffs/kept.ts';
-import { readOver } from '#src/worker/handoffs/kept.ts';
+import { readOver, UNKNOWN_HASH } from '#src/worker/handoffs/kept.ts';
 import type { HandoffRecord } from '#src/worker/handoffs/record.ts';
 import { handoffRecordSchema, nameOf } from '#src/worker/handoffs/record.ts';
 import type { Transcript } from '#src/worker/handoffs/transcript.ts';
@@ -10,6 +10,8 @@ import { openTranscript } from '#src/worker/handoffs/transcript.ts';
 /** What the disk holds of a handoff: the newest attempt alone. */
 export type Restored = { readonly id: string; readonly attempt: number } & (
   | { readonly kind: 'over'; readonly over: Over }
+  /** It was accepted, and nobody can tell what became of it. */
+  | { readonly kind: 'unreadable' }
   | {
       readonly kind: 'going';
       readonly record: HandoffRecord;
@@ -19,7 +21,10 @@ export type Restored = { readonly id: string; readonly attempt: number } & (
     }
 );
 
-/** All that a daemon before this one has accepted. What can't be read is left where it is, and counts as unknown. */
+/**
+ * All that a daemon before this one has accepted. What can't be read is left where it is, and is `lost`: as one that was
+ * never here, it would be begun a second time.
+ */
 export async function restoreHandoffs(
   store: HandoffStore,
   { bootId, keepMaxBytes, log }: { readonly bootId: string; readonly keepMaxBytes: number; readonly log: Log },
@@ -35,10 +40,34 @@ export async function restoreHandoffs(
       all.push(await restore(store, { id, attempt }, bootId, keepMaxBytes));
     } catch (error) {
       log.error('a handoff can’t be read', { handoff: id, problem: String(error) });
+      all.push(await lostOne(store, { id, attempt }, keepMaxBytes).catch(() => ({ id, attempt, kind: 'unreadable' })));
     }
   }
   const acceptedAt = (one: Restored): number => (one.kind === 'going' ? one.record.acceptedAt : 0);
   return all.toSorted((a, b) => acceptedAt(a) - acceptedAt(b));
+}
+
+/** Throws where nothing more can be written of it, either. */
+async function lostOne(
+  store: HandoffStore,
+  name: { readonly id: string; readonly attempt: number },
+  keepMaxBytes: number,
+): Promise<Restored> {
+  const folder = store.open(nameOf(name));
+  const transcript = await openTranscript(folder, keepMaxBytes);
+  try {
+    const problem = 'what its node wrote down of it can’t be read';
+    if (transcript.ended === null) {
+      await transcript.end({ type: 'ended', outcome: 'lost', text: '', problem, usage: null });
+    }
+    if (!transcript.isWhole) throw new Error('its end can’t be kept');
+    const outcome = transcript.ended?.outcome ?? 'lost';
+    const over = { outcome, seq: transcript.seq, hash: UNKNOWN_HASH, endedAt: Date.now() };
+    await folder.markOver(JSON.stringify(over));
+    return { ...name, kind: 'over', over };
+  } finally {
+    await transcript.close();
+  }
 }
 
 async function restore(

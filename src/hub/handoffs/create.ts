@@ -27,6 +27,8 @@ export interface CreateOptions {
 const MAX_WAITING = 1000;
 const MAX_WAITING_OF_ONE = 100;
 const TASK_SHOWN = 200;
+/** What a timer takes, and a node's order: 24 days. */
+const MAX_LEFT_MS = 24 * 86_400_000;
 
 export type CreateHandoff = (
   wish: HandoffWish,
@@ -112,6 +114,9 @@ export function createCreate({ book, nodes, permits, onward }: CreateOptions): C
     const deadline = onward.deadlineOf(wish.deadline === null ? null : Date.parse(wish.deadline), above);
     if (deadline !== null && deadline <= now) {
       throw new FederationError('DEADLINE_OVER', 'the deadline is over already', { hint: 'give it more time' });
+    }
+    if (deadline !== null && deadline - now > MAX_LEFT_MS) {
+      throw new FederationError('USAGE', 'the deadline is more than 24 days away', { hint: 'set a nearer one, or none' });
     }
     refuseFull(owner);
     const meant = resolveTarget(nodes.list(), wish.target);

@@ -47,7 +47,13 @@ const MAX_KEPT = 10_000;
 const KEPT_MS = 7 * 86_400_000;
 const RETRY_MS = 2000;
 /** What a node says that will say no other time what else. */
-const NEVER: ReadonlySet<string> = new Set(['FORBIDDEN', 'USAGE', 'PAYLOAD_TOO_LARGE', 'HANDOFF_CONFLICT']);
+const NEVER: ReadonlySet<string> = new Set([
+  'FORBIDDEN',
+  'USAGE',
+  'PAYLOAD_TOO_LARGE',
+  'HANDOFF_CONFLICT',
+  'OPENCLAW_REFUSED',
+]);
 
 export async function openMessages(options: MessagesOptions): Promise<Messages> {
   const { store, nodes, fleet, offered, permits, calls, load, log, signal } = options;
@@ -101,10 +107,15 @@ export async function openMessages(options: MessagesOptions): Promise<Messages> 
 
   async function deliverAll(nodeId: string): Promise<void> {
     while (!signal.aborted) {
-      const [next] = waitingFor(nodeId);
-      if (next === undefined) return;
-      if (await deliver(next)) continue;
-      if (nodes.link(nodeId) === undefined) return;
+      // In order for each agent, and none waits for another's.
+      const away = new Set<string | null>();
+      for (;;) {
+        const next = waitingFor(nodeId).find(({ agent }) => !away.has(agent));
+        if (next === undefined || signal.aborted) break;
+        if (!(await deliver(next))) away.add(next.agent);
+        if (nodes.link(nodeId) === undefined) return;
+      }
+      if (away.size === 0) return;
       await pause(RETRY_MS, undefined, { signal, ref: false }).catch(() => undefined);
     }
   }

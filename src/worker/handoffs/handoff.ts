@@ -53,14 +53,18 @@ export interface HandoffParts {
 
 /** How long a run may take to end when it is asked to. */
 const GIVE_UP_MS = 5000;
+/** How long it is asked for its end when nobody waits for that any more: its gateway may only be away. */
+const INSIST_MS = 60_000;
 
 export function startHandoff(parts: HandoffParts): Handoff {
   const { record, folder, transcript, runner, place, turn, leave, log } = parts;
   const { order } = record;
   const stopping = new AbortController();
   const floor = Promise.withResolvers<void>();
-  const left = aborted(leave);
-  const stopped = aborted(stopping.signal);
+  const over = new AbortController();
+  const left = aborted(leave, over.signal);
+  const stopped = aborted(stopping.signal, over.signal);
+  const insisting = new AbortController();
   const followers = new Set<Promise<void>>();
   let ending: Ending | null = null;
   let asked = parts.isAsked;
@@ -135,7 +139,7 @@ export function startHandoff(parts: HandoffParts): Handoff {
       handoff: order.id,
       onEvent: hear,
       stop: stopping.signal,
-      leave,
+      leave: AbortSignal.any([leave, insisting.signal]),
     };
   }
 
@@ -150,19 +154,21 @@ export function startHandoff(parts: HandoffParts): Handoff {
 
   /** A run that does not end when it is asked to is not waited for. */
   async function bounded(run: Promise<RunEnd>): Promise<RunEnd> {
-    const over = new AbortController();
+    const ended = new AbortController();
     const late = Promise.withResolvers<RunEnd>();
     let timer: NodeJS.Timeout | undefined;
-    const onStop = (): void => {
-      const problem = 'the agent did not stop within 5 seconds, and may still be at it';
-      timer = setTimeout(() => late.resolve({ kind: 'lost', problem }), GIVE_UP_MS);
+    const giveUp = (): void => {
+      late.resolve({ kind: 'lost', problem: 'the agent did not stop within 5 seconds, and may still be at it' });
+      const insist = setTimeout(() => insisting.abort(), INSIST_MS).unref();
+      void run.finally(() => clearTimeout(insist));
     };
+    const onStop = (): void => void (timer = setTimeout(giveUp, GIVE_UP_MS));
     if (stopping.signal.aborted) onStop();
-    else stopping.signal.addEventListener('abort', onStop, { once: true, signal: over.signal });
+    else stopping.signal.addEventListener('abort', onStop, { once: true, signal: ended.signal });
     try {
       return await Promise.race([run, late.promise]);
     } finally {
-      over.abort();
+      ended.abort();
       clearTimeout(timer);
     }
   }
@@ -171,7 +177,7 @@ export function startHandoff(parts: HandoffParts): Handoff {
     timers.close();
     const verdict = judge(end, ending);
     const media = end.kind === 'ended' ? end.media : [];
-    const said = asked ? await sealArtefacts(folder, transcript, { media, keepMaxBytes: parts.keepMaxBytes }) : null;
+    const said = asked ? await sealed(media) : null;
     const problem = [verdict.problem, said].filter((text) => text !== null && text !== '').join('; ');
     const text = end.kind === 'ended' ? end.text : '';
     const usage = end.kind === 'ended' ? end.usage : null;
@@ -186,14 +192,27 @@ export function startHandoff(parts: HandoffParts): Handoff {
     log.info('a handoff is over', { handoff: order.id, agent: order.agent, outcome: verdict.outcome });
   }
 
+  /** An answer is one without its files, too. */
+  async function sealed(media: readonly string[]): Promise<string | null> {
+    try {
+      return await sealArtefacts(folder, transcript, { media, keepMaxBytes: parts.keepMaxBytes });
+    } catch (error) {
+      log.error('the files of an answer can’t be kept', { handoff: order.id, problem: String(error) });
+      return 'its files could not be kept on its node';
+    }
+  }
+
   async function conduct(): Promise<void> {
     try {
       await work();
     } catch (error) {
       log.error('a handoff failed inside', { handoff: order.id, problem: String(error) });
+      // Before its agent was asked, nothing can have happened.
+      const outcome = asked ? 'lost' : 'failed';
       const problem = 'its node could not write down what became of it';
-      await transcript.end({ type: 'ended', outcome: 'lost', text: '', problem, usage: null }).catch(() => undefined);
+      await transcript.end({ type: 'ended', outcome, text: '', problem, usage: null }).catch(() => undefined);
     } finally {
+      over.abort();
       timers.close();
       place.leave();
     }
@@ -237,10 +256,10 @@ function judge(end: RunEnd, ending: Ending | null): { outcome: HandoffOutcome; p
   }
 }
 
-/** Resolves when the signal is aborted. */
-function aborted(signal: AbortSignal): Promise<void> {
+/** Resolves when the signal is aborted; `over`: nobody waits for that any more. */
+function aborted(signal: AbortSignal, over: AbortSignal): Promise<void> {
   const { promise, resolve } = Promise.withResolvers<void>();
   if (signal.aborted) resolve();
-  else signal.addEventListener('abort', () => resolve(), { once: true });
+  else signal.addEventListener('abort', () => resolve(), { once: true, signal: over });
   return promise;
 }

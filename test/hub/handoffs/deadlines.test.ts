@@ -89,6 +89,12 @@ test.each([false, true])('a deadline that passes while its node is away: lost (b
   expect(problem).toBe('its time was over while w1 was away, where it may have run');
 });
 
+test('a deadline that no timer could hold is refused', async () => {
+  await using federation = await startFederation();
+  await offeringNode(federation, 'w1');
+  await expect(hand(federation, within(25 * 86_400_000))).rejects.toThrow('24 days');
+});
+
 test('a deadline that passes before any node had it: expired', async () => {
   await using federation = await startFederation();
   const key = newKey();

@@ -57,6 +57,15 @@ const FOR_CHATS = [
   'GET /api/v1/nodes/{word}/file',
   'PUT /api/v1/nodes/{word}/file',
   'POST /api/v1/nodes/{word}/tool',
+  'GET /api/v1/agents',
+  'GET /api/v1/handoffs',
+  'GET /api/v1/handoffs/{id}',
+  'GET /api/v1/handoffs/{id}/events',
+  'GET /api/v1/handoffs/{id}/artefacts/{name}',
+  'POST /api/v1/handoffs',
+  'DELETE /api/v1/handoffs/{id}',
+  'GET /api/v1/messages/{id}',
+  'POST /api/v1/messages',
 ];
 
 async function routes(): Promise<string[]> {

@@ -53,7 +53,7 @@ test('an invocation that passes the hub passes the worker as it is', () => {
 });
 
 test('a token is for one worker and a quarter of an hour unless told otherwise, and never for ever', () => {
-  expect(tokenCreateSchema.parse({})).toEqual({ role: 'worker', labels: {}, ttlSeconds: 900, uses: 1 });
+  expect(tokenCreateSchema.parse({})).toEqual({ role: 'worker', labels: {}, models: true, ttlSeconds: 900, uses: 1 });
   for (const wrong of [{ uses: 1001 }, { ttlSeconds: 30 * 86_400 + 1 }, { name: 'A' }, { labels: { 'a=b': '' } }]) {
     expect(tokenCreateSchema.safeParse(wrong).success).toBe(false);
   }

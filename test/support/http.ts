@@ -24,6 +24,9 @@ export function open(options: RequestOptions, body?: string | Buffer): Promise<I
   const asking = request({ agent: false, ...options });
   asking.on('response', resolve);
   asking.on('error', reject);
+  // Node says it of itself for some methods only, and a body without it is the beginning of another request.
+  const isFramed = asking.hasHeader('content-length') || asking.hasHeader('transfer-encoding');
+  if (body !== undefined && !isFramed) asking.setHeader('content-length', Buffer.byteLength(body));
   asking.end(body);
   return promise;
 }

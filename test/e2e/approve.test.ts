@@ -67,7 +67,7 @@ describe('one list, one approval', () => {
     expect(notes).toEqual([
       `    fingerprint ${fingerprint}, from 127.0.0.1, no machine of the tailnet, linux`,
       '    offers exec',
-      '    risk: can run any command',
+      '    risk: can run any command; may offer models, and read what they are asked',
     ]);
     expect(await federation.manage(['reject', id.slice(0, 6)])).toMatchObject({
       exitCode: 0,

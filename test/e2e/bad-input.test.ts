@@ -2,7 +2,7 @@ import { createHash, generateKeyPairSync } from 'node:crypto';
 import { open, mkdir, readFile, readdir, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import type { AddressInfo } from 'node:net';
-import { join } from 'node:path';
+import { join, relative } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import type { ErrorCode } from '#src/core/errors.ts';
 import type { HubRecord } from '#src/core/hub-record.ts';
@@ -478,7 +478,9 @@ describe('a home that can’t be used', () => {
 
 /** Every file of a folder with the hash of what it holds. */
 async function contentOf(folder: string): Promise<Record<string, string>> {
-  const names = (await readdir(folder)).toSorted();
+  const all = await readdir(folder, { recursive: true, withFileTypes: true });
+  const files = all.filter((entry) => entry.isFile()).map(({ parentPath, name }) => join(parentPath, name));
+  const names = files.map((path) => relative(folder, path)).toSorted();
   const hashes = await Promise.all(
     names.map(async (name) =>
       createHash('sha256')

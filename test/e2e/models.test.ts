@@ -113,7 +113,9 @@ describe('the models of a federation', () => {
     );
     expect(created.exitCode).toBe(0);
     expect(created.stdout).toMatch(/^ocfm_[\w-]{43}\n$/);
-    expect(created.stderr).toContain('for qwen*, 1000000 tokens a day, 60 requests a minute, until it is revoked');
+    expect(created.stderr).toContain(
+      'for models qwen* (1000000 tokens a day, 60 requests a minute), until it is revoked',
+    );
     const { listening } = await federation.ask<{ listening: string[] }>('status');
     const hub = listening.find((one) => one.startsWith('127.0.0.1:'));
     const ask = () =>

@@ -15,7 +15,7 @@ export function say(text: string): void {
  */
 export function reportError(error: unknown, options: { readonly json: boolean } = { json: false }): number {
   const body = errorBody(error);
-  if (options.json) process.stdout.write(`${scrub(JSON.stringify(body))}\n`);
+  if (options.json) process.stdout.write(`${scrub(harmlessJson(body))}\n`);
   if (error instanceof FederationError) {
     if (!options.json) {
       say(`error: ${oneLine(error.message)}`);
@@ -30,6 +30,13 @@ export function reportError(error: unknown, options: { readonly json: boolean } 
 /** A message is one line, also where it repeats what somebody else wrote. */
 function oneLine(text: string): string {
   return text.replaceAll('\n', '\u240a');
+}
+
+/** JSON that cannot, and says the same: what JSON itself lets stand is written as its number. */
+export function harmlessJson(value: unknown, indent = 0): string {
+  return JSON.stringify(value, null, indent).replace(/[\u007f-\u009f\u202a-\u202e\u2066-\u2069]/g, (character) => {
+    return `\\u${character.codePointAt(0)!.toString(16).padStart(4, '0')}`;
+  });
 }
 
 /**

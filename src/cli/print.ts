@@ -1,5 +1,5 @@
 import Table from 'cli-table3';
-import { harmless } from '#src/adapters/terminal.ts';
+import { harmless, harmlessJson } from '#src/adapters/terminal.ts';
 import { widthOf, wrapped } from '#src/cli/deploy/wrap.ts';
 
 const PLAIN = {
@@ -99,7 +99,7 @@ export function shortId(id: string): string {
 }
 
 export function printJson(value: unknown): void {
-  process.stdout.write(`${JSON.stringify(value, null, 2)}\n`);
+  process.stdout.write(`${harmlessJson(value, 2)}\n`);
 }
 
 /** Facts about one thing, a line each. */

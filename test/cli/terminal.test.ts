@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
-import { harmless, reportError, say } from '#src/adapters/terminal.ts';
+import { harmless, harmlessJson, reportError, say } from '#src/adapters/terminal.ts';
 import { FederationError } from '#src/core/errors.ts';
 import { sayResults } from '#src/cli/manage/job.ts';
 import { collectedOutput, linedOutput } from '#src/cli/manage/output.ts';
@@ -193,4 +193,12 @@ test.each([
 ])('%i seconds are said as %s', (seconds, text) => {
   const now = Date.UTC(2026, 0, 1);
   expect(ago(new Date(now - seconds * 1000).toISOString(), now)).toBe(text);
+});
+
+test('JSON says the same to a program, and steers no terminal', () => {
+  const value = { text: 'a\u009b2Jb\u202ec\u2066\u007f', plain: 'über 🦞' };
+  for (const text of [harmlessJson(value), harmlessJson(value, 2)]) {
+    expect(JSON.parse(text)).toEqual(value);
+    expect(harmless(text)).toBe(text);
+  }
 });

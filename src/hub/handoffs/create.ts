@@ -26,6 +26,8 @@ export interface CreateOptions {
 /** Handoffs that wait for a node, over all and of one asker. */
 const MAX_WAITING = 1000;
 const MAX_WAITING_OF_ONE = 100;
+/** Parts of one handoff that are under way: a node that has turned could keep all agents busy with one. */
+const MAX_PARTS = 16;
 const TASK_SHOWN = 200;
 /** What a timer takes, and a node's order: 24 days. */
 const MAX_LEFT_MS = 24 * 86_400_000;
@@ -40,7 +42,15 @@ export function createCreate({ book, nodes, permits, onward }: CreateOptions): C
   /** On their way to the store: they count, too, where many come at once. */
   const arriving = new Set<HandoffRecord>();
 
-  function refuseFull(owner: string): void {
+  function refuseFull(owner: string, parent: string | null): void {
+    const isPart = (record: HandoffRecord): boolean => parent !== null && record.parent === parent;
+    const arrivingParts = [...arriving].filter((record) => isPart(record) && book.get(record.id) === undefined);
+    if ([...book.live()].filter(isPart).length + arrivingParts.length >= MAX_PARTS) {
+      throw new FederationError('QUEUE_FULL', `${MAX_PARTS} parts of this handoff are under way already`, {
+        hint: 'wait for some of them',
+        retryAfterMs: 5000,
+      });
+    }
     const written = [...book.live()].filter(({ state }) => state === 'waiting');
     const waiting = [...written, ...[...arriving].filter(({ id }) => book.get(id) === undefined)];
     const own = waiting.filter((record) => keyOwner(record.asker, record.parent) === owner).length;
@@ -116,9 +126,11 @@ export function createCreate({ book, nodes, permits, onward }: CreateOptions): C
       throw new FederationError('DEADLINE_OVER', 'the deadline is over already', { hint: 'give it more time' });
     }
     if (deadline !== null && deadline - now > MAX_LEFT_MS) {
-      throw new FederationError('USAGE', 'the deadline is more than 24 days away', { hint: 'set a nearer one, or none' });
+      throw new FederationError('USAGE', 'the deadline is more than 24 days away', {
+        hint: 'set a nearer one, or none',
+      });
     }
-    refuseFull(owner);
+    refuseFull(owner, above?.id ?? null);
     const meant = resolveTarget(nodes.list(), wish.target);
     const draft: HandoffRecord = {
       ...{ id: createId(), key: wish.key, payload, asker, target: wish.target, task: beginningOf(wish.task) },

@@ -106,6 +106,15 @@ test('when the whole is over, its parts are ended, down to the last', async () =
   }
 });
 
+test('one handoff keeps no more than a few agents busy, however many parts it is made of', async () => {
+  const { federation, first, parent } = await site();
+  await using _ = federation;
+  const answers = await Promise.all(Array.from({ length: 20 }, () => handOn(first, parent.id)));
+  expect(answers.filter(({ status }) => status === 201)).toHaveLength(16);
+  const others = answers.filter(({ status }) => status !== 201);
+  expect(others.map(({ json }) => (json as { code: string }).code)).toEqual(others.map(() => 'QUEUE_FULL'));
+});
+
 test('a part is begun no more once the end of the whole was asked for', async () => {
   const { federation, first, parent } = await site();
   await using _ = federation;

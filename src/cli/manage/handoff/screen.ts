@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import { harmless, say } from '#src/adapters/terminal.ts';
+import { harmless, harmlessJson, say } from '#src/adapters/terminal.ts';
 import { placeText, standingText } from '#src/cli/manage/handoff/words.ts';
 import { printJson } from '#src/cli/print.ts';
 import type { HandoffEvent, ToolDeed } from '#src/core/handoff/event.ts';
@@ -99,7 +99,7 @@ function toolText({ name, phase, text, failed }: ToolDeed): string {
 export function ndjsonScreen(): HandoffScreen {
   return {
     async event(event) {
-      if (!process.stdout.write(`${JSON.stringify(event)}\n`)) await once(process.stdout, 'drain');
+      if (!process.stdout.write(`${harmlessJson(event)}\n`)) await once(process.stdout, 'drain');
     },
     standing: () => undefined,
     over: async () => undefined,

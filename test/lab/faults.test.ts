@@ -153,6 +153,8 @@ describeLab('a deployment where something goes wrong', 'tailnet', () => {
         );
         expectError(gone, /^error: can’t install OpenClaw \S+: .*\n  try: check that npm’s registry can be reached/m);
         await machine.succeed(['ip', 'route', 'del', 'prohibit', registry]);
+        // From here on a connection that breaks is no matter, as with npm's own settings.
+        await machine.write('/root/.npmrc', npmrc);
         await listen(machine, 19_002);
         const refused = await m4.run(...m4.resume);
         // All that it says: of what it would do nothing was begun.
@@ -164,7 +166,6 @@ describeLab('a deployment where something goes wrong', 'tailnet', () => {
         const taken = await m4.stopWhen('...     OpenClaw ', m4.resume, () => listen(machine, 19_002));
         expectError(taken, /^error: openclaw-worker\.service does not start: .*19002.*\n  try: /m);
         await machine.succeed(['systemctl', 'stop', 'listener-19002']);
-        await machine.write('/root/.npmrc', npmrc);
         await m4.takeBack();
       },
     );

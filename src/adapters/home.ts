@@ -2,6 +2,7 @@ import { chmod, lstat, mkdir, open, readFile, rename, rm, writeFile } from 'node
 import { homedir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { FederationError } from '#src/core/errors.ts';
+import { readIfThere } from '#src/adapters/read-if-there.ts';
 
 /** The folder of one process's settings, secrets and state: 0700, its files 0600. */
 export interface Home {
@@ -69,15 +70,6 @@ function isThere(path: string): Promise<boolean> {
     () => true,
     () => false,
   );
-}
-
-async function readIfThere(path: string): Promise<string | null> {
-  try {
-    return await readFile(path, 'utf8');
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return null;
-    throw error;
-  }
 }
 
 async function replaceFile(path: string, text: string): Promise<void> {

@@ -6,6 +6,7 @@ import { openEventFile } from '#src/adapters/store/event-file.ts';
 import type { SealOptions, SealedFile } from '#src/adapters/store/handoff-files.ts';
 import { sealFiles, streamFile } from '#src/adapters/store/handoff-files.ts';
 import type { Readable } from 'node:stream';
+import { readIfThere } from '#src/adapters/read-if-there.ts';
 
 /**
  * Handoffs of a worker, a folder each, for its user alone:
@@ -110,13 +111,4 @@ function folderAt(path: string): HandoffFolder {
     seal: (bounds) => sealFiles({ ...bounds, out: file('out'), kept: file('kept') }),
     sealed: (name, size) => streamFile(join(file('kept'), name), size),
   };
-}
-
-async function readIfThere(path: string): Promise<string | null> {
-  try {
-    return await readFile(path, 'utf8');
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return null;
-    throw error;
-  }
 }

@@ -1,9 +1,7 @@
 import { EventEmitter } from 'node:events';
-import { FederationError } from '#src/core/errors.ts';
 import type { OfferedAgent } from '#src/core/handoff/agent.ts';
 import type { Fleet } from '#src/hub/fleet/fleet.ts';
-import type { Pace } from '#src/hub/models/pace.ts';
-import { createPace } from '#src/hub/models/pace.ts';
+import { createOfferDoor } from '#src/hub/fleet/offer-door.ts';
 
 /** The agents that nodes offer now. An offer belongs to the link by whose credential it came, and ends with it. */
 export interface OfferedAgents {
@@ -22,14 +20,13 @@ export interface OfferedAgentsOptions {
   readonly now?: () => number;
 }
 
-const OFFERS_PER_MINUTE = 20;
 /** From the start of a link; one that says nothing in this time offers nothing. */
 const FIRST_WORD_MS = 10_000;
 
 export function createOfferedAgents({ fleet, now = () => performance.now() }: OfferedAgentsOptions): OfferedAgents {
   const offers = new Map<string, readonly OfferedAgent[]>();
   const upSince = new Map<string, number>();
-  const paces = new Map<string, Pace>();
+  const door = createOfferDoor({ fleet, tooOften: 'QUEUE_FULL', now });
   const changes: OfferedAgents['changes'] = new EventEmitter();
 
   fleet.changes.on('up', ({ nodeId }) => {
@@ -44,19 +41,9 @@ export function createOfferedAgents({ fleet, now = () => performance.now() }: Of
   });
 
   return {
-    knock(nodeId) {
-      const pace = paces.get(nodeId) ?? createPace(OFFERS_PER_MINUTE);
-      paces.set(nodeId, pace);
-      const retryAfterMs = pace.take(now());
-      if (retryAfterMs === 0) return;
-      throw new FederationError('QUEUE_FULL', 'this node says too often what it offers', { retryAfterMs });
-    },
+    knock: door.knock,
     put(nodeId, link, agents) {
-      if (fleet.link(nodeId)?.generation !== link) {
-        throw new FederationError('FORBIDDEN', 'this credential is of a link that is not up', {
-          hint: 'say what is offered with the credential of the link that is',
-        });
-      }
+      door.check(nodeId, link);
       offers.set(nodeId, agents);
       changes.emit('offer', nodeId);
     },

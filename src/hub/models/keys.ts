@@ -6,8 +6,8 @@ import { budgetText, isForModel, isGood, lackingBudget, nothingSpent, spend } fr
 import { findNode, missText } from '#src/core/selector.ts';
 import type { MembershipKeeper } from '#src/hub/enrolment/membership.ts';
 import type { LateWriter } from '#src/hub/models/late-writer.ts';
-import type { Pace } from '#src/hub/models/pace.ts';
-import { createPace } from '#src/hub/models/pace.ts';
+import type { Pace } from '#src/core/pace.ts';
+import { createPace } from '#src/core/pace.ts';
 import type { UsageRecord } from '#src/hub/models/usage.ts';
 import type { ModelKeyCreate } from '#src/protocol/model-keys.ts';
 import { modelKeyCreateSchema } from '#src/protocol/model-keys.ts';

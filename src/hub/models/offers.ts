@@ -1,9 +1,7 @@
 import { EventEmitter } from 'node:events';
-import { FederationError } from '#src/core/errors.ts';
 import type { Offer, OfferedModel } from '#src/core/models/catalog.ts';
 import type { Fleet } from '#src/hub/fleet/fleet.ts';
-import type { Pace } from '#src/hub/models/pace.ts';
-import { createPace } from '#src/hub/models/pace.ts';
+import { createOfferDoor } from '#src/hub/fleet/offer-door.ts';
 
 /** What the nodes offer now, of those that may. An offer belongs to the link by whose credential it came, and ends with it. */
 export interface Offers {
@@ -27,7 +25,6 @@ export interface Offers {
   readonly changes: EventEmitter<{ offer: [nodeId: string] }>;
 }
 
-const OFFERS_PER_MINUTE = 20;
 /** Nodes of which what they offered is remembered when they go. */
 const LOST_AT_MOST = 1000;
 
@@ -44,7 +41,7 @@ export function createOffers({ fleet, mayOffer, now = () => performance.now() }:
   /** Of nodes that may not: it counts as soon as they may. */
   const withheld = new Map<string, readonly Offer[]>();
   const models = new Map<string, readonly Offer[]>();
-  const paces = new Map<string, Pace>();
+  const door = createOfferDoor({ fleet, tooOften: 'MODELS_BUSY', now });
   const gone = new Map<string, ReadonlySet<string>>();
   const changes: Offers['changes'] = new EventEmitter();
 
@@ -91,19 +88,9 @@ export function createOffers({ fleet, mayOffer, now = () => performance.now() }:
   });
 
   return {
-    knock(nodeId) {
-      const pace = paces.get(nodeId) ?? createPace(OFFERS_PER_MINUTE);
-      paces.set(nodeId, pace);
-      const retryAfterMs = pace.take(now());
-      if (retryAfterMs === 0) return;
-      throw new FederationError('MODELS_BUSY', 'this node says too often what it offers', { retryAfterMs });
-    },
+    knock: door.knock,
     put(nodeId, link, offered) {
-      if (fleet.link(nodeId)?.generation !== link) {
-        throw new FederationError('FORBIDDEN', 'this credential is of a link that is not up', {
-          hint: 'say what is offered with the credential of the link that is',
-        });
-      }
+      door.check(nodeId, link);
       gone.delete(nodeId);
       take(
         nodeId,

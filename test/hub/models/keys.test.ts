@@ -9,7 +9,7 @@ import { openMembership } from '#src/hub/enrolment/membership.ts';
 import type { ModelKeyDesk } from '#src/hub/models/keys.ts';
 import { openModelKeys } from '#src/hub/models/keys.ts';
 import { createLateWriter } from '#src/hub/models/late-writer.ts';
-import { createPace } from '#src/hub/models/pace.ts';
+import { createPace } from '#src/core/pace.ts';
 import type { UsageRecord } from '#src/hub/models/usage.ts';
 import type { ModelKeyCreate } from '#src/protocol/model-keys.ts';
 

@@ -6,7 +6,6 @@ import { hubsEnd, putBack, restarted, startBy, started } from '#src/core/handoff
 import { lost } from '#src/hub/fleet/ask-worker.ts';
 import { takenBack } from '#src/hub/handoffs/accounts.ts';
 import type { Bell } from '#src/hub/handoffs/bell.ts';
-import { createBell } from '#src/hub/handoffs/bell.ts';
 import type { Book } from '#src/hub/handoffs/book.ts';
 import type { Dispatch } from '#src/hub/handoffs/dispatch.ts';
 import type { Endings } from '#src/hub/handoffs/endings.ts';
@@ -14,10 +13,11 @@ import type { Hearing } from '#src/hub/handoffs/hearing.ts';
 import { BrokenOrder, openHearing } from '#src/hub/handoffs/hearing.ts';
 import type { Mirrored } from '#src/hub/handoffs/mirror.ts';
 import type { AgentNodes } from '#src/hub/handoffs/nodes.ts';
+import { orderOf } from '#src/hub/handoffs/order.ts';
 import { sayRestarted } from '#src/hub/handoffs/restart-line.ts';
+import { createWantedEnd } from '#src/hub/handoffs/wanted-end.ts';
 import type { WorkerCalls } from '#src/hub/handoffs/worker-calls.ts';
 import type { Link } from '#src/link/accept.ts';
-import type { HandoffOrder } from '#src/protocol/handoffs.ts';
 
 export interface CarryOptions {
   readonly book: Book;
@@ -85,9 +85,8 @@ async function carrying(
   let wasThere = isFresh;
   let faults = 0;
   let failures = 0;
-  /** When the node was told that its end is wanted. */
-  let toldEnd: number | null = null;
 
+  const wantedEnd = createWantedEnd(id, { book, calls, patienceMs: lostMs });
   const end = (deed: EndedDeed, isOwed: boolean): Promise<void> =>
     endings.placed(id, mirrored, { deed, artefacts: hearing.artefacts, isOwed });
   const lose = (problem: string): Promise<void> => end(hubsEnd('lost', problem), true);
@@ -160,44 +159,18 @@ async function carrying(
     return true;
   }
 
-  async function orderOf(record: HandoffRecord): Promise<HandoffOrder> {
-    const work = await book.work(id);
-    if (work === null) throw new FederationError('STORE_DAMAGED', 'what a handoff is about is not there any more');
-    const now = Date.now();
-    const { attempt, agent, asker, approval, deadline, idleTimeoutMs, queueUntil, hops } = record;
-    return {
-      ...{ id, attempt, asker, idleTimeoutMs, hops },
-      ...{ task: work.task, context: work.context, files: [...work.files] },
-      agent: agent ?? '',
-      ...(approval === null ? {} : { approval }),
-      leftMs: deadline === null ? null : Math.max(1, deadline - now),
-      queueTimeoutMs: Math.max(1, queueUntil - now),
-    };
-  }
-
-  /** Asks the node to end it. Whether it has it; where not, that proves that it never began there. */
-  async function askForEnd(link: Link): Promise<boolean> {
-    try {
-      await calls.cancel(link, id);
-      return true;
-    } catch (error) {
-      if (codeOf(error) === 'HANDOFF_NOT_FOUND') return false;
-      throw error;
-    }
-  }
-
   /** Brings it to the node, unless it is there. Whether it goes on to be carried. */
   async function bring(link: Link, record: HandoffRecord): Promise<boolean> {
     if (hearing.isStarted || acceptedOn === link) return true;
     const isLate = Date.now() >= startBy(record);
     if (record.cancelling === null && !isLate) {
-      const order = await orderOf(record);
+      const order = await orderOf(book, record);
       isSent = true;
       const standing = await calls.order(link, order);
       if (standing.id !== id || standing.attempt !== record.attempt) throw new BrokenOrder('it took another one');
       hearing.wait(standing.position);
       dispatch.taken(record);
-    } else if (!(await askForEnd(link))) {
+    } else if (!(await wantedEnd.ask(link))) {
       const deed =
         record.cancelling !== null
           ? hubsEnd('cancelled', record.cancelling)
@@ -208,37 +181,6 @@ async function carrying(
     acceptedOn = link;
     tell();
     return true;
-  }
-
-  /** Tells the node as soon as its end is asked for, and until it has heard it; gives up on one that does not end it then. */
-  async function passOnEnd(link: Link, over: AbortSignal, giveUp: () => void): Promise<void> {
-    const wake = createBell();
-    const onChange = (record: HandoffRecord): void => {
-      if (record.id === id) wake.ring();
-    };
-    book.changes.on('handoff', onChange);
-    try {
-      while (!over.aborted) {
-        const isWanted = (book.get(id)?.cancelling ?? null) !== null;
-        if (isWanted && toldEnd === null) {
-          const isTold = await askForEnd(link).then(
-            () => true,
-            () => false,
-          );
-          if (isTold) toldEnd = Date.now();
-        }
-        if (isStubborn()) giveUp();
-        const until = toldEnd === null ? Date.now() + 1000 : toldEnd + lostMs;
-        await wake.wait(isWanted ? until : Infinity, over);
-      }
-    } finally {
-      book.changes.off('handoff', onChange);
-    }
-  }
-
-  /** Whether the node goes on with what it was told to end long ago. */
-  function isStubborn(): boolean {
-    return toldEnd !== null && Date.now() >= toldEnd + lostMs;
   }
 
   /** Hears the node to the end of what it says now. Whether it goes on to be carried. */
@@ -252,7 +194,7 @@ async function carrying(
       if (late < 2 ** 31) timer = setTimeout(() => over.abort(), Math.max(0, late));
     };
     arm();
-    const passing = passOnEnd(link, stop, () => over.abort());
+    const passing = wantedEnd.passOn(link, stop, () => over.abort());
     try {
       for await (const said of calls.events(link, id, hearing.seq, stop)) {
         const wasStarted = hearing.isStarted;
@@ -292,11 +234,11 @@ async function carrying(
     wasThere = true;
     if (record.problem !== null) await book.change(id, (current) => ({ next: { ...current, problem: null } }));
     if (Date.now() >= endBy(record)) {
-      await askForEnd(link).catch(() => false);
+      await wantedEnd.ask(link).catch(() => false);
       await lose('its time was over, and its node does not say how it ended');
       return false;
     }
-    if (isStubborn()) {
+    if (wantedEnd.isIgnored()) {
       await lose(`${record.cancelling}; its node does not end it, and may still work on it`);
       return false;
     }

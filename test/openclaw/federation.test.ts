@@ -101,8 +101,10 @@ it('lets the gateway listen on loopback only', () => {
 
 describe('through the carrier', () => {
   it('an operator gets nothing, even with the token of the gateway', async () => {
-    const [port] = socketsOf([worker.pid]).filter(({ listening }) => listening);
-    const socket = new WebSocket(`ws://127.0.0.1:${port?.localPort}/`);
+    // The worker listens for models, too: the carrier's port is the one that its node host is connected to.
+    const listening = socketsOf([worker.pid]).flatMap((socket) => (socket.listening ? [socket.localPort] : []));
+    const port = socketsOf([nodeHost('w3').pid]).find(({ remotePort }) => listening.includes(remotePort))?.remotePort;
+    const socket = new WebSocket(`ws://127.0.0.1:${port}/`);
     expect(await nextFrame(socket)).toContain('connect.challenge');
     socket.send(JSON.stringify(operatorConnect(system.token)));
     expect(await closeCode(socket)).toBe(1008);

@@ -210,7 +210,7 @@ const eventTexts = {
 };
 const seq = z.int().positive();
 /** What a node says is bounded, whoever wrote it. */
-export const handoffEventSchema: z.ZodType<HandoffEvent> = z.discriminatedUnion('type', [
+const handoffEventSchema = z.discriminatedUnion('type', [
   z.object({ seq, type: z.literal('started'), attempt: z.int().positive(), agent: agentIdSchema }),
   z.object({ seq, type: z.literal('text'), text: eventTexts.long }),
   z.object({
@@ -236,8 +236,13 @@ export const handoffEventSchema: z.ZodType<HandoffEvent> = z.discriminatedUnion(
 ]);
 
 /** Between the events of a node, and not kept: that it is there, and how far in the queue. */
-export const handoffWordSchema = z.object({ type: z.literal('word'), position: z.int().min(1).nullable() });
+const handoffWordSchema = z.object({ type: z.literal('word'), position: z.int().min(1).nullable() });
 export type HandoffWord = z.infer<typeof handoffWordSchema>;
+/** All that comes from a node while it works. */
+export const handoffSaidSchema: z.ZodType<HandoffEvent | HandoffWord> = z.discriminatedUnion('type', [
+  handoffEventSchema,
+  handoffWordSchema,
+]);
 /** Time between two words of a node that has nothing else to say. */
 export const WORD_MS = 5000;
 

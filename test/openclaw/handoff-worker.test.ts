@@ -12,7 +12,7 @@ import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import type { HandoffEvent } from '#src/core/handoff/event.ts';
 import type { AgentOffer, HandoffOrder } from '#src/protocol/handoffs.ts';
-import { handoffEventSchema } from '#src/protocol/handoffs.ts';
+import { handoffSaidSchema } from '#src/protocol/handoffs.ts';
 import { eventually } from '../support/eventually.ts';
 import type { HandoffDaemon } from '../support/handoff-daemon.ts';
 import { startDaemon } from '../support/handoff-daemon.ts';
@@ -63,7 +63,7 @@ async function handOver(order: Partial<HandoffOrder>): Promise<string> {
 
 async function toEnd(following: Following): Promise<HandoffEvent[]> {
   await following.over;
-  for (const event of following.events) expect(handoffEventSchema.parse(event)).toEqual(event);
+  for (const event of following.events) expect(handoffSaidSchema.parse(event)).toEqual(event);
   return [...following.events];
 }
 

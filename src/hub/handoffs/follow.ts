@@ -5,7 +5,8 @@ import { createBell } from '#src/hub/handoffs/bell.ts';
 import type { Book } from '#src/hub/handoffs/book.ts';
 import type { Followed } from '#src/hub/handoffs/desk.ts';
 import type { Mirror, Mirrored } from '#src/hub/handoffs/mirror.ts';
-import { eventsAfter } from '#src/hub/handoffs/transcript.ts';
+import type { EventReader } from '#src/hub/handoffs/transcript.ts';
+import { eventReader } from '#src/hub/handoffs/transcript.ts';
 import type { HandoffView } from '#src/protocol/handoffs.ts';
 
 /** Those who follow handoffs. Each reads the file at its own pace: one that is slow costs no memory. */
@@ -50,6 +51,7 @@ export function createFollowers({ book, mirror, view, onLeft }: FollowersOptions
   async function* follow(id: string, after: number, signal: AbortSignal): AsyncGenerator<Followed> {
     const bell = enter(id);
     let held: Mirrored | null = null;
+    let reader: EventReader | null = null;
     let seq = after;
     let said = '';
     try {
@@ -63,7 +65,8 @@ export function createFollowers({ book, mirror, view, onLeft }: FollowersOptions
         // One that no node ever had has no file.
         if (record.attempt > 0) held ??= await mirror.hold(id);
         if (held !== null) {
-          for await (const event of eventsAfter(held, seq)) {
+          reader ??= eventReader(held, seq);
+          for await (const event of reader.more()) {
             yield { kind: 'event', event };
             if (signal.aborted) return;
             seq = event.seq;

@@ -14,19 +14,35 @@ export function lineOf({ seq, ...deed }: HandoffEvent, base: number): string {
 }
 
 /** The events after `after` that are there when it comes to them. */
-export async function* eventsAfter(mirrored: Mirrored, after: number): AsyncGenerator<HandoffEvent> {
-  let offset = await mirrored.offsetAfter(after);
-  let want = READ_BYTES;
-  while (offset < mirrored.size) {
-    const chunk = await mirrored.read(offset, want);
-    const end = chunk.lastIndexOf(10);
-    if (end === -1) {
-      // A line that is longer, whole in any case: lines are added whole.
-      want *= 2;
-      continue;
-    }
-    for (const line of chunk.subarray(0, end).toString('utf8').split('\n')) yield JSON.parse(line) as HandoffEvent;
-    offset += end + 1;
-    want = READ_BYTES;
-  }
+export function eventsAfter(mirrored: Mirrored, after: number): AsyncGenerator<HandoffEvent> {
+  return eventReader(mirrored, after).more();
+}
+
+/** One who reads on and on. */
+export interface EventReader {
+  /** Those that are there now and were not read before. To be read to its end before it is called again. */
+  more(): AsyncGenerator<HandoffEvent>;
+}
+
+/** Looks for its place once: to look for each event that comes would be to read all that came before it. */
+export function eventReader(mirrored: Mirrored, after: number): EventReader {
+  let offset: number | null = null;
+  return {
+    async *more() {
+      offset ??= await mirrored.offsetAfter(after);
+      let want = READ_BYTES;
+      while (offset < mirrored.size) {
+        const chunk = await mirrored.read(offset, want);
+        const end = chunk.lastIndexOf(10);
+        if (end === -1) {
+          // A line that is longer, whole in any case: lines are added whole.
+          want *= 2;
+          continue;
+        }
+        for (const line of chunk.subarray(0, end).toString('utf8').split('\n')) yield JSON.parse(line) as HandoffEvent;
+        offset += end + 1;
+        want = READ_BYTES;
+      }
+    },
+  };
 }

@@ -12,9 +12,8 @@ import type {
   MessageStanding,
 } from '#src/protocol/handoffs.ts';
 import {
-  handoffEventSchema,
   handoffStandingSchema,
-  handoffWordSchema,
+  handoffSaidSchema,
   messageStandingSchema,
   MAX_EVENT_BYTES,
   WORD_MS,
@@ -111,11 +110,8 @@ async function* saidIn(stream: ClientHttp2Stream): AsyncGenerator<readonly Said[
 
 function parsed(line: string): Said {
   try {
-    const value: unknown = JSON.parse(line);
-    const word = handoffWordSchema.safeParse(value);
-    if (word.success) return word.data;
-    const event = handoffEventSchema.safeParse(value);
-    return event.success ? event.data : null;
+    const said = handoffSaidSchema.safeParse(JSON.parse(line));
+    return said.success ? said.data : null;
   } catch {
     return null;
   }

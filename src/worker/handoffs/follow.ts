@@ -1,6 +1,5 @@
 import { once } from 'node:events';
 import type { ServerHttp2Stream } from 'node:http2';
-import { setTimeout as pause } from 'node:timers/promises';
 import type { HandoffWord } from '#src/protocol/handoffs.ts';
 import { WORD_MS } from '#src/protocol/handoffs.ts';
 import type { Transcript } from '#src/worker/handoffs/transcript.ts';
@@ -16,10 +15,13 @@ export async function follow(
   place: { position(): number | null; onMove(listener: () => void): () => void },
 ): Promise<void> {
   const closed = new AbortController();
-  stream.once('close', () => closed.abort());
   if (stream.closed || stream.destroyed) return;
   let more = Promise.withResolvers<void>();
   const wake = (): void => more.resolve();
+  stream.once('close', () => {
+    closed.abort();
+    wake();
+  });
   const ends = [transcript.onMore(wake), place.onMove(wake)];
   let offset = await transcript.offsetAfter(after);
   let told: number | null = null;
@@ -38,7 +40,7 @@ export async function follow(
       const position = place.position();
       if (position !== told) say(stream, { type: 'word', position });
       told = position;
-      if (!(await moreWithin(more.promise, closed.signal))) say(stream, { type: 'word', position: place.position() });
+      if (!(await moreWithin(more.promise))) say(stream, { type: 'word', position: place.position() });
     }
     stream.end();
   } catch (error) {
@@ -53,10 +55,10 @@ function say(stream: ServerHttp2Stream, word: HandoffWord): void {
 }
 
 /** False when there was nothing for so long that a word is due. */
-async function moreWithin(more: Promise<void>, signal: AbortSignal): Promise<boolean> {
-  const waiting = new AbortController();
-  const tick = pause(WORD_MS, false, { signal: AbortSignal.any([signal, waiting.signal]), ref: false });
-  const found = await Promise.race([more.then(() => true), tick.catch(() => true)]);
-  waiting.abort();
+async function moreWithin(more: Promise<void>): Promise<boolean> {
+  const { promise: due, resolve } = Promise.withResolvers<boolean>();
+  const timer = setTimeout(resolve, WORD_MS, false).unref();
+  const found = await Promise.race([more.then(() => true), due]);
+  clearTimeout(timer);
   return found;
 }

@@ -2,7 +2,7 @@ import { readFileSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
 import type { HandoffEvent } from '#src/core/handoff/event.ts';
-import { MAX_ANSWER_BYTES, MAX_EVENT_BYTES, handoffEventSchema } from '#src/protocol/handoffs.ts';
+import { MAX_ANSWER_BYTES, MAX_EVENT_BYTES, handoffSaidSchema } from '#src/protocol/handoffs.ts';
 import { eventually } from '../../support/eventually.ts';
 import { NODE_ID } from '../../support/handoff-daemon.ts';
 import { startNode } from './node-under-test.ts';
@@ -18,7 +18,7 @@ it('a long text is several events and stays whole; the answer is cut where it is
   expect(said(events) === text).toBe(true);
   for (const event of events) {
     expect(Buffer.byteLength(JSON.stringify(event))).toBeLessThanOrEqual(MAX_EVENT_BYTES);
-    expect(handoffEventSchema.parse(event)).toEqual(event);
+    expect(handoffSaidSchema.parse(event)).toEqual(event);
   }
   const end = events.at(-1);
   expect(end?.type === 'ended' && Buffer.byteLength(end.text)).toBeLessThanOrEqual(MAX_ANSWER_BYTES);
@@ -59,7 +59,7 @@ it('a gateway that says strange things ends nothing', async () => {
   });
   const events = await node.events((await node.order()).id);
   expect(events.at(-1)).toMatchObject({ outcome: 'completed', text: 'fine' });
-  for (const event of events) handoffEventSchema.parse(event);
+  for (const event of events) handoffSaidSchema.parse(event);
 });
 
 it('a silence that is too long ends it, a deadline too, and one that waits for too long', async () => {

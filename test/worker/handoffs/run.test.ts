@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest';
 import type { HandoffEvent } from '#src/core/handoff/event.ts';
-import { handoffEventSchema } from '#src/protocol/handoffs.ts';
+import { handoffSaidSchema } from '#src/protocol/handoffs.ts';
 import { eventually } from '../../support/eventually.ts';
 import { startNode } from './node-under-test.ts';
 
@@ -24,7 +24,7 @@ it('hands a task to an agent and tells what it says, does and answers', async ()
   });
   const events = await node.events(id);
   expect(seqs(events)).toEqual(events.map((_, at) => at + 1));
-  for (const event of events) expect(handoffEventSchema.parse(event)).toEqual(event);
+  for (const event of events) expect(handoffSaidSchema.parse(event)).toEqual(event);
   expect(events[0]).toEqual({ seq: 1, type: 'started', attempt: 1, agent: 'main' });
   expect(said(events)).toBe('Let me look.Two files.');
   expect(events.filter(({ type }) => type === 'tool')).toEqual([

@@ -15,6 +15,7 @@ export async function follow(
   place: { position(): number | null; onMove(listener: () => void): () => void },
 ): Promise<void> {
   const closed = new AbortController();
+  let offset = await transcript.offsetAfter(after);
   if (stream.closed || stream.destroyed) return;
   let more = Promise.withResolvers<void>();
   const wake = (): void => more.resolve();
@@ -23,7 +24,6 @@ export async function follow(
     wake();
   });
   const ends = [transcript.onMore(wake), place.onMove(wake)];
-  let offset = await transcript.offsetAfter(after);
   let told: number | null = null;
   try {
     stream.respond({ ':status': 200, 'content-type': 'application/x-ndjson' });

@@ -49,6 +49,10 @@ async function work(run: ScriptedRun): Promise<string> {
       const [target = '', ...task] = rest;
       return handOn(run, target, task.join(' '));
     }
+    case 'report':
+      run.say('A brace is missing.');
+      await writeFile(join(run.outFolder, 'report.md'), 'line 7\n');
+      return 'A brace is missing.';
     case 'fail':
       throw new Error('the model went away');
     default:
@@ -178,6 +182,14 @@ it('hands a task over from standard input, and streams the answer of the agent t
     ...{ state: 'completed', agent: 'coder', node: { name: 'w1' }, text: 'all is well', task: 'say all is well' },
     asker: expect.any(String) as string,
   });
+});
+
+it('keeps what is said of an answer out of its lines, where both come in one', async () => {
+  const line = `manage-federation --home '${federation.home}' handoff start w1 report 2>&1`;
+  const { exitCode, stdout } = await federation.place.startShell(line).ended;
+  expect(exitCode).toBe(0);
+  expect(stdout).toMatch(/^A brace is missing\.\nfile: report\.md \(7 bytes, sha256 [0-9a-f]{64}\)$/m);
+  expect((await start('w1', 'report').ended).stdout).toBe('A brace is missing.\n');
 });
 
 it('takes files there, and brings files of the answer back by their hash', async () => {

@@ -1,4 +1,5 @@
 import { once } from 'node:events';
+import { fstatSync } from 'node:fs';
 import { harmless, harmlessJson, say } from '#src/adapters/terminal.ts';
 import { placeText, standingText } from '#src/cli/manage/handoff/words.ts';
 import { printJson } from '#src/cli/print.ts';
@@ -17,6 +18,7 @@ export interface HandoffScreen {
 /** For a person: what the agent says on standard output, and everything else on standard error. */
 export function textScreen(): HandoffScreen {
   const spoken = answerLeft();
+  const isOnePlace = areOnePlace();
   let isLineOpen = false;
   let told = '';
 
@@ -31,9 +33,9 @@ export function textScreen(): HandoffScreen {
     if (isLineOpen) await write('\n');
   }
 
-  /** On a screen that shows both, a word must not stand in the middle of a line of the agent’s. */
+  /** Where both are shown, a word must not stand in the middle of a line of the agent’s. */
   async function aside(text: string): Promise<void> {
-    if (process.stdout.isTTY && process.stderr.isTTY) await endLine();
+    if (isOnePlace) await endLine();
     say(text);
   }
 
@@ -83,6 +85,18 @@ export function textScreen(): HandoffScreen {
       }
     },
   };
+}
+
+/** Whether both outputs come together: on a screen, or in what `2>&1` makes one. */
+function areOnePlace(): boolean {
+  if (process.stdout.isTTY && process.stderr.isTTY) return true;
+  try {
+    const [output, errors] = [fstatSync(process.stdout.fd), fstatSync(process.stderr.fd)];
+    return output.dev === errors.dev && output.ino === errors.ino;
+  } catch {
+    // One of them was closed by whoever started this.
+    return false;
+  }
 }
 
 /** Of what a tool is given and gives; the whole of it is for programs. */

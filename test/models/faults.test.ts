@@ -10,7 +10,8 @@ import type { ModelServer, SeenRequest } from '../support/model-server.ts';
 import { randomNumbers } from '../support/random.ts';
 import { answerOf, readAll, start } from './client.ts';
 
-const QUICK = { connectMs: 1500, firstByteMs: 300, idleMs: 300, totalMs: null };
+/** Short enough to be waited for, and longer than a loaded machine keeps this process, where both ends are, from its work. */
+const QUICK = { connectMs: 1500, firstByteMs: 1000, idleMs: 1000, totalMs: null };
 
 let upstreams: ModelServer[];
 let chain: ModelChain;
@@ -134,10 +135,10 @@ describe.each(['own', 'hub', 'far'] as const)('an upstream that falls silent in 
 
 test(
   'of a thousand faults none leads to an answer that is spliced, doubled, or cut and called whole',
-  { timeout: 120_000 },
+  { timeout: 300_000 },
   async () => {
     const random = randomNumbers(11);
-    const before = Object.values(BEFORE).filter((_, at) => at !== 4);
+    const before = Object.values(BEFORE);
     const marks = new Map<string, string[]>();
     for (const [at, server] of upstreams.entries()) {
       server.otherwise = async (seen, response) => {
@@ -182,11 +183,14 @@ test(
     const answer = (_: SeenRequest, response: ServerResponse): void =>
       void response.writeHead(200, { 'content-type': 'application/json', 'content-length': '8' }).end('{"a":12}');
     for (const server of upstreams) server.otherwise = answer;
+    // As patient as a user's: here a node that answers late is none that was killed.
+    await using two = await modelChain(
+      upstreams.slice(0, 2).map(({ baseUrl }) => ({ baseUrl, models: [{ id: 'echo' }] })),
+    );
     let turn = 0;
-    let dead = -1;
-    chain.choose = async (_ask, excluded) => {
+    two.choose = async (_ask, excluded) => {
       turn += 1;
-      const free = [0, 1].filter((at) => !excluded.has(chain.links[at]!.nodeId) && at !== dead);
+      const free = [0, 1].filter((at) => !excluded.has(two.links[at]!.nodeId));
       return free[turn % free.length]!;
     };
     const agent = new Agent({ keepAlive: true, maxSockets: 32 });
@@ -195,11 +199,8 @@ test(
     await inTurns(10_000, 32, async (at) => {
       if (at === 3000) void upstreams[0]!.die();
       if (at === 4000) await upstreams[0]!.listen();
-      if (at === 6000) {
-        void chain.nodes[1]!.stop();
-        await eventually('its link is gone', () => (dead = 1) === 1);
-      }
-      const ok = await quick(chain.hub, agent);
+      if (at === 6000) void two.nodes[1]!.stop();
+      const ok = await quick(two.hub, agent);
       if (!ok) failed += 1;
     });
     agent.destroy();

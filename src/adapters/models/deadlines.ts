@@ -26,6 +26,8 @@ interface Watched {
  * Deadlines of many requests, by one timer: it is set for the next of them and looks at all when it wakes, so that a
  * request that is in time costs no timer. It keeps no process alive.
  *
+ * A busy process may wake late, with the answer at its door since long: what has come is taken in before any time is up.
+ *
  * A ring and no Set: the tables that a Set outgrows keep what was in them until the whole memory is tidied up.
  */
 export function createDeadlines(): Deadlines {
@@ -38,11 +40,16 @@ export function createDeadlines(): Deadlines {
     if (at >= wakesAt) return;
     if (timer !== null) clearTimeout(timer);
     wakesAt = at;
-    timer = setTimeout(wake, Math.min(Math.ceil(at - now), LONGEST_MS)).unref();
+    timer = setTimeout(takeIn, Math.min(Math.ceil(at - now), LONGEST_MS)).unref();
+  }
+
+  /** Node calls timers before it reads its sockets, and this after both. */
+  function takeIn(): void {
+    timer = null;
+    setImmediate(wake);
   }
 
   function wake(): void {
-    timer = null;
     wakesAt = Infinity;
     const now = performance.now();
     let next = Infinity;

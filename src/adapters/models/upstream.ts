@@ -30,7 +30,7 @@ export function createSender(): Sender {
     const pool = new Pool(origin, {
       connections: MAX_CONNECTIONS,
       pipelining: 1,
-      connect: connectorOf(connectMs),
+      connect: connectorOf(connectMs, deadlines),
       keepAliveTimeout: KEEP_ALIVE_MS,
       headersTimeout: 0,
       bodyTimeout: 0,
@@ -50,14 +50,15 @@ export function createSender(): Sender {
 }
 
 /** undici's own clock ticks twice a second, which is too coarse for a second and a half. */
-function connectorOf(connectMs: number): buildConnector.connector {
+function connectorOf(connectMs: number, deadlines: Deadlines): buildConnector.connector {
   const connect = buildConnector({ timeout: 0, allowH2: false, lookup: guardedLookup });
   return (options, callback) => {
-    const late = setTimeout(() => socket.destroy(new Error('ETIMEDOUT')), connectMs);
+    const late = deadlines.create(() => socket.destroy(new Error('ETIMEDOUT')));
+    late.set(connectMs);
     const socket = connect(
       options,
       (...answer: buildConnector.Callback extends (...args: infer A) => void ? A : never) => {
-        clearTimeout(late);
+        late.clear();
         callback(...answer);
       },
     ) as unknown as Socket;

@@ -1,8 +1,9 @@
 import type { ServerResponse } from 'node:http';
-import { afterEach, expect, test, vi } from 'vitest';
-import type { Receiver } from '#src/core/models/sending.ts';
+import { afterEach, describe, expect, test, vi } from 'vitest';
+import type { Receiver, Sending } from '#src/core/models/sending.ts';
 import { createSender } from '#src/adapters/models/upstream.ts';
 import { modelServer } from '../../support/model-server.ts';
+import type { ModelServer } from '../../support/model-server.ts';
 
 afterEach(() => void vi.useRealTimers());
 
@@ -42,6 +43,60 @@ test('whoever takes no more is not the server’s silence, which counts again fr
   sent.resume();
   await vi.waitFor(() => expect(heard).toEqual(['first', 'second']));
   vi.advanceTimersByTime(5001);
-  expect(heard).toEqual(['first', 'second', 'truncated ETIMEDOUT']);
+  await vi.waitFor(() => expect(heard).toEqual(['first', 'second', 'truncated ETIMEDOUT']));
   await sender.close();
+});
+
+/** Nothing else happens in this process meanwhile. */
+function beBusy(milliseconds: number): void {
+  const until = performance.now() + milliseconds;
+  while (performance.now() < until);
+}
+
+describe('whoever is too busy to look in time', () => {
+  async function outcome(server: ModelServer, timeouts: Sending['timeouts']): Promise<string> {
+    const sender = createSender();
+    const { promise, resolve } = Promise.withResolvers<string>();
+    sender.send(
+      {
+        ...{ origin: `http://127.0.0.1:${server.port}`, method: 'GET', path: '/v1/x', headers: [], body: null },
+        ...{ length: null, timeouts },
+      },
+      {
+        head: (status) => resolve(`status ${status}`),
+        data: () => undefined,
+        end: () => undefined,
+        fail: ({ kind, problem }) => resolve(`${kind} ${problem}`),
+      },
+    );
+    const heard = await promise;
+    await sender.close();
+    return heard;
+  }
+
+  test('finds the connection that was made meanwhile', async () => {
+    await using server = await modelServer();
+    server.otherwise = (_, response) => void response.end();
+    const heard = outcome(server, { ...TIMEOUTS, connectMs: 200 });
+    // The connection is begun by now, and nobody has looked what became of it.
+    for (let turn = 0; turn < 20; turn += 1) await new Promise<void>((resolve) => process.nextTick(resolve));
+    beBusy(300);
+    expect(await heard).toBe('status 200');
+  });
+
+  test('finds the answer that came meanwhile', async () => {
+    await using server = await modelServer();
+    server.otherwise = (_, response) => {
+      response.writeHead(200, { 'content-length': '2' });
+      response.end('ok');
+      beBusy(1100);
+    };
+    expect(await outcome(server, { ...TIMEOUTS, firstByteMs: 1000 })).toBe('status 200');
+  });
+
+  test('still says of one that says nothing that it is late', async () => {
+    await using server = await modelServer();
+    server.otherwise = () => beBusy(1100);
+    expect(await outcome(server, { ...TIMEOUTS, firstByteMs: 1000 })).toBe('first-byte ETIMEDOUT');
+  });
 });

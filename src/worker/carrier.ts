@@ -1,13 +1,12 @@
 import { createServer } from 'node:http';
-import type { IncomingMessage, Server } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import type { IncomingMessage } from 'node:http';
 import type { Log } from '#src/adapters/log.ts';
-import { FederationError } from '#src/core/errors.ts';
 import type { HubAddress } from '#src/core/hub-address.ts';
 import { hubAddressText } from '#src/core/hub-address.ts';
 import { asksForWebSocket, carry, turnAway } from '#src/link/carry.ts';
 import { CARRIER_PATH } from '#src/protocol/hub-api/node-host.ts';
 import type { HubSession } from '#src/worker/hub-address.ts';
+import { closeLoopback, listenOnLoopback } from '#src/worker/loopback.ts';
 
 /** The worker's end of the carrier: a loopback port that the node host takes for the gateway. */
 export interface LocalCarrier {
@@ -33,7 +32,11 @@ export async function startCarrier(options: LocalCarrierOptions): Promise<LocalC
   const { hub, session, log, signal } = options;
   const open = new Set<() => void>();
   const server = createServer((_request, response) => response.writeHead(426, { connection: 'close' }).end());
-  const port = await listen(server, options.port);
+  const port = await listenOnLoopback(server, {
+    port: options.port,
+    purpose: 'OpenClaw’s node host',
+    hint: 'set nodeHost.carrierPort to a free one, or to 0',
+  });
 
   server.on('upgrade', (request, socket, head) => {
     socket.on('error', () => socket.destroy());
@@ -62,11 +65,9 @@ export async function startCarrier(options: LocalCarrierOptions): Promise<LocalC
 
   async function close(): Promise<void> {
     signal.removeEventListener('abort', stop);
-    const { promise, resolve } = Promise.withResolvers<void>();
-    server.close(() => resolve());
-    server.closeAllConnections();
+    const closed = closeLoopback(server);
     for (const end of open) end();
-    await promise;
+    await closed;
   }
 
   function stop(): void {
@@ -76,21 +77,6 @@ export async function startCarrier(options: LocalCarrierOptions): Promise<LocalC
   signal.addEventListener('abort', stop, { once: true });
   if (signal.aborted) await close();
   return { port, close };
-}
-
-async function listen(server: Server, port: number): Promise<number> {
-  const { promise, resolve, reject } = Promise.withResolvers<void>();
-  server.once('error', reject);
-  server.listen({ host: '127.0.0.1', port }, resolve);
-  try {
-    await promise;
-  } catch (cause) {
-    throw new FederationError('PORT_IN_USE', `the port ${port} for OpenClaw's node host can't be taken`, {
-      hint: 'set nodeHost.carrierPort to a free one, or to 0',
-      cause,
-    });
-  }
-  return (server.address() as AddressInfo).port;
 }
 
 /** A browser names its page in Origin, and a name that was rebound to loopback in Host: neither is the node host. */

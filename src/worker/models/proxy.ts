@@ -1,6 +1,5 @@
-import type { IncomingMessage, Server, ServerResponse } from 'node:http';
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import { createServer } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import type { Log } from '#src/adapters/log.ts';
 import type { Send } from '#src/core/models/sending.ts';
 import { FederationError } from '#src/core/errors.ts';
@@ -17,6 +16,7 @@ import { createDoor } from '#src/link/models/door.ts';
 import { MODEL_HEADERS } from '#src/protocol/models.ts';
 import type { Carriage } from '#src/link/models/carriage.ts';
 import { carryAnswer } from '#src/link/models/carriage.ts';
+import { closeLoopback, listenOnLoopback } from '#src/worker/loopback.ts';
 import type { HubModels } from '#src/worker/models/hub-models.ts';
 import type { OwnModel } from '#src/worker/models/own-models.ts';
 import { ownModel } from '#src/worker/models/own-models.ts';
@@ -76,7 +76,11 @@ export async function startModelProxy(options: LocalModelsOptions): Promise<Loca
     // Beyond all time limits of the server now: a client that never closes its end would keep it for ever.
     socket.end(`HTTP/1.1 501 Not Implemented\r\n${head}\r\n\r\n${body.toString('utf8')}`, () => socket.destroy());
   });
-  const port = await listen(server, options.port);
+  const port = await listenOnLoopback(server, {
+    port: options.port,
+    purpose: 'programs that use models',
+    hint: 'set models.port to a free one, or leave it out',
+  });
 
   async function answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const cameAt = performance.now();
@@ -178,7 +182,7 @@ export async function startModelProxy(options: LocalModelsOptions): Promise<Loca
     };
   }
 
-  return { port, close: () => closed(server) };
+  return { port, close: () => closeLoopback(server) };
 }
 
 function isReading({ method }: IncomingMessage): boolean {
@@ -188,26 +192,4 @@ function isReading({ method }: IncomingMessage): boolean {
 function textOf({ headers }: IncomingMessage, name: string): string | null {
   const value = headers[name];
   return typeof value === 'string' && value !== '' ? value : null;
-}
-
-async function listen(server: Server, port: number): Promise<number> {
-  const { promise, resolve, reject } = Promise.withResolvers<void>();
-  server.once('error', reject);
-  server.listen({ host: '127.0.0.1', port }, resolve);
-  try {
-    await promise;
-  } catch (cause) {
-    throw new FederationError('PORT_IN_USE', `the port ${port} for programs that use models can't be taken`, {
-      hint: 'set models.port to a free one, or leave it out',
-      cause,
-    });
-  }
-  return (server.address() as AddressInfo).port;
-}
-
-async function closed(server: Server): Promise<void> {
-  const { promise, resolve } = Promise.withResolvers<void>();
-  server.close(() => resolve());
-  server.closeAllConnections();
-  await promise;
 }

@@ -1,22 +1,12 @@
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { eventually } from '../support/eventually.ts';
-import { modelChain } from '../support/model-chain.ts';
-import type { ModelChain } from '../support/model-chain.ts';
-import { modelServer } from '../support/model-server.ts';
-import type { ModelServer } from '../support/model-server.ts';
 import { answerOf, CHAT, readAll, start } from './client.ts';
+import { echoChain } from './echo-chain.ts';
+import type { EchoChain } from './echo-chain.ts';
 
-let upstream: ModelServer;
-let chain: ModelChain;
-
-beforeEach(async () => {
-  upstream = await modelServer();
-  chain = await modelChain([{ baseUrl: upstream.baseUrl, models: [{ id: 'echo' }] }]);
-});
-afterEach(async () => {
-  await chain[Symbol.asyncDispose]();
-  await upstream[Symbol.asyncDispose]();
-});
+let { upstream, chain, stop } = {} as EchoChain;
+beforeEach(async () => void ({ upstream, chain, stop } = await echoChain()));
+afterEach(() => stop());
 
 async function asked(headers: Readonly<Record<string, string>> = {}) {
   const { text } = await readAll(await answerOf(start(chain.hub, { headers })));

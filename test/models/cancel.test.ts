@@ -4,25 +4,27 @@ import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { eventually } from '../support/eventually.ts';
-import { modelChain } from '../support/model-chain.ts';
-import type { ModelChain } from '../support/model-chain.ts';
-import { modelServer } from '../support/model-server.ts';
-import type { ModelServer } from '../support/model-server.ts';
 import { answerOf, CHAT, readAll, start } from './client.ts';
+import { echoChain } from './echo-chain.ts';
+import type { EchoChain } from './echo-chain.ts';
 
-let upstream: ModelServer;
-let chain: ModelChain;
-
-beforeEach(async () => {
-  upstream = await modelServer();
-  chain = await modelChain([{ baseUrl: upstream.baseUrl, models: [{ id: 'echo' }] }]);
-});
-afterEach(async () => {
-  await chain[Symbol.asyncDispose]();
-  await upstream[Symbol.asyncDispose]();
-});
+let { upstream, chain, stop } = {} as EchoChain;
+beforeEach(async () => void ({ upstream, chain, stop } = await echoChain()));
+afterEach(() => stop());
 
 const WAYS = ['own', 'hub', 'far'] as const;
+
+/** A request whose answer has begun and does not end. */
+async function midStream(way: (typeof WAYS)[number]) {
+  upstream.otherwise = (_, response) => {
+    response.writeHead(200, { 'content-type': 'text/event-stream' });
+    response.write('data: 1\n\n');
+  };
+  const asking = start(chain[way]);
+  const response = await answerOf(asking);
+  await once(response, 'data');
+  return { asking, response };
+}
 
 describe.each(WAYS)('by the way %s', (way) => {
   test('a client that goes before the first byte ends the request at the upstream', async () => {
@@ -39,13 +41,7 @@ describe.each(WAYS)('by the way %s', (way) => {
   });
 
   test('a client that goes in the middle of a stream ends it at the upstream', async () => {
-    upstream.otherwise = (_, response) => {
-      response.writeHead(200, { 'content-type': 'text/event-stream' });
-      response.write('data: 1\n\n');
-    };
-    const asking = start(chain[way]);
-    const response = await answerOf(asking);
-    await once(response, 'data');
+    const { asking } = await midStream(way);
     asking.destroy();
     await upstream.untilAborted(1);
     await untilTold(way, 1);
@@ -56,13 +52,7 @@ describe.each(WAYS)('by the way %s', (way) => {
   });
 
   test('a client whose machine is gone is one that went', async () => {
-    upstream.otherwise = (_, response) => {
-      response.writeHead(200, { 'content-type': 'text/event-stream' });
-      response.write('data: 1\n\n');
-    };
-    const asking = start(chain[way]);
-    const response = await answerOf(asking);
-    await once(response, 'data');
+    const { response } = await midStream(way);
     response.socket.resetAndDestroy();
     await upstream.untilAborted(1);
     expect(upstream.requests).toHaveLength(1);

@@ -13,7 +13,12 @@ const said = (text: string) => ({
   ...{ type: 'message', id: 'msg_1', role: 'assistant', status: 'completed' },
   content: [{ type: 'output_text', text, annotations: [] }],
 });
-const event = (value: { readonly type: string }): string => `event: ${value.type}\ndata: ${JSON.stringify(value)}\n\n`;
+const event = (value: { readonly type: string; readonly [field: string]: unknown }): string =>
+  `event: ${value.type}\ndata: ${JSON.stringify(value)}\n\n`;
+const CREATED = event({
+  ...{ type: 'response.created', sequence_number: 0 },
+  response: { ...RESPONSE, status: 'in_progress' },
+});
 
 /** The responses API: made by a model, and then known to the node that made them. */
 export const RESPONSES: readonly SdkCall<OpenAI>[] = [
@@ -83,16 +88,12 @@ export const RESPONSES: readonly SdkCall<OpenAI>[] = [
     name: 'response: a stream that the SDK puts together',
     replies: [
       events([
-        event({
-          type: 'response.created',
-          sequence_number: 0,
-          response: { ...RESPONSE, status: 'in_progress' },
-        } as never),
+        CREATED,
         event({
           type: 'response.completed',
           sequence_number: 1,
           response: { ...RESPONSE, output: [said('hi')] },
-        } as never),
+        }),
       ]),
     ],
     run: (client) => client.responses.stream({ model: 'echo', input: 'hi' }).finalResponse(),
@@ -101,18 +102,14 @@ export const RESPONSES: readonly SdkCall<OpenAI>[] = [
     name: 'response: a stream that fails in its words',
     replies: [
       events([
-        event({
-          type: 'response.created',
-          sequence_number: 0,
-          response: { ...RESPONSE, status: 'in_progress' },
-        } as never),
+        CREATED,
         event({
           type: 'error',
           sequence_number: 1,
           code: 'server_is_overloaded',
           message: 'busy',
           param: null,
-        } as never),
+        }),
       ]),
     ],
     run: (client) => all(client.responses.create({ model: 'echo', input: 'hi', stream: true })),
@@ -124,7 +121,7 @@ export const RESPONSES: readonly SdkCall<OpenAI>[] = [
   },
   {
     name: 'response: is read again as a stream, from an event on',
-    replies: [events([event({ type: 'response.completed', sequence_number: 8, response: RESPONSE } as never)])],
+    replies: [events([event({ type: 'response.completed', sequence_number: 8, response: RESPONSE })])],
     run: (client) => all(client.responses.retrieve('resp_1', { stream: true, starting_after: 7 }, HERE)),
   },
   {

@@ -1,5 +1,6 @@
 import type { ServerResponse } from 'node:http';
 import { answerAsModel } from '../support/model-answers.ts';
+import type { Entrance } from '../support/model-chain.ts';
 import type { ModelHandler, ModelServer, SeenRequest } from '../support/model-server.ts';
 import { EXCEPTIONS, seenAs } from './wire.ts';
 import { DATE } from './wire-replies.ts';
@@ -39,9 +40,25 @@ export interface Observed {
 /** Longer than anything takes that is not meant to be late. */
 const TIMEOUT_MS = 25_000;
 
-export async function observe<Client>(
+/** Without any proxy, and then by those that begin at `entrance`. */
+export async function observeBoth<Client>(
   upstream: ModelServer,
-  { port, key }: { readonly port: number; readonly key: string },
+  entrance: Entrance,
+  clientOf: (setting: SdkSetting) => Client,
+  call: SdkCall<Client>,
+): Promise<{ readonly straight: Observed; readonly carried: Observed }> {
+  const straight = await observe(upstream, { port: upstream.port, key: 'sk-direct' }, clientOf, call);
+  return { straight, carried: await observe(upstream, entrance, clientOf, call) };
+}
+
+/** Of a client that does nothing twice by itself. */
+export function settingFor({ port, key }: Entrance): SdkSetting {
+  return { baseUrl: `http://127.0.0.1:${port}/v1`, key, retries: 0, timeoutMs: TIMEOUT_MS, fetch };
+}
+
+async function observe<Client>(
+  upstream: ModelServer,
+  entrance: Entrance,
   clientOf: (setting: SdkSetting) => Client,
   call: SdkCall<Client>,
 ): Promise<Observed> {
@@ -56,8 +73,7 @@ export async function observe<Client>(
     await (reply === undefined ? asModel(request, response) : reply(response));
   };
   const client = clientOf({
-    baseUrl: `http://127.0.0.1:${port}/v1`,
-    key,
+    ...settingFor(entrance),
     retries: call.retries ?? 0,
     timeoutMs: call.timeoutMs ?? TIMEOUT_MS,
     fetch: async (input, init) => {

@@ -6,6 +6,8 @@ export type Asker =
   | {
       readonly kind: 'operator';
       readonly name: string;
+      /** Id of the key by which it asks; none: by the master’s own socket. No node is told. */
+      readonly key?: string | undefined;
       /** A program, by a key: all that it may do is hand work to these agents, as reach.ts reads them. */
       readonly agents?: readonly string[] | undefined;
     }
@@ -20,6 +22,13 @@ export interface ChatAsker {
   readonly owner: boolean;
   readonly agent?: string | undefined;
   readonly session?: string | undefined;
+}
+
+/** As a node is told of it: by which key is the hub’s to know. */
+export function askerForNodes(asker: Asker): Asker {
+  if (asker.kind !== 'operator') return asker;
+  const { key: _key, ...told } = asker;
+  return told;
 }
 
 /** The asker in one word, for lists and the audit. */

@@ -26,6 +26,7 @@ import { createGatewayDesk } from '#src/hub/openclaw/gateway.ts';
 import { identifyByKey, identifyByTailnet } from '#src/hub/enrolment/identity.ts';
 import { createStrangerAudit } from '#src/hub/enrolment/stranger-audit.ts';
 import { openLockdown } from '#src/hub/jobs/lockdown.ts';
+import { createAskerKeys } from '#src/hub/handoffs/asker-keys.ts';
 import { openHandoffs } from '#src/hub/handoffs/handoffs.ts';
 import type { MirrorFiles } from '#src/hub/handoffs/mirror.ts';
 import { workerCalls } from '#src/hub/handoffs/worker-calls.ts';
@@ -125,11 +126,19 @@ export async function openHub({
     log: log.child('lockdown'),
   });
   const models = await openModels({ store, membership, fleet, lockdown, log: log.child('models'), signal });
+  const sessions = createOperatorSessions();
+  const operators = await openOperators({
+    ...{ store, membership, identify, sessions },
+    admins: settings.hub.admins,
+    isNode: (keyId) => enrolment.member(keyId) !== undefined,
+    log: log.child('operators'),
+  });
   const handoffs = await openHandoffs({
     ...{ settings, store, files: mirrorFiles, fleet, permits: deeds.permits, calls: workerCalls, signal },
     members: () => membership.state().members,
     onMember: (listener) => void membership.changes.on('node', listener),
     denied: () => lockdown.denial(),
+    keys: createAskerKeys([operators, models.keys]),
     log: log.child('handoffs'),
   });
   const openClawNodes = await openOpenClawNodes({
@@ -164,13 +173,6 @@ export async function openHub({
           log: log.child('carrier'),
         });
 
-  const sessions = createOperatorSessions();
-  const operators = await openOperators({
-    ...{ store, membership, identify, sessions },
-    admins: settings.hub.admins,
-    isNode: (keyId) => enrolment.member(keyId) !== undefined,
-    log: log.child('operators'),
-  });
   const doors = createDoors({
     ...{ settings, key, epoch, enrolment, operators, credentials, fleet, carrier, log },
     onFault: logFault,

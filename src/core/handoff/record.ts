@@ -34,6 +34,8 @@ export interface HandoffRecord {
   /** Ids of nodes that may still work on it, and are to be told that nobody wants it. */
   readonly owed: readonly string[];
   readonly parent: string | null;
+  /** Of the attempt of the parent that handed it on; null where nobody did. */
+  readonly parentAttempt: number | null;
   readonly hops: number;
   /** Ids of the nodes that handed it on, the first one first. */
   readonly path: readonly string[];

@@ -146,7 +146,10 @@ function admitted(options: A2aOptions, context: A2aContext): { placed: PlacedAge
   // No operator and no user can be named so.
   return {
     placed,
-    asker: { kind: 'operator', name: `${consumer.name}@a2a (key ${consumer.id.slice(0, 12)})`, agents },
+    asker: {
+      ...{ kind: 'operator', name: `${consumer.name}@a2a (key ${consumer.id.slice(0, 12)})` },
+      ...{ key: consumer.id, agents },
+    },
   };
 }
 

@@ -7,7 +7,7 @@ import { createRoute, OpenAPIHono, z } from '@hono/zod-openapi';
 import { FederationError } from '#src/core/errors.ts';
 import { failure, json, jsonBody, refuseInvalid } from '#src/hub/api/answers.ts';
 import type { ApiEnvironment } from '#src/hub/api/principal.ts';
-import { askerOf } from '#src/hub/api/principal.ts';
+import { keyedAskerOf } from '#src/hub/api/principal.ts';
 import type { Followed, HandoffDesk } from '#src/hub/handoffs/desk.ts';
 import { artefactNameSchema } from '#src/protocol/handoff-fields.ts';
 import { handoffCreateSchema, handoffIdSchema, handoffViewSchema, SHA256_HEADER } from '#src/protocol/handoffs.ts';
@@ -86,17 +86,17 @@ const HEARTBEAT_MS = 15_000;
 export function handoffRoutes(desk: HandoffDesk): OpenAPIHono<ApiEnvironment> {
   const app = new OpenAPIHono<ApiEnvironment>({ defaultHook: refuseInvalid });
   app.openapi(create, async (context) => {
-    const { view, isNew } = await desk.create(context.req.valid('json'), askerOf(context.get('principal')));
+    const { view, isNew } = await desk.create(context.req.valid('json'), keyedAskerOf(context.get('principal')));
     return isNew ? context.json(view, 201) : context.json(view, 200);
   });
   app.openapi(list, async (context) =>
-    context.json(await desk.list(context.req.valid('query').limit, askerOf(context.get('principal'))), 200),
+    context.json(await desk.list(context.req.valid('query').limit, keyedAskerOf(context.get('principal'))), 200),
   );
   app.openapi(show, async (context) =>
-    context.json(await desk.get(context.req.valid('param').id, askerOf(context.get('principal'))), 200),
+    context.json(await desk.get(context.req.valid('param').id, keyedAskerOf(context.get('principal'))), 200),
   );
   app.openapi(follow, async (context) => {
-    const asker = askerOf(context.get('principal'));
+    const asker = keyedAskerOf(context.get('principal'));
     const after = afterOf(context, context.req.valid('query').after);
     const gone = goneWith(context.env.outgoing);
     const followed = await desk.follow(context.req.valid('param').id, after, asker, gone);
@@ -104,12 +104,12 @@ export function handoffRoutes(desk: HandoffDesk): OpenAPIHono<ApiEnvironment> {
     return RESPONSE_ALREADY_SENT;
   });
   app.openapi(cancel, async (context) =>
-    context.json(await desk.cancel(context.req.valid('param').id, askerOf(context.get('principal'))), 202),
+    context.json(await desk.cancel(context.req.valid('param').id, keyedAskerOf(context.get('principal'))), 202),
   );
   app.openapi(fetchArtefact, async (context) => {
     const { id, name } = context.req.valid('param');
     const { outgoing } = context.env;
-    const asker = askerOf(context.get('principal'));
+    const asker = keyedAskerOf(context.get('principal'));
     const { artefact, bytes: content } = await desk.artefact(id, name, asker, goneWith(outgoing));
     outgoing.writeHead(200, {
       'content-type': 'application/octet-stream',

@@ -2,7 +2,7 @@ import { createRoute, OpenAPIHono } from '@hono/zod-openapi';
 import { failure, json, jsonBody, refuseInvalid } from '#src/hub/api/answers.ts';
 import { handoffId } from '#src/hub/api/handoffs.ts';
 import type { ApiEnvironment } from '#src/hub/api/principal.ts';
-import { askerOf } from '#src/hub/api/principal.ts';
+import { keyedAskerOf } from '#src/hub/api/principal.ts';
 import type { HandoffDesk } from '#src/hub/handoffs/desk.ts';
 import { messageCreateSchema, messageViewSchema } from '#src/protocol/handoffs.ts';
 
@@ -30,11 +30,11 @@ const show = createRoute({
 export function messageRoutes(desk: HandoffDesk): OpenAPIHono<ApiEnvironment> {
   const app = new OpenAPIHono<ApiEnvironment>({ defaultHook: refuseInvalid });
   app.openapi(send, async (context) => {
-    const { view, isNew } = await desk.send(context.req.valid('json'), askerOf(context.get('principal')));
+    const { view, isNew } = await desk.send(context.req.valid('json'), keyedAskerOf(context.get('principal')));
     return isNew ? context.json(view, 201) : context.json(view, 200);
   });
   app.openapi(show, async (context) =>
-    context.json(await desk.message(context.req.valid('param').id, askerOf(context.get('principal'))), 200),
+    context.json(await desk.message(context.req.valid('param').id, keyedAskerOf(context.get('principal'))), 200),
   );
   return app;
 }

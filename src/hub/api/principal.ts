@@ -152,6 +152,13 @@ export function askerOf(principal: Principal): Asker {
   return { kind: 'operator', name: operatorName(principal) };
 }
 
+/** The same with the key by which it is asked, for what may outlive that. */
+export function keyedAskerOf(principal: Principal): Asker {
+  const asker = askerOf(principal);
+  const operator = principal.kind === 'operator' ? principal.operator : undefined;
+  return asker.kind === 'operator' && operator !== undefined ? { ...asker, key: operator.id } : asker;
+}
+
 /** The same in one word, for the audit. */
 export function askerName(principal: Principal): string {
   return askerText(askerOf(principal));

@@ -135,7 +135,8 @@ export function createCreate({ book, nodes, permits, onward }: CreateOptions): C
     const draft: HandoffRecord = {
       ...{ id: createId(), key: wish.key, payload, asker, target: wish.target, task: beginningOf(wish.task) },
       ...{ state: 'waiting', cancelling: null, node: null, agent: null, attempt: 0, base: 0, tried: [], owed: [] },
-      ...{ parent, hops: above === null ? 0 : above.hops + 1, path: onward.pathBelow(above), approval: null },
+      ...{ parent, parentAttempt: above?.attempt ?? null, hops: above === null ? 0 : above.hops + 1 },
+      ...{ path: onward.pathBelow(above), approval: null },
       ...{ createdAt: now, startedAt: null, endedAt: null, deadline, queueUntil: now + wish.queueTimeoutMs },
       ...{ idleTimeoutMs: wish.idleTimeoutMs, rerunnable: wish.rerunnable },
       ...{ cancelOnDisconnect: wish.cancelOnDisconnect, seq: 0, problem: null, usage: null, artefacts: [] },

@@ -7,6 +7,7 @@ import { placed, startBy } from '#src/core/handoff/record.ts';
 import type { AgentPlace, Meant } from '#src/core/handoff/resolve.ts';
 import { leastLoaded, resolveTarget } from '#src/core/handoff/resolve.ts';
 import type { Member } from '#src/core/member.ts';
+import type { Asker } from '#src/core/policy.ts';
 import { consent } from '#src/core/policy.ts';
 import { givenTo } from '#src/hub/handoffs/accounts.ts';
 import { createBell } from '#src/hub/handoffs/bell.ts';
@@ -40,8 +41,8 @@ export interface DispatchOptions {
   readonly endings: Endings;
   /** Takes one that is placed, durably. */
   readonly carry: (id: string) => void;
-  /** Why nothing may be done now; null where it may. */
-  readonly denied: () => string | null;
+  /** Why nothing is begun for that asker now; null where it is. */
+  readonly denied: (asker: Asker) => string | null;
   readonly log: Log;
   readonly signal: AbortSignal;
 }
@@ -118,7 +119,7 @@ export function createDispatch({ book, nodes, endings, carry, denied, log, signa
     cache: Map<string, Meant | FederationError>,
   ): Promise<void> | null {
     const end = endOf(record, now);
-    if (end !== null || denied() !== null) return end;
+    if (end !== null || denied(record.asker) !== null) return end;
     const found = meant(record.target, cache);
     if (found instanceof FederationError) return null;
     const fitting = found.places.filter((place) => fits(record, place));

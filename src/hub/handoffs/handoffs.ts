@@ -10,8 +10,8 @@ import { askerText } from '#src/core/policy.ts';
 import type { Settings } from '#src/core/settings.ts';
 import type { Permits } from '#src/hub/approvals/permits.ts';
 import type { Fleet } from '#src/hub/fleet/fleet.ts';
-import { endAskedFor } from '#src/hub/handoffs/accounts.ts';
 import { fetchArtefact } from '#src/hub/handoffs/artefacts.ts';
+import type { AskerKeys } from '#src/hub/handoffs/asker-keys.ts';
 import type { Book } from '#src/hub/handoffs/book.ts';
 import { openBook } from '#src/hub/handoffs/book.ts';
 import { createCarriers } from '#src/hub/handoffs/carriers.ts';
@@ -31,6 +31,7 @@ import type { OfferedAgents } from '#src/hub/handoffs/offered.ts';
 import { createOfferedAgents } from '#src/hub/handoffs/offered.ts';
 import { createOnward } from '#src/hub/handoffs/onward.ts';
 import { tellWhatIsOver } from '#src/hub/handoffs/owed.ts';
+import { createUnwanted } from '#src/hub/handoffs/unwanted.ts';
 import { handoffHead, handoffView } from '#src/hub/handoffs/view.ts';
 import type { WorkerCalls } from '#src/hub/handoffs/worker-calls.ts';
 import type { AgentView, HandoffView } from '#src/protocol/handoffs.ts';
@@ -57,6 +58,7 @@ export interface HandoffsOptions {
   readonly permits: Permits;
   /** Why nothing may be done now; null where it may. */
   readonly denied: () => string | null;
+  readonly keys: AskerKeys;
   readonly calls: WorkerCalls;
   readonly log: Log;
   readonly signal: AbortSignal;
@@ -65,13 +67,12 @@ export interface HandoffsOptions {
 }
 
 const LOST_MS = 60_000;
-const PARENT_OVER = 'what it was a part of is over';
 /** Over and kept at most. */
 const MAX_KEPT = 10_000;
 const SWEEP_MS = 60_000;
 
 export async function openHandoffs(options: HandoffsOptions): Promise<Handoffs> {
-  const { settings, store, files, members, onMember, fleet, permits, denied, calls, log, signal } = options;
+  const { settings, store, files, members, onMember, fleet, permits, denied, keys, calls, log, signal } = options;
   // One for each handoff that is carried, and for each follower.
   setMaxListeners(0, signal);
   const onFault = (error: unknown): void => log.error('something failed', { problem: String(error) });
@@ -79,6 +80,7 @@ export async function openHandoffs(options: HandoffsOptions): Promise<Handoffs> 
   const nodes = createAgentNodes(members, fleet, offered);
   const book = await openBook(store);
   const mirror = createMirror(files, onFault);
+  const unwanted = createUnwanted({ book, denied, keys, onFault });
   const endings = createEndings(book, (id) => mirror.hold(id));
   const carriers = createCarriers({
     ...{ book, mirror, nodes, fleet, endings, calls, log, signal },
@@ -92,7 +94,7 @@ export async function openHandoffs(options: HandoffsOptions): Promise<Handoffs> 
     onNews: (id) => followers.tell(id),
   });
   const dispatch = createDispatch({
-    ...{ book, nodes, endings, denied, log, signal },
+    ...{ book, nodes, endings, denied: unwanted.denied, log, signal },
     carry: (id) => carriers.carry(id, true),
   });
   const onward = createOnward(book, nodes, settings.hub.onward);
@@ -102,11 +104,11 @@ export async function openHandoffs(options: HandoffsOptions): Promise<Handoffs> 
     onLeft(id) {
       const record = book.get(id);
       if (record?.cancelOnDisconnect !== true || isOver(record.state) || signal.aborted) return;
-      cancel(id, 'nobody follows it any more', askerText(record.asker)).catch(onFault);
+      unwanted.cancel(id, 'nobody follows it any more', askerText(record.asker)).catch(onFault);
     },
   });
   const messages = await openMessages({
-    ...{ store, nodes, fleet, offered, permits, calls, log, signal },
+    ...{ store, nodes, fleet, offered, permits, keys, calls, log, signal },
     load: () => countLoad(book.live()).of,
   });
   tellWhatIsOver(book, nodes, fleet, calls, log, signal);
@@ -137,38 +139,15 @@ export async function openHandoffs(options: HandoffsOptions): Promise<Handoffs> 
     });
   }
 
-  async function cancel(id: string, why: string, by: string): Promise<HandoffRecord> {
-    return book.change(id, (record) =>
-      isOver(record.state) || record.cancelling !== null
-        ? null
-        : { next: { ...record, cancelling: why }, also: [endAskedFor(record, by)] },
-    );
-  }
-
-  /** Of one that is there anew, or that a hub before this one had. */
-  function endUnwanted({ id, parent }: HandoffRecord): void {
-    const lockedDown = denied();
-    if (lockedDown !== null) cancel(id, lockedDown, 'hub').catch(onFault);
-    const above = parent === null ? null : book.get(parent);
-    if (above === null || (above !== undefined && !isOver(above.state))) return;
-    cancel(id, PARENT_OVER, 'hub').catch(onFault);
-  }
-
   fleet.changes.on('up', () => dispatch.stir());
   offered.changes.on('offer', (nodeId) => dispatch.freed(nodeId));
   onMember(() => dispatch.stir());
   book.changes.on('handoff', (now, before) => {
-    // What it is a part of may have ended, or a lockdown begun, while this was on its way to the store.
-    if (before === null) endUnwanted(now);
     if (!isOver(now.state) || before === null || isOver(before.state)) return;
     if (now.node !== null) dispatch.freed(now.node.id);
-    for (const { id, parent } of book.live()) {
-      if (parent === now.id) cancel(id, PARENT_OVER, 'hub').catch(onFault);
-    }
   });
   for (const record of book.live()) {
     if (record.state !== 'waiting') carriers.carry(record.id, false);
-    endUnwanted(record);
   }
   // What a node is still to be told is kept, but not for one that is gone for good.
   const isDone = ({ state, owed }: HandoffRecord): boolean =>
@@ -192,7 +171,7 @@ export async function openHandoffs(options: HandoffsOptions): Promise<Handoffs> 
     },
     async cancel(id, caller) {
       onward.visible(book.get(id), caller);
-      return view(await cancel(id, `${askerText(caller)} asked for its end`, askerText(caller)));
+      return view(await unwanted.cancel(id, `${askerText(caller)} asked for its end`, askerText(caller)));
     },
     artefact: async (id, name, caller, until) =>
       fetchArtefact(onward.visible(book.get(id), caller), name, nodes, calls, until),
@@ -215,9 +194,7 @@ export async function openHandoffs(options: HandoffsOptions): Promise<Handoffs> 
     desk,
     offered,
     metrics: createHandoffMetrics(book),
-    async endAll(why, by) {
-      await Promise.all([...book.live()].map(({ id }) => cancel(id, why, by)));
-    },
+    endAll: unwanted.endAll,
     async close() {
       await Promise.all([dispatch.done, carriers.done(), messages.close(), sweeping]);
       await mirror.close();

@@ -1,18 +1,19 @@
 import { createHash } from 'node:crypto';
 import { setTimeout as pause } from 'node:timers/promises';
 import type { Log } from '#src/adapters/log.ts';
-import type { Change, Store } from '#src/adapters/store/store.ts';
+import type { Store } from '#src/adapters/store/store.ts';
 import { FederationError } from '#src/core/errors.ts';
 import type { MessageRecord } from '#src/core/handoff/message.ts';
-import { keyOwner } from '#src/core/handoff/record.ts';
 import { leastLoaded, resolveTarget } from '#src/core/handoff/resolve.ts';
 import type { Asker } from '#src/core/policy.ts';
-import { askerText } from '#src/core/policy.ts';
+import { askerForNodes, askerText } from '#src/core/policy.ts';
 import { actionDetail, askerDetail } from '#src/hub/approvals/action-detail.ts';
 import type { Permits } from '#src/hub/approvals/permits.ts';
 import type { Fleet } from '#src/hub/fleet/fleet.ts';
+import type { AskerKeys } from '#src/hub/handoffs/asker-keys.ts';
 import type { Created, MessageWish } from '#src/hub/handoffs/desk.ts';
 import type { LoadOf } from '#src/hub/handoffs/load.ts';
+import { openMessageBook } from '#src/hub/handoffs/message-book.ts';
 import type { AgentNodes } from '#src/hub/handoffs/nodes.ts';
 import type { OfferedAgents } from '#src/hub/handoffs/offered.ts';
 import { iso } from '#src/hub/handoffs/view.ts';
@@ -35,6 +36,7 @@ export interface MessagesOptions {
   readonly fleet: Pick<Fleet, 'changes'>;
   readonly offered: Pick<OfferedAgents, 'changes'>;
   readonly permits: Pick<Permits, 'permit'>;
+  readonly keys: AskerKeys;
   readonly calls: Pick<WorkerCalls, 'deliver'>;
   readonly load: () => LoadOf;
   readonly log: Log;
@@ -56,51 +58,38 @@ const NEVER: ReadonlySet<string> = new Set([
 ]);
 
 export async function openMessages(options: MessagesOptions): Promise<Messages> {
-  const { store, nodes, fleet, offered, permits, calls, load, log, signal } = options;
-  const kept = (await store.messages()).toSorted((a, b) => a.createdAt - b.createdAt);
-  const records = new Map(kept.map((record) => [record.id, record]));
-  const keys = new Map<string, Promise<MessageRecord>>(
-    kept.map((record) => [keyOf(record.asker, record.key), Promise.resolve(record)] as const),
-  );
+  const { store, nodes, fleet, offered, permits, keys, calls, load, log, signal } = options;
+  const book = await openMessageBook(store);
   const delivering = new Map<string, Promise<void>>();
-
-  async function put(record: MessageRecord, also: readonly Change[]): Promise<void> {
-    await store.commit([{ type: 'message', id: record.id, value: record }, ...also]);
-    records.set(record.id, record);
-  }
+  /** What a node is told at this moment, and may have already; and what is refused. */
+  const underWay = new Set<string>();
 
   const waitingFor = (nodeId: string): MessageRecord[] =>
-    [...records.values()].filter(({ state, node }) => state === 'waiting' && nodes.member(node.id)?.id === nodeId);
-
-  async function over(
-    record: MessageRecord,
-    state: 'delivered' | 'refused',
-    agent: string | null,
-    problem: string | null,
-  ) {
-    const next: MessageRecord = { ...record, state, agent, problem, text: '', overAt: Date.now() };
-    const detail = { id: record.id, node: record.node.name, agent, outcome: state, problem };
-    const entry = { at: Date.now(), action: 'message.end', by: askerText(record.asker), detail };
-    await put(next, [{ type: 'audit', entry }]);
-  }
+    book.waiting().filter(({ id, node }) => nodes.member(node.id)?.id === nodeId && !underWay.has(id));
 
   /** Whether the next may follow. */
   async function deliver(record: MessageRecord): Promise<boolean> {
+    const why = keys.refusal(record.asker);
+    if (why !== null) {
+      await book.end(record, { state: 'refused', agent: record.agent, problem: why });
+      return true;
+    }
     const link = nodes.link(record.node.id);
     if (link === undefined) return false;
-    const { id, agent, asker, approval, text: message } = record;
+    const { id, agent, approval, text: message } = record;
+    const asker = askerForNodes(record.asker);
     try {
       const said = await calls.deliver(link, { id, agent, asker, message, ...(approval === null ? {} : { approval }) });
-      await over(record, 'delivered', said.agent, null);
+      await book.end(record, { state: 'delivered', agent: said.agent, problem: null });
       return true;
     } catch (error) {
       if (!(error instanceof FederationError)) throw error;
       const problem = `${record.node.name}: ${error.message}`;
       if (NEVER.has(error.code)) {
-        await over(record, 'refused', agent, problem);
+        await book.end(record, { state: 'refused', agent, problem });
         return true;
       }
-      if (record.problem !== problem) records.set(id, { ...record, problem });
+      book.note(record, problem);
       return false;
     }
   }
@@ -112,7 +101,9 @@ export async function openMessages(options: MessagesOptions): Promise<Messages> 
       for (;;) {
         const next = waitingFor(nodeId).find(({ agent }) => !away.has(agent));
         if (next === undefined || signal.aborted) break;
-        if (!(await deliver(next))) away.add(next.agent);
+        underWay.add(next.id);
+        const isDone = await deliver(next).finally(() => underWay.delete(next.id));
+        if (!isDone) away.add(next.agent);
         if (nodes.link(nodeId) === undefined) return;
       }
       if (away.size === 0) return;
@@ -136,41 +127,40 @@ export async function openMessages(options: MessagesOptions): Promise<Messages> 
     delivering.set(nodeId, work);
   }
 
-  async function forgetOld(now: number): Promise<void> {
-    const old = [...records.values()].filter(({ overAt }) => overAt !== null && overAt < now - KEPT_MS);
-    const tooMany = [...records.values()]
-      .filter(({ overAt }) => overAt !== null)
-      .slice(0, Math.max(0, records.size - MAX_KEPT));
-    const gone = new Set([...old, ...tooMany]);
-    for (const record of [...records.values()]) {
-      const isGone = nodes.member(record.node.id) === undefined;
-      if (record.state !== 'waiting' || (!isGone && record.createdAt > now - KEPT_MS)) continue;
-      await over(
-        record,
-        'refused',
-        record.agent,
-        isGone ? 'its node is no member any more' : 'its node was away too long',
-      );
-    }
-    if (gone.size === 0) return;
-    await store.commit([...gone].map(({ id }) => ({ type: 'message', id, value: null })));
-    for (const record of gone) {
-      records.delete(record.id);
-      keys.delete(keyOf(record.asker, record.key));
+  /** Why it is not told, also once its node is there; null where it is. */
+  function refusalOf({ asker, node, createdAt }: MessageRecord): string | null {
+    if (nodes.member(node.id) === undefined) return 'its node is no member any more';
+    if (createdAt <= Date.now() - KEPT_MS) return 'its node was away too long';
+    return keys.refusal(asker);
+  }
+
+  async function refuseWaiting(): Promise<void> {
+    for (const record of book.waiting()) {
+      const why = refusalOf(record);
+      const isStill = book.get(record.id)?.state === 'waiting' && !underWay.has(record.id);
+      if (why === null || !isStill) continue;
+      underWay.add(record.id);
+      const end = { state: 'refused', agent: record.agent, problem: why } as const;
+      await book.end(record, end).finally(() => underWay.delete(record.id));
     }
   }
 
+  const onFault = (error: unknown): void => {
+    log.error('old messages could not be forgotten', { problem: String(error) });
+  };
+
   async function sweep(): Promise<void> {
     while (!signal.aborted) {
-      await forgetOld(Date.now()).catch((error: unknown) => {
-        log.error('old messages could not be forgotten', { problem: String(error) });
-      });
+      await refuseWaiting()
+        .then(() => book.forgetOver(Date.now() - KEPT_MS, MAX_KEPT))
+        .catch(onFault);
       await pause(60_000, undefined, { signal, ref: false }).catch(() => undefined);
     }
   }
 
   fleet.changes.on('up', ({ nodeId }) => deliverSoon(nodeId));
   offered.changes.on('offer', deliverSoon);
+  keys.onRevoked(() => void refuseWaiting().catch(onFault));
   const sweeping = sweep();
 
   return {
@@ -179,10 +169,9 @@ export async function openMessages(options: MessagesOptions): Promise<Messages> 
       const payload = createHash('sha256')
         .update(JSON.stringify([target, message]))
         .digest('hex');
-      const asked = keys.get(keyOf(asker, key));
+      const asked = book.ofKey(asker, key);
       if (asked !== undefined) {
-        const known = await asked;
-        const before = records.get(known.id) ?? known;
+        const before = await asked;
         if (before.payload === payload) return { view: messageView(before), isNew: false };
         throw new FederationError('HANDOFF_CONFLICT', 'this key stands for another message', {
           hint: 'choose another',
@@ -213,19 +202,12 @@ export async function openMessages(options: MessagesOptions): Promise<Messages> 
         ...askerDetail(asker),
       };
       const entry = { at: Date.now(), action: 'message.send', by: askerText(asker), detail };
-      const durable = put(record, [{ type: 'audit', entry }]).then(() => record);
-      keys.set(keyOf(asker, key), durable);
-      try {
-        await durable;
-      } catch (error) {
-        keys.delete(keyOf(asker, key));
-        throw error;
-      }
+      await book.add(record, [{ type: 'audit', entry }]);
       deliverSoon(member.id);
       return { view: messageView(record), isNew: true };
     },
     get(id) {
-      const record = records.get(id);
+      const record = book.get(id);
       if (record !== undefined) return messageView(record);
       throw new FederationError('HANDOFF_NOT_FOUND', 'there is no such message (any more)');
     },
@@ -233,10 +215,6 @@ export async function openMessages(options: MessagesOptions): Promise<Messages> 
       await Promise.all([sweeping, ...delivering.values()]);
     },
   };
-}
-
-function keyOf(asker: Asker, key: string): string {
-  return JSON.stringify([keyOwner(asker, null), key]);
 }
 
 function messageView({ id, key, state, target, node, agent, problem, createdAt, overAt }: MessageRecord): MessageView {

@@ -1,6 +1,7 @@
 import { FederationError } from '#src/core/errors.ts';
 import type { HandoffRecord } from '#src/core/handoff/record.ts';
 import type { Book } from '#src/hub/handoffs/book.ts';
+import { askerForNodes } from '#src/core/policy.ts';
 import type { HandoffOrder } from '#src/protocol/handoffs.ts';
 
 /** What a node is given of a handoff now: the times that are left of it. Throws STORE_DAMAGED. */
@@ -10,7 +11,7 @@ export async function orderOf(book: Pick<Book, 'work'>, record: HandoffRecord): 
   if (work === null) throw new FederationError('STORE_DAMAGED', 'what a handoff is about is not there any more');
   const now = Date.now();
   return {
-    ...{ id, attempt, asker, idleTimeoutMs, hops },
+    ...{ id, attempt, asker: askerForNodes(asker), idleTimeoutMs, hops },
     ...{ task: work.task, context: work.context, files: [...work.files] },
     agent: agent ?? '',
     ...(approval === null ? {} : { approval }),

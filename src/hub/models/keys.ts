@@ -1,4 +1,5 @@
 import { hash, randomBytes } from 'node:crypto';
+import { EventEmitter } from 'node:events';
 import type { Store } from '#src/adapters/store/store.ts';
 import { FederationError } from '#src/core/errors.ts';
 import type { Consumer, ModelKey, Spending, Spent } from '#src/core/models/key.ts';
@@ -35,6 +36,9 @@ export interface ModelKeyDesk extends ModelKeys {
   list(): readonly { readonly key: ModelKey; readonly spending: Spending }[];
   /** By name or a unique beginning of its id; no request by it is let in from here on. Throws NOT_FOUND, NODE_AMBIGUOUS. */
   revoke(word: string, by: string): Promise<{ readonly key: ModelKey; readonly spending: Spending }>;
+  /** Whether that key is there, and was not revoked. */
+  stands(keyId: string): boolean;
+  readonly puttingOut: EventEmitter<{ out: [keyId: string] }>;
   /** What it reaches of agents, as patterns; none for who is no key, or none that is good any more. */
   agents(consumer: Consumer): readonly string[];
   /** Whether who asks may write that. */
@@ -78,6 +82,7 @@ export async function openModelKeys({
   const { inTurn, commit, record, now } = membership;
   const spendings = new Map((await store.modelSpending()).map((spending) => [spending.id, spending]));
   const accounts = new Map<string, Account>();
+  const puttingOut: ModelKeyDesk['puttingOut'] = new EventEmitter();
   for (const key of await store.modelKeys()) accounts.set(key.id, open(key));
 
   function open(key: ModelKey): Account {
@@ -189,9 +194,12 @@ export async function openModelKeys({
         const key = { ...account.key, revokedAt: now() };
         // Out at once, also where that can't be kept: then it is said.
         accounts.set(key.id, { ...account, key });
+        puttingOut.emit('out', key.id);
         await commit([], [{ type: 'model_key', id: key.id, value: key }, record('model.key.revoke', by, named(key))]);
         return { key, spending: account.spending };
       }),
+    stands: (keyId) => accounts.get(keyId)?.key.revokedAt === null,
+    puttingOut,
   };
 }
 

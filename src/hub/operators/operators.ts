@@ -42,6 +42,9 @@ export interface Operators extends RequestSource {
   refuseAsNode(keyId: string): void;
   /** Puts one out at once, by name, id or fingerprint; the answer that `spared` is to carry goes out. Throws NOT_FOUND. */
   revoke(word: string, by: string, spared?: Socket): Promise<Operator>;
+  /** Whether that key is an operator’s who was not put out. */
+  stands(keyId: string): boolean;
+  readonly puttingOut: EventEmitter<{ out: [keyId: string] }>;
 }
 
 export interface OperatorsOptions {
@@ -66,6 +69,7 @@ export async function openOperators(options: OperatorsOptions): Promise<Operator
   const waiting = new Map<string, OperatorRequest>();
   const waiters = createWaiters<Operator>();
   const changes: Operators['changes'] = new EventEmitter();
+  const puttingOut: Operators['puttingOut'] = new EventEmitter();
   const book: Book = { known, waiting };
   let newcomers: number[] = [];
 
@@ -146,6 +150,7 @@ export async function openOperators(options: OperatorsOptions): Promise<Operator
     await keep([operator, ...out], record('operator.approve', approval.by, detail));
     waiting.delete(operator.id);
     for (const { id } of [operator, ...out]) sessions.end(id, keyRevoked());
+    for (const { id } of out) puttingOut.emit('out', id);
     waiters.admit(operator);
     const { id, name } = operator;
     return { kind: 'operator', id, name, role: 'operator', replaced: out.map((one) => one.id) };
@@ -193,6 +198,7 @@ export async function openOperators(options: OperatorsOptions): Promise<Operator
           throw error;
         } finally {
           sessions.end(operator.id, keyRevoked(), spared);
+          puttingOut.emit('out', operator.id);
         }
         return revoked;
       }),
@@ -212,7 +218,9 @@ export async function openOperators(options: OperatorsOptions): Promise<Operator
           await membership.commit([], [record('operator.judge', by, { ...detailOf(request), ...detail })]);
         }
       }),
+    stands: (keyId) => known.get(keyId)?.revokedAt === null,
     changes,
+    puttingOut,
   };
 }
 

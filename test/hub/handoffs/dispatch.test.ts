@@ -2,9 +2,11 @@ import { EventEmitter } from 'node:events';
 import { setTimeout as pause } from 'node:timers/promises';
 import { expect, test } from 'vitest';
 import type { HandoffRecord } from '#src/core/handoff/record.ts';
-import type { Book } from '#src/hub/handoffs/book.ts';
+import type { Asker } from '#src/core/policy.ts';
+import type { Book, Turn } from '#src/hub/handoffs/book.ts';
 import { createDispatch } from '#src/hub/handoffs/dispatch.ts';
-import { SILENT_LOG } from '../../support/member.ts';
+import { aMember, SILENT_LOG } from '../../support/member.ts';
+import { recordOf } from './hub-under-test.ts';
 
 const OVER = {
   id: 'a',
@@ -37,4 +39,50 @@ test('an end that the store does not take is not tried as fast as the processor 
   expect(tries).toBeGreaterThan(0);
   // It is many hundred where nothing is waited for.
   expect(tries).toBeLessThan(10);
+});
+
+/** A dispatch of one that waits for w1/main, which is there; and whom it was given to. */
+function dispatching(denied: (asker: Asker) => string | null) {
+  const stopping = new AbortController();
+  const record = recordOf(1, { target: 'w1/main', asker: { kind: 'operator', name: 'laptop', key: 'k1' } });
+  const member = aMember({ name: 'w1' });
+  const agent = { id: 'main', description: '', tags: [], concurrency: 1 };
+  const place = { ...member, isOnline: true, agents: [agent], member };
+  const given: (HandoffRecord | undefined)[] = [];
+  const book = {
+    ...{ live: () => (given.length > 0 ? [] : [record]), changes: new EventEmitter() },
+    async change(_id: string, decide: (one: HandoffRecord) => Turn | null) {
+      given.push(decide(record)?.next);
+      return record;
+    },
+  };
+  const dispatch = createDispatch({
+    ...{ book: book as unknown as Book, denied, log: SILENT_LOG, signal: stopping.signal },
+    nodes: { list: () => [place], member: () => member, link: () => undefined },
+    endings: { unplaced: () => Promise.reject(new Error('not asked')), placed: () => Promise.resolve() },
+    carry: () => undefined,
+  });
+  return {
+    given,
+    async close() {
+      stopping.abort();
+      await dispatch.done;
+    },
+  };
+}
+
+test('what is denied to its asker is given to no node, also while that can’t be written down', async () => {
+  const asked: Asker[] = [];
+  const denied = dispatching((asker) => {
+    asked.push(asker);
+    return 'its key was revoked';
+  });
+  await new Promise(setImmediate);
+  expect(asked).toMatchObject([{ key: 'k1' }]);
+  expect(denied.given).toEqual([]);
+  await denied.close();
+  const allowed = dispatching(() => null);
+  await new Promise(setImmediate);
+  expect(allowed.given).toMatchObject([{ state: 'placed', node: { name: 'w1' }, agent: 'main' }]);
+  await allowed.close();
 });

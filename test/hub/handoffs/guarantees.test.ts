@@ -13,6 +13,7 @@ import { NO_PERMIT } from '#src/hub/approvals/permits.ts';
 import type { Fleet } from '#src/hub/fleet/fleet.ts';
 import type { HandoffWish } from '#src/hub/handoffs/desk.ts';
 import type { Handoffs } from '#src/hub/handoffs/handoffs.ts';
+import { createAskerKeys } from '#src/hub/handoffs/asker-keys.ts';
 import { openHandoffs } from '#src/hub/handoffs/handoffs.ts';
 import type { Said, WorkerCalls } from '#src/hub/handoffs/worker-calls.ts';
 import type { Link } from '#src/link/accept.ts';
@@ -183,6 +184,7 @@ test.each(Array.from({ length: 12 }, (_, seed) => [seed]))(
         onMember: () => undefined,
         permits: { permit: () => NO_PERMIT, verdicts: () => Promise.reject(new Error('not asked')) },
         denied: () => null,
+        keys: createAskerKeys([]),
         ...{ log: SILENT_LOG, signal: stopping.signal, lostMs: 60_000 },
       });
       return {

@@ -13,6 +13,8 @@ import { NO_PERMIT } from '#src/hub/approvals/permits.ts';
 import type { Fleet } from '#src/hub/fleet/fleet.ts';
 import type { HandoffWish } from '#src/hub/handoffs/desk.ts';
 import type { Handoffs } from '#src/hub/handoffs/handoffs.ts';
+import type { KeyBook } from '#src/hub/handoffs/asker-keys.ts';
+import { createAskerKeys } from '#src/hub/handoffs/asker-keys.ts';
 import { openHandoffs } from '#src/hub/handoffs/handoffs.ts';
 import type { WorkerCalls } from '#src/hub/handoffs/worker-calls.ts';
 import { aMember, SILENT_LOG } from '../../support/member.ts';
@@ -32,12 +34,13 @@ export interface HubUnderTestOptions {
   /** What an earlier hub kept; and what else it did before it was gone. */
   readonly kept?: (folder: string) => readonly Change[] | Promise<readonly Change[]>;
   readonly denied?: () => string | null;
+  readonly keys?: readonly KeyBook[];
   /** Resolves when the store may go on. */
   readonly beforeCommit?: (changes: readonly Change[]) => Promise<void>;
 }
 
 /** Handoffs on a real store and real files, with one member that is away. */
-export async function hubUnderTest({ kept, denied, beforeCommit }: HubUnderTestOptions): Promise<HubUnderTest> {
+export async function hubUnderTest({ kept, denied, keys, beforeCommit }: HubUnderTestOptions): Promise<HubUnderTest> {
   const folder = await mkdtemp(join(tmpdir(), 'handoffs-'));
   onTestFinished(() => rm(folder, { recursive: true, force: true }));
   const files = await openMirrorFiles(join(folder, 'handoffs'));
@@ -64,6 +67,7 @@ export async function hubUnderTest({ kept, denied, beforeCommit }: HubUnderTestO
     fleet: { link: () => undefined, changes } as unknown as Fleet,
     permits: { permit: () => NO_PERMIT, verdicts: () => Promise.reject(new Error('not asked')) },
     denied: denied ?? (() => null),
+    keys: createAskerKeys(keys ?? []),
     ...{ log: SILENT_LOG, signal: stopping.signal },
   });
   onTestFinished(async () => {
@@ -86,7 +90,16 @@ export function recordOf(at: number, changed: Partial<HandoffRecord> = {}): Hand
   return {
     ...{ id: String(at).padStart(26, '0'), key: `k${at}`, payload: 'p', asker: ANN, target: 'w1', task: 'count' },
     ...{ state: 'waiting', cancelling: null, node: null, agent: null, attempt: 0, base: 0, tried: [], owed: [] },
-    ...{ parent: null, hops: 0, path: [], approval: null, createdAt: now + at, startedAt: null, endedAt: null },
+    ...{
+      parent: null,
+      parentAttempt: null,
+      hops: 0,
+      path: [],
+      approval: null,
+      createdAt: now + at,
+      startedAt: null,
+      endedAt: null,
+    },
     ...{ deadline: null, queueUntil: now + 600_000, idleTimeoutMs: 60_000, rerunnable: false },
     ...{ cancelOnDisconnect: false, seq: 0, problem: null, usage: null, artefacts: [] },
     ...changed,

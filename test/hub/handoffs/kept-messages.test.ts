@@ -3,6 +3,7 @@ import { EventEmitter } from 'node:events';
 import { expect, test } from 'vitest';
 import type { MessageRecord } from '#src/core/handoff/message.ts';
 import { NO_PERMIT } from '#src/hub/approvals/permits.ts';
+import { createAskerKeys } from '#src/hub/handoffs/asker-keys.ts';
 import { openMessages } from '#src/hub/handoffs/messages.ts';
 import { SILENT_LOG } from '../../support/member.ts';
 
@@ -25,6 +26,7 @@ test('of thousands of messages each is the same for its key as long as it is sai
     fleet: { changes: new EventEmitter() },
     offered: { changes: new EventEmitter() },
     permits: { permit: () => NO_PERMIT },
+    keys: createAskerKeys([]),
     calls: { deliver: () => Promise.reject(new Error('not asked')) },
     load: () => () => ({ running: 0, waiting: 0 }),
     ...{ log: SILENT_LOG, signal: stopping.signal },

@@ -10,6 +10,7 @@ import type { HandoffRecord } from '#src/core/handoff/record.ts';
 import { resolveSettings } from '#src/core/settings.ts';
 import { NO_PERMIT } from '#src/hub/approvals/permits.ts';
 import type { Fleet } from '#src/hub/fleet/fleet.ts';
+import { createAskerKeys } from '#src/hub/handoffs/asker-keys.ts';
 import { openHandoffs } from '#src/hub/handoffs/handoffs.ts';
 import type { WorkerCalls } from '#src/hub/handoffs/worker-calls.ts';
 import type { Link } from '#src/link/accept.ts';
@@ -22,7 +23,16 @@ const ids = { w1: 'a'.repeat(64), w2: 'b'.repeat(64) };
 const STARTED: HandoffRecord = {
   ...{ id: '01KAFZ3V9Q0000000000000001', key: 'parent', payload: 'p', asker: ann, target: 'w1', task: 'all of it' },
   ...{ state: 'started', cancelling: null, node: { id: ids.w1, name: 'w1' }, agent: 'main', attempt: 1, base: 0 },
-  ...{ tried: [], owed: [], parent: null, hops: 0, path: [], approval: null, createdAt: Date.now() },
+  ...{
+    tried: [],
+    owed: [],
+    parent: null,
+    parentAttempt: null,
+    hops: 0,
+    path: [],
+    approval: null,
+    createdAt: Date.now(),
+  },
   ...{ startedAt: Date.now(), endedAt: null, deadline: null, queueUntil: Date.now() + 600_000, idleTimeoutMs: 600_000 },
   ...{ rerunnable: false, cancelOnDisconnect: false, seq: 0, problem: null, usage: null, artefacts: [] },
 };
@@ -70,6 +80,7 @@ test('a part whose whole ends while the part is written down is ended, too', asy
     fleet: { link: (id: string) => (id === ids.w1 ? link : undefined), changes } as unknown as Fleet,
     permits: { permit: () => NO_PERMIT, verdicts: () => Promise.reject(new Error('not asked')) },
     denied: () => null,
+    keys: createAskerKeys([]),
     ...{ log: SILENT_LOG, signal: stopping.signal },
   });
   const { desk } = handoffs;

@@ -19,7 +19,17 @@ const id = '01J00000000000000000000000';
 const RECORD: HandoffRecord = {
   ...{ id, key: 'k', payload: '', asker: { kind: 'operator', name: 'ann' }, target: 'w1', task: 'count' },
   ...{ state: 'placed', cancelling: null, node: { id: 'n1', name: 'w1' }, agent: 'main', attempt: 1, base: 0 },
-  ...{ tried: [], owed: [], parent: null, hops: 0, path: [], approval: null, createdAt: 1, startedAt: null },
+  ...{
+    tried: [],
+    owed: [],
+    parent: null,
+    parentAttempt: null,
+    hops: 0,
+    path: [],
+    approval: null,
+    createdAt: 1,
+    startedAt: null,
+  },
   ...{ endedAt: null, deadline: null, queueUntil: Date.now() + 600_000, idleTimeoutMs: 600_000, rerunnable: false },
   ...{ cancelOnDisconnect: false, seq: 0, problem: null, usage: null, artefacts: [] },
 };

@@ -56,8 +56,11 @@ export interface Door {
   close(): Promise<void>;
 }
 
+/** A whole fleet that comes back at once fits; each costs little more than its socket. */
+const UNPROVEN_MAX = 256;
+
 export function createDoor<Proven, Admission>(options: DoorOptions<Proven, Admission>): Door {
-  const { unprovenMax = 256, handshakeMs = HANDSHAKE_MS, strangers } = options;
+  const { unprovenMax = UNPROVEN_MAX, handshakeMs = HANDSHAKE_MS, strangers } = options;
   /** Every connection, with what ends it where it is established. */
   const sockets = new Map<Socket, ((stopping: FederationError) => void) | null>();
   /** Connections that have not proved a key yet, with the address that each comes from. */

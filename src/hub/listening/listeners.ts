@@ -71,6 +71,9 @@ export interface TcpOptions {
   readonly upgrade: Upgrade;
 }
 
+/** Time for the head of a request. */
+const HEADERS_MS = 10_000;
+
 /**
  * Listens where nodes reach it. A browser always sends Origin, and a Host that is not ours comes of a name that was made
  * to point here: requests and upgrades with either are refused here, and looked at nowhere else.
@@ -81,7 +84,7 @@ export async function listenOnTcp(
 ): Promise<Listening & { port: number }> {
   const server = serve({ kind: 'tcp' }, answering, (request) => refusal(request, names()));
   limitConnections(server);
-  server.headersTimeout = 10_000;
+  server.headersTimeout = HEADERS_MS;
   // Node's own would end the input of a process, too.
   server.requestTimeout = 0;
   server.prependListener('request', (request: IncomingMessage) => hurryBody(request));

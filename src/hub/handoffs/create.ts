@@ -68,7 +68,7 @@ export function createCreate({ book, nodes, permits, onward }: CreateOptions): C
     let refused: FederationError | null = null;
     for (const { node, agent } of places) {
       const member = nodes.member(node.id);
-      if (member === undefined || draft.path.includes(member.id)) continue;
+      if (member === undefined || nodes.wasAt(draft.path, member.id)) continue;
       if (draft.parent !== null && !takesParts(member)) {
         refused ??= unasked();
         continue;

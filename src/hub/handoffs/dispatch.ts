@@ -30,8 +30,6 @@ export interface Dispatch {
   freed(nodeId: string): void;
   /** Whether another node than those that had it would take it now. */
   hasOther(record: HandoffRecord): boolean;
-  /** Whether the record may be given to that member at all. */
-  mayGoTo(record: Pick<HandoffRecord, 'asker' | 'approval' | 'path'>, member: Member): boolean;
   readonly done: Promise<void>;
 }
 
@@ -59,18 +57,15 @@ export function createDispatch({ book, nodes, endings, carry, denied, log, signa
   const refusals = new Map<string, { readonly nodes: Set<string>; problem: string }>();
   const busy = new Set<string>();
 
-  function mayGoTo(
-    { asker, approval, path }: Pick<HandoffRecord, 'asker' | 'approval' | 'path'>,
-    member: Member,
-  ): boolean {
-    if (path.includes(member.id) || (path.length > 0 && !takesParts(member))) return false;
+  function mayGoTo({ asker, approval, path }: HandoffRecord, member: Member): boolean {
+    if (nodes.wasAt(path, member.id) || (path.length > 0 && !takesParts(member))) return false;
     if (approval !== null) return approval.node === member.id;
     return consent(asker, member.role).kind === 'allow';
   }
 
   function fits(record: HandoffRecord, { node, agent }: AgentPlace): boolean {
     const member = nodes.member(node.id);
-    const hadIt = record.tried.includes(node.id) || refusals.get(record.id)?.nodes.has(node.id) === true;
+    const hadIt = nodes.wasAt(record.tried, node.id) || refusals.get(record.id)?.nodes.has(node.id) === true;
     if (member === undefined || hadIt || !mayGoTo(record, member)) return false;
     return mayReach(record.asker, { node: member.name, role: member.role, agent: agent.id });
   }
@@ -201,9 +196,9 @@ export function createDispatch({ book, nodes, endings, carry, denied, log, signa
     hasOther(record) {
       const found = meaning(record.target);
       if (found instanceof FederationError || found.node !== null) return false;
-      return found.places.some((place) => place.node.id !== record.node?.id && fits(record, place));
+      const own = record.node === null ? [] : [record.node.id];
+      return found.places.some((place) => !nodes.wasAt(own, place.node.id) && fits(record, place));
     },
-    mayGoTo,
     done: run(),
   };
 }

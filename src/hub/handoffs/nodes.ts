@@ -11,6 +11,8 @@ export interface AgentNodes {
   /** The member that has or had this id, unless it was revoked. */
   member(nodeId: string): Member | undefined;
   link(nodeId: string): Link | undefined;
+  /** Whether one of these ids is, or was, that member’s: also one by which its machine was enrolled before it was put out. */
+  wasAt(ids: readonly string[], nodeId: string): boolean;
 }
 
 export function createAgentNodes(
@@ -22,6 +24,15 @@ export function createAgentNodes(
     const found = members().get(nodeId) ?? [...members().values()].find((one) => formerIds(one).includes(nodeId));
     return found?.revokedAt === null ? found : undefined;
   }
+  function isSame(id: string, nodeId: string): boolean {
+    const standing = member(id);
+    if (id === nodeId || standing !== undefined) return id === nodeId || standing?.id === nodeId;
+    const [former, now] = [members().get(id), members().get(nodeId)];
+    if (former === undefined || now === undefined) return false;
+    const isOneMachine = former.tailnet !== null && former.tailnet.stableId === now.tailnet?.stableId;
+    return former.name === now.name || isOneMachine;
+  }
+
   return {
     list: () =>
       [...members().values()]
@@ -32,6 +43,7 @@ export function createAgentNodes(
           member: one,
         })),
     member,
+    wasAt: (ids, nodeId) => ids.some((id) => isSame(id, nodeId)),
     link(nodeId) {
       const found = member(nodeId);
       return found === undefined ? undefined : fleet.link(found.id);

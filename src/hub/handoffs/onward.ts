@@ -74,7 +74,7 @@ export function createOnward(book: Book, nodes: AgentNodes, isAllowed: boolean):
     refuseLoop({ path }, { node, places }) {
       if (path.length === 0) return;
       const ids = node === null ? places.map((place) => place.node.id) : [node.id];
-      if (ids.every((id) => path.includes(id))) throw loop();
+      if (ids.every((id) => nodes.wasAt(path, id))) throw loop();
     },
     loop,
     visible(record, caller) {

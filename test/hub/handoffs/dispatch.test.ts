@@ -24,7 +24,7 @@ test('an end that the store does not take is not tried as fast as the processor 
   let tries = 0;
   const dispatch = createDispatch({
     book: { live: () => [record], get: () => record, changes: new EventEmitter() } as unknown as Book,
-    nodes: { list: () => [], member: () => undefined, link: () => undefined },
+    nodes: { list: () => [], member: () => undefined, link: () => undefined, wasAt: () => false },
     endings: {
       unplaced: () => Promise.reject(new Error(`disk full, ${(tries += 1)}`)),
       placed: () => Promise.resolve(),
@@ -58,7 +58,7 @@ function dispatching(denied: (asker: Asker) => string | null) {
   };
   const dispatch = createDispatch({
     ...{ book: book as unknown as Book, denied, log: SILENT_LOG, signal: stopping.signal },
-    nodes: { list: () => [place], member: () => member, link: () => undefined },
+    nodes: { list: () => [place], member: () => member, link: () => undefined, wasAt: () => false },
     endings: { unplaced: () => Promise.reject(new Error('not asked')), placed: () => Promise.resolve() },
     carry: () => undefined,
   });

@@ -22,7 +22,7 @@ test('of thousands of messages each is the same for its key as long as it is sai
   const stopping = new AbortController();
   const messages = await openMessages({
     store: { messages: async () => kept, commit: async () => undefined },
-    nodes: { list: () => [], member: () => undefined, link: () => undefined },
+    nodes: { list: () => [], member: () => undefined, link: () => undefined, wasAt: () => false },
     fleet: { changes: new EventEmitter() },
     offered: { changes: new EventEmitter() },
     permits: { permit: () => NO_PERMIT },

@@ -64,7 +64,7 @@ test('a node that goes on with what it was told to end does not hold it open for
   };
   const carried = carryHandoff(id, mirrored, createBell(), true, {
     ...{ book, calls, maxBytes: 1 << 20, lostMs: 100, signal: new AbortController().signal, onNews: () => undefined },
-    nodes: { list: () => [], member: () => aMember({ name: 'w1' }), link: () => link },
+    nodes: { list: () => [], member: () => aMember({ name: 'w1' }), link: () => link, wasAt: () => false },
     endings: createEndings(book, (one) => mirror.hold(one)),
     dispatch: { refused: () => undefined, taken: () => undefined, hasOther: () => false },
   });

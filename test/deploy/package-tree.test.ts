@@ -55,7 +55,13 @@ it('holds of a package what runs, and of ours what is published', async () => {
   const tree = await packageTree(root);
   const files = await Promise.all(tree.map(async (one) => [one.to, await filesOfPackage(one)] as const));
   expect(Object.fromEntries(files)).toMatchObject({
-    'node_modules/openclaw-federation': ['README.md', 'bin/manage-federation', 'dist/main.js', 'package.json'],
+    'node_modules/openclaw-federation': [
+      'README.md',
+      'bin/manage-federation',
+      'dist/main.js',
+      'package.json',
+      'plugin/main.js',
+    ],
     'node_modules/a': ['index.js', 'package.json'],
     'node_modules/b': ['index.js', 'package.json'],
     'node_modules/bundler': ['index.js', 'node_modules/a/index.js', 'node_modules/a/package.json', 'package.json'],

@@ -1,4 +1,4 @@
-import { cp, mkdir, mkdtemp, readdir, readFile, rm, stat, symlink, utimes, writeFile } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, rm, stat, symlink, utimes, writeFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { tmpdir, userInfo } from 'node:os';
 import { join, resolve } from 'node:path';
@@ -13,6 +13,7 @@ import type { Context } from '#src/deploy/actions/context.ts';
 import { release } from '#src/deploy/actions/release.ts';
 import { placeOf } from '#src/deploy/place.ts';
 import { nodeIn, releaseFor } from '#src/deploy/release/release.ts';
+import { buildPackage } from '../support/built-package.ts';
 import { bareMachine } from '../support/facts.ts';
 import { INSTALLED, OTHER_NODE, writeTree } from '../support/installed-package.ts';
 
@@ -110,11 +111,12 @@ describe('a release', () => {
       'bin',
       'dist',
       'package.json',
+      'plugin',
     ]);
     const plugin = join(action.path, 'plugin');
-    expect((await readdir(plugin)).toSorted()).toEqual(['dist', 'package.json']);
+    expect((await readdir(plugin)).toSorted()).toEqual(['package.json', 'plugin']);
     expect(JSON.parse(await readFile(join(plugin, 'package.json'), 'utf8'))).not.toHaveProperty('dependencies');
-    expect((await stat(join(plugin, 'dist/main.js'))).nlink).toBe(1);
+    expect((await stat(join(plugin, 'plugin/main.js'))).nlink).toBe(1);
     expect((await readdir(modules)).includes('tool')).toBe(false);
     expect((await readdir(join(modules, `node-linux-${process.arch}`))).toSorted()).toEqual(['bin', 'package.json']);
     const modes = [
@@ -254,14 +256,7 @@ describe('a checkout', () => {
 
   it('that is built gives a release whose commands run', async () => {
     packageFolder = join(folder, 'checkout');
-    await mkdir(packageFolder);
-    const published = JSON.parse(await readFile(join(CHECKOUT, 'package.json'), 'utf8')) as { files: string[] };
-    for (const name of [...published.files, 'package.json'].filter((one) => one !== 'dist')) {
-      await cp(join(CHECKOUT, name), join(packageFolder, name), { recursive: true });
-    }
-    await symlink(join(CHECKOUT, 'node_modules'), join(packageFolder, 'node_modules'));
-    const tsc = ['-p', 'tsconfig.build.json', '--noCheck', '--outDir', join(packageFolder, 'dist')];
-    await execa('tsc', tsc, { cwd: CHECKOUT, preferLocal: true });
+    await buildPackage(packageFolder);
     const action = await actionFor();
     await release.apply(action, contextOn(thisMachine()));
     const { stdout } = await execa(

@@ -69,7 +69,7 @@ describe('the manifest', () => {
       openclaw: { extensions: string[] };
     };
     expect((await manifest()).version).toBe(about.version);
-    expect(about.openclaw.extensions).toEqual(['./dist/plugin/main.js']);
+    expect(about.openclaw.extensions).toEqual(['./plugin/main.js']);
     expect(about.files).toEqual(expect.arrayContaining(['openclaw.plugin.json', 'skills', 'dist']));
   });
 

@@ -22,7 +22,7 @@ export const INSTALLED: Tree = {
   'openclaw-federation/package.json': {
     name: 'openclaw-federation',
     version: '9.9.9',
-    files: ['bin', 'dist', 'README.md', 'systemd'],
+    files: ['bin', 'dist', 'plugin', 'README.md', 'systemd'],
     dependencies: { a: '1', b: '1', bundler: '1', '@scope/beside': '1' },
     devDependencies: { tool: '1' },
     optionalDependencies: { [THIS_NODE]: '24.21.0', [OTHER_NODE]: '24.21.0', absent: '1' },
@@ -30,6 +30,7 @@ export const INSTALLED: Tree = {
   'openclaw-federation/README.md': 'read me',
   'openclaw-federation/secret.txt': 'not published',
   'openclaw-federation/dist/main.js': 'main',
+  'openclaw-federation/plugin/main.js': 'plugin',
   'openclaw-federation/bin/manage-federation': `#!/bin/sh\n"\${0%/*}/../../${THIS_NODE}/bin/node" "$@"\n`,
   'openclaw-federation/node_modules/a/package.json': { name: 'a', version: '1.0.0' },
   'openclaw-federation/node_modules/a/index.js': `module.exports = 'a 1'`,

@@ -108,16 +108,16 @@ async function linkPackage(shipped: ShippedPackage, layout: string, lay: Laying 
 }
 
 /**
- * Our package once more, as a plugin that declares no needs: OpenClaw copies all that a plugin declares whenever it loads
- * it, and the plugin needs little of what the package does, and no npm and Node. It finds the rest beside it.
+ * The plugin alone, which holds all that it needs: OpenClaw copies a plugin and whatever it declares each time that it
+ * loads it, and our package declares a whole Node.
  */
 async function layPlugin(own: ShippedPackage, layout: string): Promise<number> {
-  const files = { ...own, to: PLUGIN_FOLDER, only: ['dist', 'skills', 'openclaw.plugin.json'] };
+  const files = { ...own, to: PLUGIN_FOLDER, only: ['plugin', 'skills', 'openclaw.plugin.json'] };
   // Of a file that comes twice tar makes one with two names, which OpenClaw takes for one from outside the plugin.
   const bytes = await linkPackage(files, layout, copyFile);
   await mkdir(join(layout, PLUGIN_FOLDER), { recursive: true });
   const whole = JSON.parse(await readFile(join(own.from, 'package.json'), 'utf8')) as Record<string, unknown>;
-  const kept = ['name', 'version', 'license', 'type', 'imports', 'openclaw'].map((key) => [key, whole[key]]);
+  const kept = ['name', 'version', 'license', 'type', 'openclaw'].map((key) => [key, whole[key]]);
   await writeFile(
     join(layout, PLUGIN_FOLDER, 'package.json'),
     `${JSON.stringify(Object.fromEntries(kept), null, 2)}\n`,

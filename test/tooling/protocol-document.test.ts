@@ -17,7 +17,7 @@ import { MESSAGE_STATES } from '#src/protocol/handoffs.ts';
 import { SILENT_LOG } from '../support/member.ts';
 import type { NumberRow } from './protocol-page.ts';
 import { firstWords, numberRows, page, section, table, wordsIn } from './protocol-page.ts';
-import { source, sources, valueOf } from './sources.ts';
+import { fileWith, source, sources, valueOf } from './sources.ts';
 import { askWorker, concrete, PARTS, statusOnLink } from './worker-routes.ts';
 
 const ROOT = resolve(import.meta.dirname, '../..');
@@ -125,7 +125,9 @@ describe('docs/protocol.md: what is asked', () => {
     const text = section('## 9. Handoffs and messages');
     expect(firstWords(text, '| state | meaning |')).toEqual(HANDOFF_STATES);
     expect(firstWords(text, '| event | fields beside `seq` |')).toEqual(Object.keys(EVENTS));
-    expect(text).toContain(`Its states are ${MESSAGE_STATES.map((state) => `\`${state}\``).join(', ')}.`);
+    expect(text.replace(/\s+/g, ' ')).toContain(
+      `Its states are ${MESSAGE_STATES.map((state) => `\`${state}\``).join(', ')}.`,
+    );
   });
 });
 
@@ -143,6 +145,17 @@ describe('docs/protocol.md: errors', () => {
     expect(said[0]).toEqual(new Map(ERROR_CODES.map((code) => [code, hub(code)])));
     expect(said[1]).toEqual(new Map(rare(link)));
     expect(said[2]).toEqual(new Map(rare(models)));
+  });
+
+  it('names the codes that a worker may say, and what a hub makes of those to an order', async () => {
+    const said = text.slice(0, text.indexOf('HTTP status at the hub'));
+    const listed = wordsIn(said.slice(said.indexOf(':\n'))).filter((word) => word !== 'STEP_FAILED');
+    const known = await codesOf('src/hub/fleet/ask-worker.ts', 'REFUSALS');
+    expect(listed.toSorted()).toEqual(known.filter((code) => code !== 'STEP_FAILED').toSorted());
+    const bullet = /- \*\*Before it began\*\*([\s\S]*?)\n- /.exec(section('## 9. Handoffs and messages'))![1]!;
+    const judging = await fileWith('src/hub/handoffs', 'const NOT_NOW');
+    const [later, never] = [await codesOf(judging, 'NOT_NOW'), await codesOf(judging, 'NEVER')];
+    expect(wordsIn(bullet)).toEqual([...later, ...never, 'DEADLINE_OVER']);
   });
 
   it('names no code, no constant and no file that is not there', async () => {
@@ -232,6 +245,12 @@ function statusAtHub(code: ErrorCode): number {
 
 function statusOfModels(code: ErrorCode): number {
   return refusalOf('openai', new FederationError(code, 'no')).status;
+}
+
+/** Codes of a list of the code. */
+async function codesOf(path: string, name: string): Promise<string[]> {
+  const defined = new RegExp(`const ${name}[^=]* = ([^;]+);`).exec(await source(path))?.[1] ?? '';
+  return [...defined.matchAll(/'([A-Z_]+)'/g)].map(([, code]) => code!);
 }
 
 /** Codes whose status is not the usual one. */

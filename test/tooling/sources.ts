@@ -22,6 +22,12 @@ export async function sources(under = 'src'): Promise<string[]> {
   return paths;
 }
 
+/** Path of the one file in a folder that has a text. */
+export async function fileWith(under: string, text: string): Promise<string> {
+  for (const path of await sources(under)) if ((await source(path)).includes(text)) return path;
+  throw new Error(`no file below ${under} has ${text}`);
+}
+
 /** Value of a constant, or of a field of one, as its file defines it. */
 export function valueOf(path: string, name: string): number {
   const text = readFileSync(resolve(ROOT, path), 'utf8');

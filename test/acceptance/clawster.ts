@@ -69,9 +69,11 @@ export const CLAWSTER: readonly Kept[] = [
     row: 'C-11',
     promise: 'messages and proposals from node to node',
     proof: {
-      open: 'handoff',
+      test: 'test/openclaw/handoff.test.ts',
+      name: 'hands a part on, which has no more time than the whole, and no other asker',
       decision:
-        'nothing goes from node to node but by the hub, which refuses it so far: a node may run nothing on another',
+        'by the hub, and only where hub.onward allows it: an agent proposes a part of its work to the agent of another node, ' +
+        'which is all that it may say there; a message without an answer is a person’s, or the master’s agent’s',
     },
   },
   {

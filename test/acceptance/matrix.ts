@@ -88,7 +88,8 @@ export const MATRIX: readonly Kept[] = [
     row: 'M-12',
     promise: 'a template for a node at home that borrows models',
     proof: {
-      open: 'models',
+      test: 'test/lab/models.test.ts',
+      name: 'a $role leads the OpenClaw that a person has to the models of all, until it is taken back',
       decision: 'a hybrid; it needs no template, for who may use which model is said once, on the hub',
     },
   },

@@ -14,6 +14,7 @@ import { BrokenOrder, openHearing } from '#src/hub/handoffs/hearing.ts';
 import type { Mirrored } from '#src/hub/handoffs/mirror.ts';
 import type { AgentNodes } from '#src/hub/handoffs/nodes.ts';
 import { orderOf } from '#src/hub/handoffs/order.ts';
+import { isOfStore, refusalOf } from '#src/hub/handoffs/refusal.ts';
 import { sayRestarted } from '#src/hub/handoffs/restart-line.ts';
 import { createWantedEnd } from '#src/hub/handoffs/wanted-end.ts';
 import type { WorkerCalls } from '#src/hub/handoffs/worker-calls.ts';
@@ -39,15 +40,6 @@ const RETRY_MS = [100, 500, 1000, 2000, 5000] as const;
 /** Answers in a row that a node, which is there, fails to give. */
 const MAX_FAILURES = 30;
 const MAX_ATTEMPTS = 3;
-
-/** What a node says when it has not begun and won't, but another node may, or this one later. */
-const NOT_NOW: ReadonlySet<string> = new Set([
-  ...['QUEUE_FULL', 'GATEWAY_UNREACHABLE', 'DISK_FULL', 'AGENT_NOT_FOUND', 'LOCKED_DOWN', 'PENDING_FULL'],
-]);
-/** The same, for good. */
-const NEVER: ReadonlySet<string> = new Set([
-  ...['FORBIDDEN', 'USAGE', 'PAYLOAD_TOO_LARGE', 'OPENCLAW_REFUSED', 'MACHINE_UNSUPPORTED'],
-]);
 
 /**
  * Sees one handoff that a node has, or may have, to its end, or back to those that wait. `isFresh`: nothing of it has
@@ -253,12 +245,12 @@ async function carrying(
       await lose(`${name} is not to be understood: ${error.message}`);
       return false;
     }
-    const code = codeOf(error);
-    if (code === null || code === 'STORE_FAILED' || code === 'STORE_DAMAGED') throw error;
-    const { message } = error as FederationError;
+    if (!(error instanceof FederationError) || isOfStore(error)) throw error;
+    const { code, message } = error;
     const isOpen = !hearing.isStarted && acceptedOn !== link;
-    if (isOpen && (NOT_NOW.has(code) || NEVER.has(code))) {
-      dispatch.refused(record, `${name}: ${message}`, NEVER.has(code));
+    const refusal = isOpen ? refusalOf(error) : null;
+    if (refusal !== null) {
+      dispatch.refused(record, `${name}: ${message}`, refusal === 'never');
       await giveBack(`${name}: ${message}`);
       return false;
     }
@@ -314,8 +306,4 @@ async function carrying(
 
 function waitingFor(name: string): string {
   return `${name} is away: it is asked as soon as it is back`;
-}
-
-function codeOf(error: unknown): string | null {
-  return error instanceof FederationError ? error.code : null;
 }

@@ -16,6 +16,7 @@ import type { LoadOf } from '#src/hub/handoffs/load.ts';
 import { openMessageBook } from '#src/hub/handoffs/message-book.ts';
 import type { AgentNodes } from '#src/hub/handoffs/nodes.ts';
 import type { OfferedAgents } from '#src/hub/handoffs/offered.ts';
+import { refusalOf } from '#src/hub/handoffs/refusal.ts';
 import { iso } from '#src/hub/handoffs/view.ts';
 import type { WorkerCalls } from '#src/hub/handoffs/worker-calls.ts';
 import { createId } from '#src/hub/jobs/job-id.ts';
@@ -48,15 +49,6 @@ const MAX_WAITING = 1000;
 const MAX_KEPT = 10_000;
 const KEPT_MS = 7 * 86_400_000;
 const RETRY_MS = 2000;
-/** What a node says that will say no other time what else. */
-const NEVER: ReadonlySet<string> = new Set([
-  'FORBIDDEN',
-  'USAGE',
-  'PAYLOAD_TOO_LARGE',
-  'HANDOFF_CONFLICT',
-  'OPENCLAW_REFUSED',
-]);
-
 export async function openMessages(options: MessagesOptions): Promise<Messages> {
   const { store, nodes, fleet, offered, permits, keys, calls, load, log, signal } = options;
   const book = await openMessageBook(store);
@@ -85,7 +77,8 @@ export async function openMessages(options: MessagesOptions): Promise<Messages> 
     } catch (error) {
       if (!(error instanceof FederationError)) throw error;
       const problem = `${record.node.name}: ${error.message}`;
-      if (NEVER.has(error.code)) {
+      // Nor does it say anything else another time where it knows another message by that id.
+      if (refusalOf(error) === 'never' || error.code === 'HANDOFF_CONFLICT') {
         await book.end(record, { state: 'refused', agent, problem });
         return true;
       }
@@ -128,7 +121,7 @@ export async function openMessages(options: MessagesOptions): Promise<Messages> 
   }
 
   /** Why it is not told, also once its node is there; null where it is. */
-  function refusalOf({ asker, node, createdAt }: MessageRecord): string | null {
+  function whyNever({ asker, node, createdAt }: MessageRecord): string | null {
     if (nodes.member(node.id) === undefined) return 'its node is no member any more';
     if (createdAt <= Date.now() - KEPT_MS) return 'its node was away too long';
     return keys.refusal(asker);
@@ -136,7 +129,7 @@ export async function openMessages(options: MessagesOptions): Promise<Messages> 
 
   async function refuseWaiting(): Promise<void> {
     for (const record of book.waiting()) {
-      const why = refusalOf(record);
+      const why = whyNever(record);
       const isStill = book.get(record.id)?.state === 'waiting' && !underWay.has(record.id);
       if (why === null || !isStill) continue;
       underWay.add(record.id);

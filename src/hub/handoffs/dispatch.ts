@@ -133,6 +133,18 @@ export function createDispatch({ book, nodes, endings, carry, denied, log, signa
     return give(record, place, others.slice(0, 100));
   }
 
+  /** What is wrong with one keeps no other from its place. */
+  function begin(...one: Parameters<typeof next>): Promise<void> | null {
+    try {
+      return next(...one);
+    } catch (error) {
+      const fail = async (): Promise<never> => {
+        throw error;
+      };
+      return fail();
+    }
+  }
+
   /** Nothing else is begun with it meanwhile; what failed is not begun anew at once. */
   async function settle(id: string, step: Promise<void>): Promise<void> {
     try {
@@ -156,7 +168,7 @@ export function createDispatch({ book, nodes, endings, carry, denied, log, signa
       if (busy.has(record.id)) continue;
       due = Math.min(due, startBy(record), now + LOOK_MS);
       load ??= countLoad(book.live());
-      const step = next(record, now, load, cache);
+      const step = begin(record, now, load, cache);
       if (step === null) continue;
       busy.add(record.id);
       void settle(record.id, step);
@@ -165,7 +177,14 @@ export function createDispatch({ book, nodes, endings, carry, denied, log, signa
   }
 
   async function run(): Promise<void> {
-    while (!signal.aborted) await bell.wait(look(), signal);
+    while (!signal.aborted) {
+      try {
+        await bell.wait(look(), signal);
+      } catch (error) {
+        log.error('what waits could not be looked at', { problem: String(error) });
+        await pause(RETRY_MS, undefined, { signal, ref: false }).catch(() => undefined);
+      }
+    }
   }
 
   book.changes.on('handoff', ({ id, state }) => {

@@ -1,9 +1,13 @@
+import { once } from 'node:events';
 import type { ServerResponse } from 'node:http';
-import { afterEach, describe, expect, test, vi } from 'vitest';
+import type { Socket } from 'node:net';
+import { connect } from 'node:net';
+import { setTimeout as pause } from 'node:timers/promises';
+import { Worker } from 'node:worker_threads';
+import { afterEach, describe, expect, onTestFinished, test, vi } from 'vitest';
 import type { Receiver, Sending } from '#src/core/models/sending.ts';
 import { createSender } from '#src/adapters/models/upstream.ts';
 import { modelServer } from '../../support/model-server.ts';
-import type { ModelServer } from '../../support/model-server.ts';
 
 afterEach(() => void vi.useRealTimers());
 
@@ -53,27 +57,55 @@ function beBusy(milliseconds: number): void {
   while (performance.now() < until);
 }
 
-describe('whoever is too busy to look in time', () => {
-  async function outcome(server: ModelServer, timeouts: Sending['timeouts']): Promise<string> {
-    const sender = createSender();
-    const { promise, resolve } = Promise.withResolvers<string>();
-    sender.send(
-      {
-        ...{ origin: `http://127.0.0.1:${server.port}`, method: 'GET', path: '/v1/x', headers: [], body: null },
-        ...{ length: null, timeouts },
-      },
-      {
-        head: (status) => resolve(`status ${status}`),
-        data: () => undefined,
-        end: () => undefined,
-        fail: ({ kind, problem }) => resolve(`${kind} ${problem}`),
-      },
-    );
-    const heard = await promise;
-    await sender.close();
-    return heard;
-  }
+/** What a request to a port comes to. */
+async function outcome({ port }: { readonly port: number }, timeouts: Sending['timeouts']): Promise<string> {
+  const sender = createSender();
+  const { promise, resolve } = Promise.withResolvers<string>();
+  sender.send(
+    {
+      ...{ origin: `http://127.0.0.1:${port}`, method: 'GET', path: '/v1/x', headers: [], body: null },
+      ...{ length: null, timeouts },
+    },
+    {
+      head: (status) => resolve(`status ${status}`),
+      data: () => undefined,
+      end: () => undefined,
+      fail: ({ kind, problem }) => resolve(`${kind} ${problem}`),
+    },
+  );
+  const heard = await promise;
+  await sender.close();
+  return heard;
+}
 
+/** Listens, and then does nothing for ever: what connects waits in the queue of the system. */
+const DEAF = `
+  const { parentPort } = require('node:worker_threads');
+  const server = require('node:net').createServer().listen({ port: 0, host: '127.0.0.1', backlog: 1 }, () => {
+    parentPort.postMessage(server.address().port);
+    setImmediate(() => Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0));
+  });
+`;
+
+test('a server that takes no connection is given up when its time to do so is over', async () => {
+  const deaf = new Worker(DEAF, { eval: true });
+  const [port] = (await once(deaf, 'message')) as [number];
+  const waiting: Socket[] = [];
+  onTestFinished(async () => {
+    for (const socket of waiting) socket.destroy();
+    await deaf.terminate();
+  });
+  // As many as the queue has room for: the next one is not answered at all.
+  for (let isTaken = true; isTaken && waiting.length < 64;) {
+    const socket = connect(port, '127.0.0.1');
+    waiting.push(socket);
+    isTaken = await Promise.race([once(socket, 'connect').then(() => true), pause(1000, false)]);
+  }
+  expect(waiting.length).toBeLessThan(64);
+  expect(await outcome({ port }, { ...TIMEOUTS, connectMs: 200 })).toBe('connect ETIMEDOUT');
+});
+
+describe('whoever is too busy to look in time', () => {
   test('finds the connection that was made meanwhile', async () => {
     await using server = await modelServer();
     server.otherwise = (_, response) => void response.end();

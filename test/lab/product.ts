@@ -13,6 +13,8 @@ const NAME = 'openclaw-federation';
 
 /** What the package is built by, besides what it holds. */
 const BUILD = ['src', '.ci', 'package.json', 'package-lock.json', '.npmrc', 'tsconfig.json', 'tsconfig.build.json'];
+/** What that makes. */
+const BUILT: ReadonlySet<string> = new Set(['dist', 'plugin']);
 const Manifest = z.object({ files: z.array(z.string()), bin: z.record(z.string(), z.string()) });
 
 /**
@@ -45,7 +47,7 @@ export async function installProduct({ root }: Machine): Promise<void> {
 /** All that the package is made of, or by. */
 async function findSources(): Promise<string[]> {
   const { files } = await readManifest();
-  return [...BUILD, ...files.filter((name) => name !== 'dist')];
+  return [...BUILD, ...files.filter((name) => !BUILT.has(name))];
 }
 
 async function readManifest(): Promise<z.infer<typeof Manifest>> {

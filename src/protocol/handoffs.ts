@@ -20,7 +20,7 @@ import { time } from '#src/protocol/hub-api/fields.ts';
  * Handoffs, as clients ask the hub for them:
  *
  *     POST   /api/v1/handoffs                       HandoffCreate → 201 HandoffView, or 200 where the key is known
- *     GET    /api/v1/handoffs?limit=N               those that are kept, the latest first
+ *     GET    /api/v1/handoffs?limit=N               those that are kept, the latest first: HandoffListed, without their answers
  *     GET    /api/v1/handoffs/{id}
  *     GET    /api/v1/handoffs/{id}/events?after=SEQ server-sent events, to the end: `id:` is the seq, `data:` a HandoffEvent;
  *                                                   `event: standing` has no id and holds a HandoffView. Last-Event-ID counts as `after`
@@ -125,6 +125,10 @@ export const handoffViewSchema = z.object({
   artefacts: z.array(z.object(artefact)),
 });
 export type HandoffView = z.infer<typeof handoffViewSchema>;
+
+/** As lists have it: of many, the answers would be more than anybody reads. */
+export const handoffListedSchema = handoffViewSchema.omit({ text: true });
+export type HandoffListed = z.infer<typeof handoffListedSchema>;
 
 export const messageCreateSchema = z.strictObject({
   key: handoffKeySchema,

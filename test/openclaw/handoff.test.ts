@@ -129,12 +129,12 @@ function tell(sentence: string): Promise<string> {
   return chat.telegram.untilText(LAST_WORD, 90_000);
 }
 
-const list = () => chat.ask<HandoffView[]>('handoff', 'list');
+const list = () => chat.ask<HandoffListed[]>('handoff', 'list');
 
 async function newest(): Promise<HandoffView> {
   const [view] = await list();
   if (view === undefined) throw new Error('nothing was handed over');
-  return view;
+  return chat.ask<HandoffView>('handoff', 'show', view.id);
 }
 
 async function question() {

@@ -10,7 +10,13 @@ import type { ApiEnvironment } from '#src/hub/api/principal.ts';
 import { keyedAskerOf } from '#src/hub/api/principal.ts';
 import type { Followed, HandoffDesk } from '#src/hub/handoffs/desk.ts';
 import { artefactNameSchema } from '#src/protocol/handoff-fields.ts';
-import { handoffCreateSchema, handoffIdSchema, handoffViewSchema, SHA256_HEADER } from '#src/protocol/handoffs.ts';
+import {
+  handoffCreateSchema,
+  handoffIdSchema,
+  handoffListedSchema,
+  handoffViewSchema,
+  SHA256_HEADER,
+} from '#src/protocol/handoffs.ts';
 
 export const handoffId = z.object({ id: handoffIdSchema });
 export const eventQuery = z.object({
@@ -38,9 +44,9 @@ const create = createRoute({
 const list = createRoute({
   method: 'get',
   path: '/handoffs',
-  summary: 'Handoffs that are kept, the latest first',
+  summary: 'Handoffs that are kept, the latest first, without their answers',
   request: { query: z.object({ limit: z.coerce.number().int().min(1).max(1000).default(20) }) },
-  responses: { 200: json(z.array(handoffViewSchema), 'The handoffs'), default: failure },
+  responses: { 200: json(z.array(handoffListedSchema), 'The handoffs'), default: failure },
 });
 
 const show = createRoute({
@@ -89,8 +95,8 @@ export function handoffRoutes(desk: HandoffDesk): OpenAPIHono<ApiEnvironment> {
     const { view, isNew } = await desk.create(context.req.valid('json'), keyedAskerOf(context.get('principal')));
     return isNew ? context.json(view, 201) : context.json(view, 200);
   });
-  app.openapi(list, async (context) =>
-    context.json(await desk.list(context.req.valid('query').limit, keyedAskerOf(context.get('principal'))), 200),
+  app.openapi(list, (context) =>
+    context.json(desk.list(context.req.valid('query').limit, keyedAskerOf(context.get('principal'))), 200),
   );
   app.openapi(show, async (context) =>
     context.json(await desk.get(context.req.valid('param').id, keyedAskerOf(context.get('principal'))), 200),

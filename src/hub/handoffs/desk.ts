@@ -4,6 +4,7 @@ import type { Asker } from '#src/core/policy.ts';
 import type {
   AgentView,
   handoffCreateSchema,
+  HandoffListed,
   HandoffView,
   messageCreateSchema,
   MessageView,
@@ -49,8 +50,8 @@ export interface HandoffDesk {
    * APPROVAL_OVER, STORE_FAILED.
    */
   create(wish: HandoffWish, caller: HandoffCaller, parent?: string): Promise<Created<HandoffView>>;
-  /** Those that are kept, the latest first. */
-  list(limit: number, caller: HandoffCaller): Promise<HandoffView[]>;
+  /** Those that are kept, the latest first: no answer is read for it. */
+  list(limit: number, caller: HandoffCaller): HandoffListed[];
   /** All that are kept, the latest first: no answer is read for it. */
   heads(caller: HandoffCaller): readonly HandoffHead[];
   get(id: string, caller: HandoffCaller): Promise<HandoffView>;

@@ -32,9 +32,9 @@ import { createOfferedAgents } from '#src/hub/handoffs/offered.ts';
 import { createOnward } from '#src/hub/handoffs/onward.ts';
 import { tellWhatIsOver } from '#src/hub/handoffs/owed.ts';
 import { createUnwanted } from '#src/hub/handoffs/unwanted.ts';
-import { handoffHead, handoffView } from '#src/hub/handoffs/view.ts';
+import { handoffHead, handoffListed } from '#src/hub/handoffs/view.ts';
 import type { WorkerCalls } from '#src/hub/handoffs/worker-calls.ts';
-import type { AgentView, HandoffView } from '#src/protocol/handoffs.ts';
+import type { AgentView, HandoffListed, HandoffView } from '#src/protocol/handoffs.ts';
 
 /** Work that is given to agents of other machines. */
 export interface Handoffs {
@@ -125,8 +125,12 @@ export async function openHandoffs(options: HandoffsOptions): Promise<Handoffs> 
 
   async function view(record: HandoffRecord): Promise<HandoffView> {
     const text = isOver(record.state) ? ((await book.end(record.id))?.text ?? '') : null;
+    return { ...listed(record), text };
+  }
+
+  function listed(record: HandoffRecord): HandoffListed {
     const seq = isOver(record.state) ? record.seq : Math.max(record.base, carriers.seq(record.id));
-    return handoffView(record, { seq, text, position: positionOf(record) });
+    return handoffListed(record, { seq, position: positionOf(record) });
   }
 
   function seenBy(caller: HandoffCaller): readonly HandoffRecord[] {
@@ -162,7 +166,7 @@ export async function openHandoffs(options: HandoffsOptions): Promise<Handoffs> 
       const { view: record, isNew } = await create(wish, caller, parent ?? null);
       return { view: await view(record), isNew };
     },
-    list: (limit, caller) => Promise.all(seenBy(caller).slice(-limit).toReversed().map(view)),
+    list: (limit, caller) => seenBy(caller).slice(-limit).toReversed().map(listed),
     heads: (caller) => seenBy(caller).toReversed().map(handoffHead),
     get: async (id, caller) => view(onward.visible(book.get(id), caller)),
     async follow(id, after, caller, until) {

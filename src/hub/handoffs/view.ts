@@ -1,13 +1,12 @@
 import type { HandoffRecord } from '#src/core/handoff/record.ts';
 import { askerText } from '#src/core/policy.ts';
 import type { HandoffHead } from '#src/hub/handoffs/desk.ts';
-import type { HandoffView } from '#src/protocol/handoffs.ts';
+import type { HandoffListed } from '#src/protocol/handoffs.ts';
 
 /** What is known of it at this moment, beyond its record. */
 export interface ViewExtras {
   readonly seq: number;
   readonly position: number | null;
-  readonly text: string | null;
 }
 
 export function handoffHead(record: HandoffRecord): HandoffHead {
@@ -20,7 +19,7 @@ export function handoffHead(record: HandoffRecord): HandoffHead {
   };
 }
 
-export function handoffView(record: HandoffRecord, { seq, position, text }: ViewExtras): HandoffView {
+export function handoffListed(record: HandoffRecord, { seq, position }: ViewExtras): HandoffListed {
   const { node, agent, task, attempt, parent, problem, usage, artefacts } = record;
   return {
     ...handoffHead(record),
@@ -28,7 +27,7 @@ export function handoffView(record: HandoffRecord, { seq, position, text }: View
     cancelling: record.cancelling !== null,
     parent,
     deadline: record.deadline === null ? null : iso(record.deadline),
-    ...{ text, problem, usage },
+    ...{ problem, usage },
     artefacts: [...artefacts],
   };
 }

@@ -11,14 +11,12 @@ export interface EventFile {
   readonly seq: number;
   /** Bytes. */
   readonly size: number;
-  /** The last line; null where there is none. */
-  readonly last: string | null;
   /** Adds one line. Throws what the disk says, and nothing was added then. */
   append(line: string): void;
   /** All that was added has reached the medium when it resolves. */
   sync(): Promise<void>;
-  /** Up to `length` bytes from there. */
-  read(offset: number, length: number): Promise<Buffer>;
+  /** Fills `into` with the bytes from there on, as far as there are any; resolves with how many they are. */
+  read(offset: number, into: Buffer): Promise<number>;
   /** Where the line after `seq` begins. */
   offsetAfter(seq: number): Promise<number>;
   close(): Promise<void>;
@@ -26,9 +24,12 @@ export interface EventFile {
 
 /** A line that somebody who resumes must pass over at most. */
 const MARK_EVERY = 256;
-const READ_BYTES = 256 * 1024;
-/** The end of the file, which those who follow it live read from memory. */
-const TAIL_BYTES = 256 * 1024;
+const READ_BYTES = 64 * 1024;
+/** The end of the file, which those who follow it live read from memory; who is further behind reads the disk. */
+const TAIL_BYTES = 32 * 1024;
+
+/** Where lines are put into bytes, one at a time, as long as they fit: a buffer for each would be much to clear away. */
+const scratch = Buffer.allocUnsafeSlow(64 * 1024);
 
 interface Mark {
   readonly seq: number;
@@ -45,7 +46,6 @@ export async function openEventFile(path: string, onLine?: (line: string) => voi
   const marks: Mark[] = [{ seq: 0, offset: 0 }];
   let seq = 0;
   let size = 0;
-  let last: string | null = null;
   let tail: Buffer = Buffer.alloc(0);
   /** Bytes of it that are in use. */
   let kept = 0;
@@ -60,26 +60,21 @@ export async function openEventFile(path: string, onLine?: (line: string) => voi
     for await (const { line, end } of linesOf(handle, 0)) {
       const found = seqOf(line);
       if (found === null || found <= seq) break;
-      noted(found, end, line.toString('utf8'));
-      if (last !== null) onLine?.(last);
+      noted(found, end);
+      onLine?.(line.toString('utf8'));
     }
     const { size: found } = await handle.stat();
     if (found > size) await handle.truncate(size);
   }
 
-  function noted(next: number, end: number, line: string): void {
+  function noted(next: number, end: number): void {
     seq = next;
     size = end;
-    last = line;
     if (next - marks.at(-1)!.seq >= MARK_EVERY) marks.push({ seq: next, offset: end });
   }
 
-  /** What somebody reads from it is never written over: where it is full, another takes its place. */
   function remember(bytes: Buffer): void {
-    if (kept + bytes.length > TAIL_BYTES) {
-      tail = Buffer.alloc(0);
-      kept = 0;
-    }
+    if (kept + bytes.length > TAIL_BYTES) kept = 0;
     if (bytes.length > TAIL_BYTES) return;
     if (kept + bytes.length > tail.length) {
       const grown = Buffer.allocUnsafe(Math.min(TAIL_BYTES, 2 * (kept + bytes.length)));
@@ -96,13 +91,10 @@ export async function openEventFile(path: string, onLine?: (line: string) => voi
     get size() {
       return size;
     },
-    get last() {
-      return last;
-    },
     append(line) {
       const next = seqOf(Buffer.from(line.slice(0, 40)));
       if (next === null || next <= seq) throw new Error('the line does not follow the last one');
-      const bytes = Buffer.from(`${line}\n`);
+      const bytes = bytesOf(`${line}\n`);
       try {
         for (let at = 0; at < bytes.length;) at += writeSync(handle.fd, bytes, at);
       } catch (error) {
@@ -110,17 +102,15 @@ export async function openEventFile(path: string, onLine?: (line: string) => voi
         ftruncateSync(handle.fd, size);
         throw error;
       }
-      noted(next, size + bytes.length, line);
+      noted(next, size + bytes.length);
       remember(bytes);
     },
     sync: () => handle.datasync(),
-    async read(offset, length) {
-      const end = Math.min(size, offset + length);
+    async read(offset, into) {
+      const length = Math.min(size - offset, into.length);
       const tailStart = size - kept;
-      if (offset >= tailStart) return tail.subarray(offset - tailStart, end - tailStart);
-      const buffer = Buffer.allocUnsafe(end - offset);
-      const { bytesRead } = await handle.read(buffer, 0, buffer.length, offset);
-      return buffer.subarray(0, bytesRead);
+      if (offset >= tailStart) return tail.copy(into, 0, offset - tailStart, offset - tailStart + length);
+      return (await handle.read(into, 0, length, offset)).bytesRead;
     },
     async offsetAfter(after) {
       if (after >= seq) return size;
@@ -138,12 +128,12 @@ export async function openEventFile(path: string, onLine?: (line: string) => voi
   };
 }
 
-/** Whole lines from there on, each with the offset behind it. */
+/** Whole lines from there on, each with the offset behind it; the line is there until the next is asked for. */
 async function* linesOf(handle: FileHandle, from: number): AsyncGenerator<{ line: Buffer; end: number }> {
+  const buffer = Buffer.allocUnsafe(READ_BYTES);
   let held = Buffer.alloc(0);
   let end = from;
   for (let at = from; ;) {
-    const buffer = Buffer.allocUnsafe(READ_BYTES);
     const { bytesRead } = await handle.read(buffer, 0, buffer.length, at);
     if (bytesRead === 0) return;
     at += bytesRead;
@@ -157,6 +147,12 @@ async function* linesOf(handle: FileHandle, from: number): AsyncGenerator<{ line
     }
     held = Buffer.from(all.subarray(start));
   }
+}
+
+/** They are there until the next line. */
+function bytesOf(text: string): Buffer {
+  if (Buffer.byteLength(text) > scratch.length) return Buffer.from(text);
+  return scratch.subarray(0, scratch.write(text));
 }
 
 function seqOf(line: Buffer): number | null {

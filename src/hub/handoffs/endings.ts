@@ -68,10 +68,9 @@ export function createEndings(book: Book, hold: (id: string) => Promise<Mirrored
 const NO_EVENTS: Mirrored = {
   seq: 0,
   size: 0,
-  last: null,
   append: () => undefined,
   settled: () => Promise.resolve(),
-  read: () => Promise.resolve(Buffer.alloc(0)),
+  read: () => Promise.resolve(0),
   offsetAfter: () => Promise.resolve(0),
   release: () => undefined,
 };

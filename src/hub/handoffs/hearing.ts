@@ -3,7 +3,7 @@ import type { Expected, Heard } from '#src/core/handoff/order.ts';
 import { judgeEvent, NOTHING_HEARD } from '#src/core/handoff/order.ts';
 import type { Mirrored } from '#src/hub/handoffs/mirror.ts';
 import { eventsAfter, lineOf } from '#src/hub/handoffs/transcript.ts';
-import type { Said } from '#src/hub/handoffs/worker-calls.ts';
+import type { Said } from '#src/hub/handoffs/said.ts';
 
 /** What a node said of one attempt, as far as it is kept. */
 export interface Hearing {

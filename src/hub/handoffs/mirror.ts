@@ -19,7 +19,7 @@ export interface Mirror {
   close(): Promise<void>;
 }
 
-export type Mirrored = Pick<EventFile, 'seq' | 'size' | 'last' | 'read' | 'offsetAfter'> & {
+export type Mirrored = Pick<EventFile, 'seq' | 'size' | 'read' | 'offsetAfter'> & {
   append(lines: readonly string[]): void;
   /** Resolves when all that was added is on the medium. */
   settled(): Promise<void>;
@@ -99,10 +99,7 @@ export function createMirror(files: MirrorFiles, onFault: (error: unknown) => vo
         get size() {
           return file.size;
         },
-        get last() {
-          return file.last;
-        },
-        read: (offset, length) => file.read(offset, length),
+        read: (offset, into) => file.read(offset, into),
         offsetAfter: (seq) => file.offsetAfter(seq),
         append(lines) {
           for (const line of lines) file.append(line);

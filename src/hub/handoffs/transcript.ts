@@ -1,7 +1,7 @@
 import type { HandoffDeed, HandoffEvent } from '#src/core/handoff/event.ts';
 import type { Mirrored } from '#src/hub/handoffs/mirror.ts';
 
-const READ_BYTES = 64 * 1024;
+const READ_BYTES = 32 * 1024;
 
 /** As it is kept and handed on: the same bytes for everybody. */
 export function eventLine(seq: number, deed: HandoffDeed): string {
@@ -27,21 +27,23 @@ export interface EventReader {
 /** Looks for its place once: to look for each event that comes would be to read all that came before it. */
 export function eventReader(mirrored: Mirrored, after: number): EventReader {
   let offset: number | null = null;
+  let buffer = Buffer.alloc(0);
   return {
     async *more() {
       offset ??= await mirrored.offsetAfter(after);
       let want = READ_BYTES;
       while (offset < mirrored.size) {
-        const chunk = await mirrored.read(offset, want);
-        const end = chunk.lastIndexOf(10);
-        if (end === -1) {
-          // A line that is longer, whole in any case: lines are added whole.
-          want *= 2;
-          continue;
+        if (buffer.length !== want) buffer = Buffer.allocUnsafeSlow(want);
+        const bytes = buffer.subarray(0, await mirrored.read(offset, buffer));
+        let start = 0;
+        for (let end = bytes.indexOf(10); end !== -1; end = bytes.indexOf(10, start)) {
+          yield JSON.parse(bytes.toString('utf8', start, end)) as HandoffEvent;
+          start = end + 1;
         }
-        for (const line of chunk.subarray(0, end).toString('utf8').split('\n')) yield JSON.parse(line) as HandoffEvent;
-        offset += end + 1;
-        want = READ_BYTES;
+        if (start === 0 && bytes.length < want) throw new Error('the events of a handoff are not whole');
+        // A line that is longer, whole in any case: lines are added whole.
+        want = start === 0 ? want * 2 : READ_BYTES;
+        offset += start;
       }
     },
   };

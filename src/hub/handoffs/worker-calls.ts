@@ -1,23 +1,11 @@
-import type { ClientHttp2Stream } from 'node:http2';
 import { constants } from 'node:http2';
 import type { z } from 'zod';
-import type { HandoffEvent } from '#src/core/handoff/event.ts';
 import { answerOf, bytesOf, lost } from '#src/hub/fleet/ask-worker.ts';
+import type { Said } from '#src/hub/handoffs/said.ts';
+import { saidIn } from '#src/hub/handoffs/said.ts';
 import type { Link } from '#src/link/accept.ts';
-import type {
-  HandoffOrder,
-  HandoffStanding,
-  HandoffWord,
-  MessageOrder,
-  MessageStanding,
-} from '#src/protocol/handoffs.ts';
-import {
-  handoffStandingSchema,
-  handoffSaidSchema,
-  messageStandingSchema,
-  MAX_EVENT_BYTES,
-  WORD_MS,
-} from '#src/protocol/handoffs.ts';
+import type { HandoffOrder, HandoffStanding, MessageOrder, MessageStanding } from '#src/protocol/handoffs.ts';
+import { handoffStandingSchema, messageStandingSchema, WORD_MS } from '#src/protocol/handoffs.ts';
 
 /** What a hub asks of a worker about handoffs. All throw what the node says why it refuses, and LINK_LOST. */
 export interface WorkerCalls {
@@ -30,16 +18,11 @@ export interface WorkerCalls {
   deliver(link: Link, order: MessageOrder): Promise<MessageStanding>;
 }
 
-/** `null`: something that is none of these. */
-export type Said = HandoffEvent | HandoffWord | null;
-
 /** For an order, which may be of some megabytes, and its way to the node's disk. */
 const ANSWER_MS = 30_000;
 /** A node says at least that it is there. */
 const SILENCE_MS = 6 * WORD_MS;
 const MAX_ANSWER_BYTES = 64 * 1024;
-/** Of one line: JSON may name each byte by six. */
-const MAX_LINE_BYTES = 6 * MAX_EVENT_BYTES + 4096;
 
 export const workerCalls: WorkerCalls = {
   order: (link, order) => asked(link, 'POST', '/handoffs', order, handoffStandingSchema),
@@ -85,34 +68,5 @@ async function asked<T extends z.ZodType>(
     return schema.parse(JSON.parse(answer.toString('utf8')));
   } catch (cause) {
     throw lost('the node gave a strange answer', cause);
-  }
-}
-
-/** Whole lines, those of one piece together. Ends where the node says nothing any more, or too much without an end. */
-async function* saidIn(stream: ClientHttp2Stream): AsyncGenerator<readonly Said[]> {
-  stream.setTimeout(SILENCE_MS, () => stream.close(constants.NGHTTP2_CANCEL));
-  let held: Buffer = Buffer.alloc(0);
-  try {
-    for await (const chunk of stream as AsyncIterable<Buffer>) {
-      const all = held.length === 0 ? chunk : Buffer.concat([held, chunk]);
-      const end = all.lastIndexOf(10);
-      held = all.subarray(end + 1);
-      if (end !== -1) yield all.subarray(0, end).toString('utf8').split('\n').map(parsed);
-      if (held.length > MAX_LINE_BYTES) {
-        yield [null];
-        return;
-      }
-    }
-  } catch {
-    // What broke off is asked for anew, from the last that came whole.
-  }
-}
-
-function parsed(line: string): Said {
-  try {
-    const said = handoffSaidSchema.safeParse(JSON.parse(line));
-    return said.success ? said.data : null;
-  } catch {
-    return null;
   }
 }

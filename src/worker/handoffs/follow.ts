@@ -1,8 +1,10 @@
-import { once } from 'node:events';
 import type { ServerHttp2Stream } from 'node:http2';
 import type { HandoffWord } from '#src/protocol/handoffs.ts';
 import { WORD_MS } from '#src/protocol/handoffs.ts';
 import type { Transcript } from '#src/worker/handoffs/transcript.ts';
+
+/** What is on its way to one who follows. */
+const PIECE_BYTES = 32 * 1024;
 
 /**
  * Answers with the events after `after` to the end of the handoff, as fast as the other side reads them and no faster; with
@@ -17,11 +19,14 @@ export async function follow(
   const closed = new AbortController();
   let offset = await transcript.offsetAfter(after);
   if (stream.closed || stream.destroyed) return;
+  const piece = Buffer.allocUnsafeSlow(PIECE_BYTES);
   let more = Promise.withResolvers<void>();
+  let sent = Promise.withResolvers<void>();
   const wake = (): void => more.resolve();
   stream.once('close', () => {
     closed.abort();
     wake();
+    sent.resolve();
   });
   const ends = [transcript.onMore(wake), place.onMove(wake)];
   let told: number | null = null;
@@ -30,10 +35,13 @@ export async function follow(
     while (!closed.signal.aborted) {
       more = Promise.withResolvers();
       const { ended } = transcript;
-      const chunk = await transcript.read(offset);
-      offset += chunk.length;
-      if (chunk.length > 0) {
-        if (!stream.write(chunk)) await once(stream, 'drain', { signal: closed.signal });
+      const length = await transcript.read(offset, piece);
+      offset += length;
+      if (length > 0) {
+        sent = Promise.withResolvers();
+        // The next is read into the same bytes.
+        stream.write(piece.subarray(0, length), () => sent.resolve());
+        await sent.promise;
         continue;
       }
       if (ended !== null) break;

@@ -25,8 +25,8 @@ export interface Transcript {
   end(deed: EndedDeed): Promise<void>;
   /** The next is numbered after `seq` at least: a power cut took from here what somebody has read. */
   skipTo(seq: number): void;
-  /** Bytes from there on, whole lines at their end once there are no more for now. */
-  read(offset: number): Promise<Buffer>;
+  /** Fills `into` with the bytes from there on; resolves with how many they are. Where there are no more, lines are whole. */
+  read(offset: number, into: Buffer): Promise<number>;
   offsetAfter(seq: number): Promise<number>;
   /** Calls when there is more to read, until the returned function is called. */
   onMore(listener: () => void): () => void;
@@ -37,7 +37,6 @@ export interface Transcript {
 const MOMENT_MS = 20;
 /** How much of what was said a power cut may take. */
 const SYNC_MS = 250;
-const READ_BYTES = 64 * 1024;
 /** Kept free for the last events. */
 const RESERVED_BYTES = MAX_EVENT_BYTES * 2;
 /** UTF-16 units of text that fit in an event, however they are written. */
@@ -47,20 +46,28 @@ const TEXT_UNITS = MAX_EVENT_BYTES / 8;
 export async function openTranscript(folder: HandoffFolder, maxBytes: number): Promise<Transcript> {
   const artefacts = new Set<string>();
   const texts: string[] = [];
+  let ended: EndedDeed | null = null;
   const file = await folder.events((line) => {
     const name = artefactOf(line);
     if (name !== null) artefacts.add(name);
     const text = textOf(line);
     if (text === null) texts.length = 0;
     else texts.push(text);
+    ended = endOf(line);
   });
-  return createTranscript(file, artefacts, texts.join(''), maxBytes);
+  return createTranscript(file, { ended, artefacts, spoken: texts.join('') }, maxBytes);
 }
 
-function createTranscript(file: EventFile, artefacts: Set<string>, spoken: string, maxBytes: number): Transcript {
+/** `before`: what the file tells of the time before it was opened. */
+function createTranscript(
+  file: EventFile,
+  before: { readonly ended: EndedDeed | null; readonly artefacts: Set<string>; readonly spoken: string },
+  maxBytes: number,
+): Transcript {
+  const { artefacts, spoken } = before;
   const listeners = new Set<() => void>();
   let { seq } = file;
-  let ended = endOf(file.last);
+  let { ended } = before;
   /** Text that waits for its moment to be over. */
   let held = '';
   let moment: NodeJS.Timeout | null = null;
@@ -157,17 +164,19 @@ function createTranscript(file: EventFile, artefacts: Set<string>, spoken: strin
     async end(deed) {
       if (ended !== null) return;
       const last = { ...deed, text: answerText(deed.text) };
+      let isWritten = false;
       try {
         settleText();
         if (dropped > 0) write({ type: 'gap', events: dropped });
         if (syncing !== null) clearTimeout(syncing);
         syncing = null;
         write(last);
+        isWritten = true;
         await file.sync();
         ended = last;
         show();
       } catch (error) {
-        if (file.seq !== seq || !(file.last ?? '').includes('"type":"ended"')) {
+        if (!isWritten) {
           seq += 1;
           unwritten = Buffer.from(`${JSON.stringify({ seq, ...last })}\n`);
         }
@@ -179,9 +188,9 @@ function createTranscript(file: EventFile, artefacts: Set<string>, spoken: strin
     skipTo(least) {
       if (ended === null && least > seq) seq = least;
     },
-    async read(offset) {
-      if (offset < visible) return file.read(offset, Math.min(READ_BYTES, visible - offset));
-      return unwritten.subarray(offset - visible);
+    async read(offset, into) {
+      if (offset < visible) return file.read(offset, into.subarray(0, visible - offset));
+      return unwritten.copy(into, 0, offset - visible);
     },
     offsetAfter: (after) => (after >= seq ? Promise.resolve(visible + unwritten.length) : file.offsetAfter(after)),
     onMore(listener) {
@@ -233,8 +242,8 @@ function textOf(line: string): string | null {
   return event.type === 'text' ? event.text : null;
 }
 
-function endOf(line: string | null): EndedDeed | null {
-  if (line === null || !line.includes('"type":"ended"')) return null;
+function endOf(line: string): EndedDeed | null {
+  if (!line.includes('"type":"ended"')) return null;
   const event = JSON.parse(line) as EndedDeed;
   return event.type === 'ended' ? event : null;
 }

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { afterAll, beforeAll, beforeEach, describe, expect, it, onTestFailed } from 'vitest';
 import type { HandoffEvent } from '#src/core/handoff/event.ts';
-import type { AgentView, HandoffView } from '#src/protocol/handoffs.ts';
+import type { AgentView, HandoffListed, HandoffView } from '#src/protocol/handoffs.ts';
 import type { Running } from '../e2e/place.ts';
 import { isAlive } from '../e2e/processes.ts';
 import { until } from '../e2e/until.ts';

@@ -104,7 +104,7 @@ export function agentNode(federation: Federation, name: string, options: BareNod
       return;
     }
     if (method === 'DELETE') taken.isCancelled = true;
-    if (!rest.startsWith('/events')) return json(stream, 200, standing(taken));
+    if (!rest.startsWith('/events')) return json(stream, method === 'DELETE' ? 202 : 200, standing(taken));
     const after = Number(/after=(\d+)/.exec(rest)?.[1] ?? 0);
     stream.respond({ ':status': 200 });
     for (const line of taken.lines.slice(after)) stream.write(`${line}\n`);

@@ -46,7 +46,8 @@ export async function answerOf(stream: ClientHttp2Stream, withinMs: number | nul
   stream.once('response', resolve).once('close', onClose);
   try {
     const headers = await promise;
-    if (Number(headers[':status']) === 200) return headers;
+    const status = Number(headers[':status']);
+    if (status >= 200 && status < 300) return headers;
     throw refusalOf(await bytesOf(stream, MAX_REFUSAL_BYTES));
   } catch (error) {
     stream.close(constants.NGHTTP2_CANCEL);

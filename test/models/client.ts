@@ -46,3 +46,13 @@ export async function readAll(
   if (!response.closed) await new Promise((resolve) => response.once('close', resolve));
   return { text: Buffer.concat(chunks).toString('utf8'), isWhole: response.complete };
 }
+
+/** So many times, so many at once. */
+export async function inTurns(times: number, atOnce: number, work: (at: number) => Promise<void>): Promise<void> {
+  let next = 0;
+  await Promise.all(
+    Array.from({ length: atOnce }, async () => {
+      while (next < times) await work(next++);
+    }),
+  );
+}

@@ -8,7 +8,7 @@ import type { Entrance, ModelChain } from '../support/model-chain.ts';
 import { modelServer } from '../support/model-server.ts';
 import type { ModelServer, SeenRequest } from '../support/model-server.ts';
 import { randomNumbers } from '../support/random.ts';
-import { answerOf, readAll, start } from './client.ts';
+import { answerOf, inTurns, readAll, start } from './client.ts';
 
 /** Short enough to be waited for, and longer than a loaded machine keeps this process, where both ends are, from its work. */
 const QUICK = { connectMs: 1500, firstByteMs: 1000, idleMs: 1000, totalMs: null };
@@ -234,14 +234,4 @@ function quick({ port, key }: Entrance, agent: Agent): Promise<boolean> {
   });
   asking.end(body);
   return promise;
-}
-
-/** So many times, so many at once. */
-async function inTurns(times: number, atOnce: number, work: (at: number) => Promise<void>): Promise<void> {
-  let next = 0;
-  await Promise.all(
-    Array.from({ length: atOnce }, async () => {
-      while (next < times) await work(next++);
-    }),
-  );
 }

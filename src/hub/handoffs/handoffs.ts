@@ -26,7 +26,7 @@ import type { HandoffMetrics } from '#src/hub/handoffs/metrics.ts';
 import { createHandoffMetrics } from '#src/hub/handoffs/metrics.ts';
 import type { MirrorFiles } from '#src/hub/handoffs/mirror.ts';
 import { createMirror } from '#src/hub/handoffs/mirror.ts';
-import { createAgentNodes } from '#src/hub/handoffs/nodes.ts';
+import { createAgentNodes, explainMaster } from '#src/hub/handoffs/nodes.ts';
 import type { OfferedAgents } from '#src/hub/handoffs/offered.ts';
 import { createOfferedAgents } from '#src/hub/handoffs/offered.ts';
 import { createOnward } from '#src/hub/handoffs/onward.ts';
@@ -163,7 +163,8 @@ export async function openHandoffs(options: HandoffsOptions): Promise<Handoffs> 
 
   const desk: HandoffDesk = {
     async create(wish, caller, parent) {
-      const { view: record, isNew } = await create(wish, caller, parent ?? null);
+      const creating = () => create(wish, caller, parent ?? null);
+      const { view: record, isNew } = await explainMaster(members(), wish.target, creating);
       return { view: await view(record), isNew };
     },
     list: (limit, caller) => seenBy(caller).slice(-limit).toReversed().map(listed),
@@ -179,7 +180,7 @@ export async function openHandoffs(options: HandoffsOptions): Promise<Handoffs> 
     },
     artefact: async (id, name, caller, until) =>
       fetchArtefact(onward.visible(book.get(id), caller), name, nodes, calls, until),
-    send: (wish, caller) => messages.send(wish, caller),
+    send: (wish, caller) => explainMaster(members(), wish.target, () => messages.send(wish, caller)),
     message: async (id) => messages.get(id),
     agents() {
       const { of } = countLoad(book.live());

@@ -1,3 +1,4 @@
+import { FederationError } from '#src/core/errors.ts';
 import type { AgentNode } from '#src/core/handoff/resolve.ts';
 import type { Member } from '#src/core/member.ts';
 import { formerIds } from '#src/core/member.ts';
@@ -49,4 +50,24 @@ export function createAgentNodes(
       return found === undefined ? undefined : fleet.link(found.id);
     },
   };
+}
+
+/** Says of a target that nobody takes why that is, where it is the master’s own node; passes on every other error. */
+export async function explainMaster<T>(
+  members: ReadonlyMap<string, Member>,
+  target: string,
+  work: () => Promise<T>,
+): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    const isMiss = error instanceof FederationError && ['NODE_NOT_FOUND', 'AGENT_NOT_FOUND'].includes(error.code);
+    const [word] = target.split('/');
+    const isMaster = ({ role, name, id }: Member): boolean => role === 'master' && (name === word || id === word);
+    if (!isMiss || ![...members.values()].some(isMaster)) throw error;
+    throw new FederationError('AGENT_NOT_FOUND', `${word} is the master, and its gateway takes no handoffs`, {
+      hint: 'ask its agent in a chat; who takes them: manage-federation agents',
+      cause: error,
+    });
+  }
 }

@@ -4,6 +4,9 @@ import type { TailnetMachine } from '#src/core/identity.ts';
 import type { Member } from '#src/core/member.ts';
 import { createAgentNodes } from '#src/hub/handoffs/nodes.ts';
 import type { OfferedAgents } from '#src/hub/handoffs/offered.ts';
+import { agentNode } from '../../support/agent-node.ts';
+import { startFederation } from '../../support/federation.ts';
+import { handoffWish } from '../../support/handoff.ts';
 import { aMember } from '../../support/member.ts';
 
 const machine = (stableId: string): TailnetMachine => ({ stableId, name: 'box', user: 'ann@example.com', tags: [] });
@@ -43,4 +46,22 @@ test.each<[string, boolean, readonly Member[]]>([
   expect(nodes.wasAt(['before'], 'now')).toBe(was);
   expect(nodes.wasAt(['else', 'now'], 'now')).toBe(true);
   expect(nodes.wasAt([], 'now')).toBe(false);
+});
+
+test('whoever means the master is told that its gateway takes no handoffs, and no messages', async () => {
+  await using federation = await startFederation();
+  const master = agentNode(federation, 'hq', { role: 'master', token: await federation.token({ role: 'master' }) });
+  await federation.untilOnline('hq');
+  await master.offer();
+  for (const target of ['hq', 'hq/main', master.node.key.id]) {
+    const answers = [
+      await federation.ask('POST', '/handoffs', handoffWish({ target })),
+      await federation.ask('POST', '/messages', { key: 'm', target, message: 'hello' }),
+    ];
+    const refusal = { code: 'AGENT_NOT_FOUND', message: expect.stringContaining('and its gateway takes no handoffs') };
+    expect(answers).toMatchObject([{ json: refusal }, { json: refusal }]);
+  }
+  expect((await federation.ask('POST', '/handoffs', handoffWish({ target: 'h' }))).json).toMatchObject({
+    message: 'no agent and no node is called "h"',
+  });
 });

@@ -334,6 +334,16 @@ describe('Ctrl-C', () => {
   });
 });
 
+test('attach says where it never came to the event after which it was asked for', async () => {
+  hub.say({ type: 'started', attempt: 1, agent: 'main' });
+  hub.end('failed', { text: 'no', problem: 'the model went away' });
+  expect(await handoff('attach', HANDOFF, '--after', '99')).toBe(1);
+  expect(seen.stderr).toContain('it has no event 99: its last is 2\n');
+  seen.stderr = '';
+  await handoff('attach', HANDOFF, '--after', '2');
+  expect(seen.stderr).not.toContain('it has no event');
+});
+
 test('attach shows it from the beginning, or from an event on, also when it is over', async () => {
   hub.say({ type: 'started', attempt: 1, agent: 'main' });
   text('one ');

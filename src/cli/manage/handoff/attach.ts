@@ -2,6 +2,7 @@ import { say } from '#src/adapters/terminal.ts';
 import { followInterrupts } from '#src/cli/interrupt.ts';
 import type { GlobalFlags } from '#src/cli/manage/context.ts';
 import { hubOf } from '#src/cli/manage/context.ts';
+import type { HandoffScreen } from '#src/cli/manage/handoff/screen.ts';
 import type { WatchFlags } from '#src/cli/manage/handoff/watch.ts';
 import { screenFor, watchHandoff } from '#src/cli/manage/handoff/watch.ts';
 import { handoffId } from '#src/cli/manage/handoff/words.ts';
@@ -23,7 +24,7 @@ export async function attachHandoff(word: string, flags: AttachFlags): Promise<n
   const leave = (): void => leaving.abort();
   const interrupts = followInterrupts({ first: leave, second: leave });
   try {
-    return await watchHandoff({ hub, id, after, screen, signal: leaving.signal });
+    return await watchHandoff({ hub, id, after, screen: pastEnd(after, screen), signal: leaving.signal });
   } catch (error) {
     if (!leaving.signal.aborted) throw error;
     say(`\nleft as it is; to end it: manage-federation handoff cancel ${id}`);
@@ -31,6 +32,17 @@ export async function attachHandoff(word: string, flags: AttachFlags): Promise<n
   } finally {
     interrupts.stop();
   }
+}
+
+/** Says so where it never came to the event after which it was asked for. */
+function pastEnd(after: number, screen: HandoffScreen): HandoffScreen {
+  return {
+    ...screen,
+    async over(view) {
+      if (view.seq < after) say(`it has no event ${after}: its last is ${view.seq}`);
+      await screen.over(view);
+    },
+  };
 }
 
 function seqOf(text: string): number {

@@ -74,6 +74,17 @@ test.each<[string, () => Promise<number>, string]>([
   expect(seen.stderr).toBe(said);
 });
 
+test('what is done to nodes by name is done to no group, and the line says so', async () => {
+  const { length } = hub.asked;
+  for (const word of ['@gpu', 'tags:gpu', 'env=home']) {
+    await expect(denyModels(['old', word], flags())).rejects.toMatchObject({
+      code: 'USAGE',
+      message: `nodes are named one by one here, and "${word}" means many`,
+    });
+  }
+  expect(hub.asked).toHaveLength(length);
+});
+
 test('what the audit knows is read in words and times, with ids as a person compares them', async () => {
   const at = Date.UTC(2026, 10, 21, 12);
   const detail = {

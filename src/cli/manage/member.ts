@@ -6,6 +6,7 @@ import { printJson } from '#src/cli/print.ts';
 import { FederationError } from '#src/core/errors.ts';
 import { parseLabelChange } from '#src/core/label.ts';
 import { checkNodeName } from '#src/core/node.ts';
+import { parseSelector } from '#src/core/selector.ts';
 import type { NodeDetail } from '#src/protocol/hub-api/node.ts';
 
 /** `manage-federation rename NODE NAME` */
@@ -66,6 +67,7 @@ export async function changeEach(
   body: object | undefined,
   flags: GlobalFlags,
 ): Promise<NodeChange[]> {
+  for (const word of words) refuseMany(word);
   const hub = await hubOf(flags);
   const members: NodeDetail[] = [];
   for (const word of words) members.push(await memberOf(hub, word));
@@ -74,6 +76,13 @@ export async function changeEach(
     changed.push({ before, after: await change(hub, before, what, body) });
   }
   return changed;
+}
+
+function refuseMany(word: string): void {
+  if (parseSelector(word).kind === 'node') return;
+  throw new FederationError('USAGE', `nodes are named one by one here, and ${JSON.stringify(word)} means many`, {
+    hint: 'name each of them: manage-federation list',
+  });
 }
 
 /** A node before and after what was done to it. */

@@ -39,6 +39,8 @@ export default defineConfig({
           testTimeout: 240_000,
           hookTimeout: 240_000,
           maxWorkers: 1,
+          // Programs of others, which take their time: what fails twice is broken, and what fails once is named.
+          retry: 1,
         },
       },
       {

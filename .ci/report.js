@@ -2,7 +2,8 @@ import { existsSync, readFileSync } from 'node:fs';
 import { basename } from 'node:path';
 
 /**
- * Sums vitest's JSON reports, names what did not run, and ends with a plain line and an exit code. A test that failed
+ * Sums vitest's JSON reports, names what did not run and what passed at a second try only, and ends with a plain line and
+ * an exit code. A test that failed
  * fails the check, and so does one that was skipped, a report that is not there, and one without tests; but for what
  * this host can't run:
  * - of reports after `--where-it-can`, tests whose names say so: `(not run: there is no go …)`;
@@ -17,12 +18,15 @@ const missing = [...absent, ...skipped];
 const passed = sum(reports, 'passed');
 const failures = reports.flatMap((report) => report.failures);
 const failed = failures.length;
+const unsteady = reports.flatMap((report) => report.unsteady);
 
 // Said again at the end: of a long output, its end is what is kept and read.
+for (const { test, why } of unsteady) process.stdout.write(`AT A SECOND TRY ONLY: ${test}\n${indented(why)}\n`);
 for (const { test, why } of failures) process.stdout.write(`FAILED: ${test}\n${indented(why)}\n`);
 process.stdout.write(`did not run: ${missing.length === 0 ? 'nothing' : `\n  ${missing.join('\n  ')}`}\n`);
 if (missing.length > 0) process.stdout.write(`NOT RUN: ${missing.length} of ${missing.length + passed + failed}\n`);
-process.stdout.write(`${passed} passed, ${failed} failed\n`);
+const again = unsteady.length === 0 ? '' : ` (${unsteady.length} of them at a second try only)`;
+process.stdout.write(`${passed} passed${again}, ${failed} failed\n`);
 const mayMiss = process.getuid?.() !== 0;
 const isWhole =
   absent.length === 0 &&
@@ -37,7 +41,7 @@ function splitAt(words, mark) {
 
 function read(path) {
   const project = basename(path, '.json');
-  const nothing = { passed: 0, failures: [], skipped: [] };
+  const nothing = { passed: 0, failures: [], unsteady: [], skipped: [] };
   if (!existsSync(path)) return { ...nothing, absent: [`${project}: it left no report`] };
   const tests = JSON.parse(readFileSync(path, 'utf8')).testResults.flatMap(
     ({ name, status, message, assertionResults }) =>
@@ -46,15 +50,15 @@ function read(path) {
         : assertionResults.map((test) => ({ ...test, file: name })),
   );
   if (tests.length === 0) return { ...nothing, absent: [`${project}: no test at all`] };
+  const named = ({ file, fullName, failureMessages = [] }) => ({
+    test: `${project}: ${basename(file)}: ${fullName}`,
+    why: failureMessages.join('\n'),
+  });
   const others = tests.filter(({ status }) => status !== 'passed' && status !== 'failed');
   return {
     passed: tests.filter(({ status }) => status === 'passed').length,
-    failures: tests
-      .filter(({ status }) => status === 'failed')
-      .map(({ file, fullName, failureMessages = [] }) => ({
-        test: `${project}: ${basename(file)}: ${fullName}`,
-        why: failureMessages.join('\n'),
-      })),
+    failures: tests.filter(({ status }) => status === 'failed').map(named),
+    unsteady: tests.filter(({ status, failureMessages: [first] = [] }) => status === 'passed' && first).map(named),
     skipped: others.map(({ fullName, status }) => `${project}: ${fullName} (${status})`),
     absent: [],
   };

@@ -105,6 +105,12 @@ test('a server that takes no connection is given up when its time to do so is ov
   expect(await outcome({ port }, { ...TIMEOUTS, connectMs: 200 })).toBe('connect ETIMEDOUT');
 });
 
+test('what takes longer than all of it may is given up, however patient each part is', async () => {
+  await using server = await modelServer();
+  server.otherwise = () => undefined;
+  expect(await outcome(server, { ...TIMEOUTS, firstByteMs: 600_000, totalMs: 200 })).toBe('first-byte ETIMEDOUT');
+});
+
 describe('whoever is too busy to look in time', () => {
   test('finds the connection that was made meanwhile', async () => {
     await using server = await modelServer();

@@ -33,7 +33,7 @@ export interface Handoffs {
   endAll(): Promise<void>;
   /** Takes nothing new, until it is lifted. */
   lockDown(on: boolean): void;
-  /** Removes what has been over for longer than that. */
+  /** Removes what has been over, or known to be unreadable, for longer than that, with all earlier attempts of it. */
   prune(keepMs: number): Promise<void>;
   /** Resolves when those that go on were left to themselves; to be called when `leave` is aborted. */
   close(): Promise<void>;
@@ -56,6 +56,8 @@ export interface HandoffsOptions {
 /** The newest attempt of a handoff that this node has heard of. */
 interface Entry {
   readonly attempt: number;
+  /** Attempts before it, of which there are folders. */
+  readonly older: readonly number[];
   readonly hash: string;
   current: Handoff | KeptHandoff;
 }
@@ -65,24 +67,24 @@ export function createHandoffs(options: HandoffsOptions): Handoffs {
   const entries = new Map<string, Entry>();
   /** Those whose acceptance is on its way to the medium. */
   const accepting = new Map<string, Promise<HandoffStanding>>();
-  /** Attempts of those of which the disk tells nothing. */
-  const unreadable = new Map<string, number>();
+  /** Those of which the disk tells nothing, and since when that is known. */
+  const unreadable = new Map<string, { readonly attempt: number; readonly older: readonly number[]; since: number }>();
   let lockedDown = false;
   const advance = runner.onReady(queue.advance);
   for (const one of options.restored) restore(one);
 
   function restore(one: Restored): void {
-    const { id, attempt } = one;
-    if (one.kind === 'unreadable') return void unreadable.set(id, attempt);
+    const { id, attempt, older } = one;
+    if (one.kind === 'unreadable') return void unreadable.set(id, { attempt, older, since: Date.now() });
     if (one.kind === 'over') {
       const current = keptHandoff(store.open(nameOf(one)), one, one.over);
-      entries.set(id, { attempt, hash: one.over.hash, current });
+      entries.set(id, { attempt, older, hash: one.over.hash, current });
       return;
     }
     const { record, isAsked, isTorn, transcript } = one;
     const turn = Promise.withResolvers<void>();
     const place = queue.join(record.order.agent, turn.resolve);
-    begin({ record, transcript, isAsked, isTorn, place, turn: turn.promise });
+    begin({ record, transcript, isAsked, isTorn, place, turn: turn.promise }, older);
   }
 
   type Beginning = Pick<
@@ -90,13 +92,13 @@ export function createHandoffs(options: HandoffsOptions): Handoffs {
     'record' | 'transcript' | 'isAsked' | 'isTorn' | 'place' | 'turn'
   >;
 
-  function begin(beginning: Beginning): Handoff {
+  function begin(beginning: Beginning, older: readonly number[]): Handoff {
     const { record, transcript } = beginning;
     const { order, hash } = record;
     const folder = store.open(nameOf(order));
     const { bootId, keepMaxBytes, leave } = options;
     const handoff = startHandoff({ ...beginning, folder, runner, bootId, keepMaxBytes, leave, log });
-    const entry: Entry = { attempt: order.attempt, hash, current: handoff };
+    const entry: Entry = { attempt: order.attempt, older, hash, current: handoff };
     entries.set(order.id, entry);
     void handoff.done.then(() => settle(entry, handoff, transcript)).catch(logFault);
     return handoff;
@@ -141,7 +143,7 @@ export function createHandoffs(options: HandoffsOptions): Handoffs {
         hint: 'give what is another task a key of its own',
       });
     }
-    if ((unreadable.get(order.id) ?? 0) >= order.attempt) throw untold();
+    if ((unreadable.get(order.id)?.attempt ?? 0) >= order.attempt) throw untold();
     const made = take(order, { order: recorded, hash, boot: options.bootId, acceptedAt: Date.now() }, known);
     accepting.set(order.id, made);
     try {
@@ -164,7 +166,10 @@ export function createHandoffs(options: HandoffsOptions): Handoffs {
       const files = order.files.map(({ name, content }) => ({ name, bytes: Buffer.from(content, 'base64') }));
       const folder = await store.create(nameOf(order), JSON.stringify(record), files);
       const transcript = await openTranscript(folder, options.keepMaxBytes);
-      const handoff = begin({ record, transcript, isAsked: false, isTorn: false, place, turn: turn.promise });
+      const before = older ?? unreadable.get(order.id);
+      const attempts = before === undefined ? [] : [...before.older, before.attempt];
+      const handoff = begin({ record, transcript, isAsked: false, isTorn: false, place, turn: turn.promise }, attempts);
+      unreadable.delete(order.id);
       return handoff.standing();
     } catch (cause) {
       place.leave();
@@ -215,6 +220,17 @@ export function createHandoffs(options: HandoffsOptions): Handoffs {
     consent.take(wanted);
   }
 
+  /** The newest goes last: an earlier one by itself would be taken for it. What fails is tried again. */
+  async function removed(id: string, { attempt, older }: Pick<Entry, 'attempt' | 'older'>): Promise<boolean> {
+    try {
+      for (const one of [...older, attempt]) await store.remove(nameOf({ id, attempt: one }));
+      return true;
+    } catch (error) {
+      logFault(error);
+      return false;
+    }
+  }
+
   function running(): Handoff[] {
     return [...entries.values()].flatMap(({ current }) => ('stop' in current ? [current] : []));
   }
@@ -249,10 +265,13 @@ export function createHandoffs(options: HandoffsOptions): Handoffs {
     lockDown: (on) => void (lockedDown = on),
     async prune(keepMs) {
       const oldest = Date.now() - keepMs;
-      for (const [id, { attempt, current }] of entries) {
-        if ('stop' in current || current.endedAt > oldest) continue;
-        entries.delete(id);
-        await store.remove(nameOf({ id, attempt })).catch(logFault);
+      for (const [id, entry] of entries) {
+        if ('stop' in entry.current || entry.current.endedAt > oldest) continue;
+        if (await removed(id, entry)) entries.delete(id);
+      }
+      for (const [id, entry] of unreadable) {
+        if (entry.since > oldest) continue;
+        if (await removed(id, entry)) unreadable.delete(id);
       }
     },
     async close() {

@@ -7,8 +7,10 @@ import { handoffRecordSchema, nameOf } from '#src/worker/handoffs/record.ts';
 import type { Transcript } from '#src/worker/handoffs/transcript.ts';
 import { openTranscript } from '#src/worker/handoffs/transcript.ts';
 
-/** What the disk holds of a handoff: the newest attempt alone. */
-export type Restored = { readonly id: string; readonly attempt: number } & (
+/** What the disk holds of a handoff: its newest attempt, and that there were others. */
+export type Restored = Found & { readonly older: readonly number[] };
+
+type Found = { readonly id: string; readonly attempt: number } & (
   | { readonly kind: 'over'; readonly over: Over }
   /** It was accepted, and nobody can tell what became of it. */
   | { readonly kind: 'unreadable' }
@@ -29,19 +31,25 @@ export async function restoreHandoffs(
   store: HandoffStore,
   { bootId, keepMaxBytes, log }: { readonly bootId: string; readonly keepMaxBytes: number; readonly log: Log },
 ): Promise<readonly Restored[]> {
-  const newest = new Map<string, number>();
+  const attempts = new Map<string, number[]>();
   for (const name of await store.names()) {
     const [id = '', attempt = '0'] = name.split('-');
-    newest.set(id, Math.max(newest.get(id) ?? 0, Number(attempt)));
+    attempts.set(id, [...(attempts.get(id) ?? []), Number(attempt)]);
   }
-  const all: Restored[] = [];
-  for (const [id, attempt] of newest) {
+
+  async function find(name: { readonly id: string; readonly attempt: number }): Promise<Found> {
     try {
-      all.push(await restore(store, { id, attempt }, bootId, keepMaxBytes));
+      return await restore(store, name, bootId, keepMaxBytes);
     } catch (error) {
-      log.error('a handoff can’t be read', { handoff: id, problem: String(error) });
-      all.push(await lostOne(store, { id, attempt }, keepMaxBytes).catch(() => ({ id, attempt, kind: 'unreadable' })));
+      log.error('a handoff can’t be read', { handoff: name.id, problem: String(error) });
+      return lostOne(store, name, keepMaxBytes).catch(() => ({ ...name, kind: 'unreadable' }));
     }
+  }
+
+  const all: Restored[] = [];
+  for (const [id, known] of attempts) {
+    const attempt = Math.max(...known);
+    all.push({ ...(await find({ id, attempt })), older: known.filter((one) => one !== attempt) });
   }
   const acceptedAt = (one: Restored): number => (one.kind === 'going' ? one.record.acceptedAt : 0);
   return all.toSorted((a, b) => acceptedAt(a) - acceptedAt(b));
@@ -52,7 +60,7 @@ async function lostOne(
   store: HandoffStore,
   name: { readonly id: string; readonly attempt: number },
   keepMaxBytes: number,
-): Promise<Restored> {
+): Promise<Found> {
   const folder = store.open(nameOf(name));
   const transcript = await openTranscript(folder, keepMaxBytes);
   try {
@@ -75,7 +83,7 @@ async function restore(
   name: { readonly id: string; readonly attempt: number },
   bootId: string,
   keepMaxBytes: number,
-): Promise<Restored> {
+): Promise<Found> {
   const folder = store.open(nameOf(name));
   const over = await readOver(folder);
   if (over !== null) return { ...name, kind: 'over', over };

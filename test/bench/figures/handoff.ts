@@ -2,8 +2,9 @@ import { setTimeout as pause } from 'node:timers/promises';
 import type { ScriptedRun } from '../../support/agent-gateway.ts';
 import { eventually } from '../../support/eventually.ts';
 import { startAgents, startBareWay } from '../agents.ts';
+import type { Bench } from '../bench.ts';
 import type { Figure } from '../figure.ts';
-import { atMost, atMostAbove, median, percentile } from '../figure.ts';
+import { atMost, atMostAbove, atMostTimes, median, percentile } from '../figure.ts';
 import { memoryOf, SETTLE_MS } from '../memory.ts';
 
 /** Longer than the moment in which a worker gathers words: each is one event. */
@@ -134,31 +135,31 @@ export const handoffResume: Figure = {
 };
 
 const HANDOFFS = 100;
-const TOOLS = 100;
+const TOOLS = 60;
 const RESULT = 'x'.repeat(16 * 1024);
+const MIB = (HANDOFFS * TOOLS * RESULT.length) / 2 ** 20;
 
-/** What they say is far more than they may keep in memory, and half of who follow don't read it. */
-export const handoffMemory: Figure = {
-  name: 'handoff-memory',
-  unit: 'MB',
-  what: `RSS of hub and worker after ${HANDOFFS} handoffs at once whose streams hold ${(HANDOFFS * TOOLS * 16) / 1024} MiB; floor: the same two before`,
-  warmUps: 0,
-  samples: 3,
-  lines: [{ name: 'RSS', of: median, bar: atMostAbove(150, 'MB') }],
-  async open(bench) {
+interface Load {
+  /** MB of hub and worker, before and after. */
+  readonly before: number;
+  readonly after: number;
+}
+
+/** Many handoffs at once on a new hub and worker, of each of which `tools` long results come; half of who follow read nothing. */
+function loaded(bench: Bench, tools: number): Promise<Load> {
+  return bench.scope(async (scope) => {
     const gate = Promise.withResolvers<void>();
-    const agents = await startAgents(bench, async (run) => {
+    const agents = await startAgents(scope, async (run) => {
       await gate.promise;
-      for (let at = 0; at < TOOLS; at++) {
+      for (let at = 0; at < tools; at++) {
         run.tool('look', { at }, RESULT);
         await pause(20);
       }
       return 'done';
     });
-    const both = async (): Promise<number[]> =>
-      Promise.all([agents.hub.pid, agents.worker.pid].map((pid) => memoryOf(pid, 'Rss')));
+    const both = async () => Promise.all([agents.hub.pid, agents.worker.pid].map((pid) => memoryOf(pid, 'Rss')));
     await pause(SETTLE_MS);
-    const [hubBefore = 0, workerBefore = 0] = await both();
+    const before = await both();
     const ids = await Promise.all(
       Array.from({ length: HANDOFFS }, (_, at) => agents.handOver(at % 2 === 0 ? 'main' : 'coder', 'look')),
     );
@@ -171,14 +172,40 @@ export const handoffMemory: Figure = {
     gate.resolve();
     await Promise.all(reading);
     for (const id of ids) await agents.untilOver(id);
-    const [hub = 0, worker = 0] = await both();
-    bench.say(
-      `handoff-memory: hub ${hubBefore.toFixed(0)} → ${hub.toFixed(0)} MB, worker ${workerBefore.toFixed(0)} → ${worker.toFixed(0)} MB`,
-    );
+    const after = await both();
+    const [hub, worker] = before.map((one, at) => `${one.toFixed(0)} → ${after[at]?.toFixed(0)} MB`);
+    bench.say(`handoff-memory: ${tools} results each: hub ${hub}, worker ${worker}`);
     for (const follower of followers) follower.close();
-    return {
-      ours: async () => (await both()).reduce((sum, one) => sum + one, 0),
-      floor: async () => hubBefore + workerBefore,
-    };
+    const sum = (all: readonly number[]): number => all.reduce((one, other) => one + other, 0);
+    return { before: sum(before), after: sum(after) };
+  });
+}
+
+/** What they say is far more than may be kept in memory. */
+export const handoffMemory: Figure = {
+  name: 'handoff-memory',
+  unit: 'MB',
+  what: `RSS of hub and worker after ${HANDOFFS} handoffs at once whose streams hold ${Math.round(2 * MIB)} MiB; floor: the same two before`,
+  warmUps: 0,
+  samples: 1,
+  lines: [{ name: 'RSS', of: median, bar: atMostAbove(150, 'MB') }],
+  async open(bench) {
+    const { before, after } = await loaded(bench, 2 * TOOLS);
+    return { ours: async () => after, floor: async () => before };
+  },
+};
+
+/** Memory that grew with the streams would be twice as much above what it was before. */
+export const handoffMemoryGrowth: Figure = {
+  name: 'handoff-memory-growth',
+  unit: 'MB',
+  what: `RSS of hub and worker after ${HANDOFFS} handoffs at once whose streams hold ${Math.round(2 * MIB)} MiB; floor: the same with half of that`,
+  warmUps: 0,
+  samples: 1,
+  lines: [{ name: 'RSS', of: median, bar: atMostTimes(1.2) }],
+  async open(bench) {
+    const short = await loaded(bench, TOOLS);
+    const long = await loaded(bench, 2 * TOOLS);
+    return { ours: async () => long.after, floor: async () => short.after };
   },
 };

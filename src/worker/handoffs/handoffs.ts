@@ -16,6 +16,8 @@ import type { AgentQueue } from '#src/worker/handoffs/queue.ts';
 import type { HandoffRecord, RecordedOrder } from '#src/worker/handoffs/record.ts';
 import { actionOf, nameOf, orderHash, recordedOrder } from '#src/worker/handoffs/record.ts';
 import type { Restored } from '#src/worker/handoffs/restore.ts';
+import type { KeptOne } from '#src/worker/handoffs/surplus.ts';
+import { surplus } from '#src/worker/handoffs/surplus.ts';
 import type { Transcript } from '#src/worker/handoffs/transcript.ts';
 import { openTranscript } from '#src/worker/handoffs/transcript.ts';
 
@@ -33,8 +35,11 @@ export interface Handoffs {
   endAll(): Promise<void>;
   /** Takes nothing new, until it is lifted. */
   lockDown(on: boolean): void;
-  /** Removes what has been over, or known to be unreadable, for longer than that, with all earlier attempts of it. */
-  prune(keepMs: number): Promise<void>;
+  /**
+   * Removes what has been over, or known to be unreadable, for longer than that, with all earlier attempts of it; and of
+   * the rest what is more than so many bytes.
+   */
+  prune(keepMs: number, keepTotalBytes: number): Promise<void>;
   /** Resolves when those that go on were left to themselves; to be called when `leave` is aborted. */
   close(): Promise<void>;
 }
@@ -69,6 +74,8 @@ export function createHandoffs(options: HandoffsOptions): Handoffs {
   const accepting = new Map<string, Promise<HandoffStanding>>();
   /** Those of which the disk tells nothing, and since when that is known. */
   const unreadable = new Map<string, { readonly attempt: number; readonly older: readonly number[]; since: number }>();
+  /** Those that are over, and that somebody has read to their end. */
+  const read = new Set<string>();
   let lockedDown = false;
   const advance = runner.onReady(queue.advance);
   for (const one of options.restored) restore(one);
@@ -231,6 +238,24 @@ export function createHandoffs(options: HandoffsOptions): Handoffs {
     }
   }
 
+  async function forget(id: string, entry: Entry): Promise<void> {
+    if (!(await removed(id, entry))) return;
+    read.delete(id);
+    // An attempt that came meanwhile has a folder of its own.
+    if (entries.get(id) === entry) entries.delete(id);
+  }
+
+  async function keptOnes(): Promise<KeptOne[]> {
+    const kept: KeptOne[] = [];
+    for (const [id, { attempt, older, current }] of entries) {
+      if ('stop' in current) continue;
+      let bytes = 0;
+      for (const one of [...older, attempt]) bytes += await store.size(nameOf({ id, attempt: one }));
+      kept.push({ id, bytes, endedAt: current.endedAt, isRead: read.has(id) });
+    }
+    return kept;
+  }
+
   function running(): Handoff[] {
     return [...entries.values()].flatMap(({ current }) => ('stop' in current ? [current] : []));
   }
@@ -238,7 +263,12 @@ export function createHandoffs(options: HandoffsOptions): Handoffs {
   return {
     accept,
     standing: (id) => found(id).current.standing(),
-    follow: (id, stream, after) => found(id).current.follow(stream, after),
+    async follow(id, stream, after) {
+      const entry = found(id);
+      await entry.current.follow(stream, after);
+      // Who goes away earlier aborts it.
+      if (!('stop' in entry.current) && !stream.aborted) read.add(id);
+    },
     cancel(id) {
       const { current } = found(id);
       if ('stop' in current) current.stop({ outcome: 'cancelled', problem: 'it was cancelled' });
@@ -263,16 +293,17 @@ export function createHandoffs(options: HandoffsOptions): Handoffs {
       await Promise.all(all.map(({ done }) => done));
     },
     lockDown: (on) => void (lockedDown = on),
-    async prune(keepMs) {
+    async prune(keepMs, keepTotalBytes) {
       const oldest = Date.now() - keepMs;
       for (const [id, entry] of entries) {
         if ('stop' in entry.current || entry.current.endedAt > oldest) continue;
-        if (await removed(id, entry)) entries.delete(id);
+        await forget(id, entry);
       }
       for (const [id, entry] of unreadable) {
         if (entry.since > oldest) continue;
         if (await removed(id, entry)) unreadable.delete(id);
       }
+      for (const id of surplus(await keptOnes(), keepTotalBytes)) await forget(id, found(id));
     },
     async close() {
       advance();

@@ -1,15 +1,16 @@
-import { readFile, rm, writeFile } from 'node:fs/promises';
+import { cp, readFile, rm, writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { rolldown } from 'rolldown';
 
 /**
- * Makes one file of the plugin and all that it needs: `bundle-plugin.js DIST TARGET` reads the compiled DIST/plugin, which
- * it removes, and writes TARGET/main.js, and TARGET/LICENSES.txt of the packages that are in it.
+ * Makes a folder that is the plugin alone: `bundle-plugin.js DIST TARGET` reads the compiled DIST/plugin, which it removes,
+ * and writes TARGET: one file of it and all that it needs, with the licenses of what that is, its manifests, and its skills.
  *
  * OpenClaw copies a plugin's folder, and each package that it imports, whenever it loads it: at each start of a gateway and
  * for each of its commands. Our whole package with zod and undici would be more than two thousand files each time.
  */
 const [dist, target] = process.argv.slice(2).map((path) => resolve(path));
+const ROOT = resolve(import.meta.dirname, '..');
 /** What may be in it: a package that gets in unseen would be shipped unseen. */
 const PACKAGES = ['eventsource-parser', 'ipaddr.js', 'undici', 'zod'];
 
@@ -32,6 +33,12 @@ const licenses = await Promise.all(
 );
 await writeFile(join(target, 'LICENSES.txt'), licenses.join('\n'));
 await rm(join(dist, 'plugin'), { recursive: true });
+
+const { name, version, license, type, openclaw } = JSON.parse(await readFile(join(ROOT, 'package.json'), 'utf8'));
+const manifest = { name, version, license, type, openclaw: { ...openclaw, extensions: ['./main.js'] } };
+await writeFile(join(target, 'package.json'), `${JSON.stringify(manifest, null, 2)}\n`);
+for (const path of ['openclaw.plugin.json', 'skills'])
+  await cp(join(ROOT, path), join(target, path), { recursive: true });
 
 /** Name and folder of the package that a module is of. */
 function packageOf(module) {

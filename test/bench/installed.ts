@@ -1,6 +1,5 @@
 import { join, resolve } from 'node:path';
 import { execa } from 'execa';
-import { layPlugin } from '../openclaw/plugin-package.ts';
 import { buildPackage } from '../support/built-package.ts';
 
 const ROOT = resolve(import.meta.dirname, '../..');
@@ -8,7 +7,7 @@ const BARE = ['bare-hub.ts', 'bare-nodes.ts'].map((name) => join(import.meta.dir
 
 /**
  * Lays the package out in `folder` as it is installed: compiled, its commands in `bin`, its packages beside it.
- * In `laid` is what a gateway loads, in `bare` are the programs that it is measured against.
+ * In `plugin` is what a gateway loads, in `bare` are the programs that it is measured against.
  */
 export async function installPackage(folder: string, signal: AbortSignal): Promise<string> {
   const path = join(folder, 'openclaw-federation');
@@ -16,6 +15,5 @@ export async function installPackage(folder: string, signal: AbortSignal): Promi
   const plain = ['--ignoreConfig', '--noCheck', '--module', 'nodenext', '--target', 'es2024'];
   const tsc = join(ROOT, 'node_modules/.bin/tsc');
   await execa(tsc, [...plain, '--outDir', join(path, 'bare'), ...BARE], { cancelSignal: signal });
-  await layPlugin(path, join(path, 'laid'));
   return path;
 }

@@ -61,6 +61,7 @@ it('holds of a package what runs, and of ours what is published', async () => {
       'dist/main.js',
       'package.json',
       'plugin/main.js',
+      'plugin/package.json',
     ],
     'node_modules/a': ['index.js', 'package.json'],
     'node_modules/b': ['index.js', 'package.json'],

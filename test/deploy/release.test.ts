@@ -114,9 +114,9 @@ describe('a release', () => {
       'plugin',
     ]);
     const plugin = join(action.path, 'plugin');
-    expect((await readdir(plugin)).toSorted()).toEqual(['package.json', 'plugin']);
+    expect((await readdir(plugin)).toSorted()).toEqual(['main.js', 'package.json']);
     expect(JSON.parse(await readFile(join(plugin, 'package.json'), 'utf8'))).not.toHaveProperty('dependencies');
-    expect((await stat(join(plugin, 'plugin/main.js'))).nlink).toBe(1);
+    expect((await stat(join(plugin, 'main.js'))).nlink).toBe(1);
     expect((await readdir(modules)).includes('tool')).toBe(false);
     expect((await readdir(join(modules, `node-linux-${process.arch}`))).toSorted()).toEqual(['bin', 'package.json']);
     const modes = [

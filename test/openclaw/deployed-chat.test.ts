@@ -11,7 +11,7 @@ import { deployGateway } from './deployed-gateway.ts';
 
 const SENTENCE = 'have home-server check its disk space';
 const MANIFEST = 'openclaw.plugin.json';
-const TOOLS = 'plugin/main.js';
+const TOOLS = 'main.js';
 
 let chat: ChatFederation;
 let deployed: DeployedGateway;

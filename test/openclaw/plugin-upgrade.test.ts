@@ -6,7 +6,7 @@ import type { ChatFederation } from './chat-federation.ts';
 import { chatFederation } from './chat-federation.ts';
 
 const MANIFEST = 'openclaw.plugin.json';
-const TOOLS = 'plugin/main.js';
+const TOOLS = 'main.js';
 
 let chat: ChatFederation;
 /** The files of the new version that differ from those of the old one. */

@@ -31,6 +31,7 @@ export const INSTALLED: Tree = {
   'openclaw-federation/secret.txt': 'not published',
   'openclaw-federation/dist/main.js': 'main',
   'openclaw-federation/plugin/main.js': 'plugin',
+  'openclaw-federation/plugin/package.json': { name: 'openclaw-federation', version: '9.9.9' },
   'openclaw-federation/bin/manage-federation': `#!/bin/sh\n"\${0%/*}/../../${THIS_NODE}/bin/node" "$@"\n`,
   'openclaw-federation/node_modules/a/package.json': { name: 'a', version: '1.0.0' },
   'openclaw-federation/node_modules/a/index.js': `module.exports = 'a 1'`,

@@ -1,4 +1,4 @@
-import { copyFile, mkdir, mkdtemp, readFile, rm, stat, symlink, writeFile } from 'node:fs/promises';
+import { copyFile, mkdir, mkdtemp, rm, stat, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { pipeline, Readable } from 'node:stream';
@@ -107,22 +107,10 @@ async function linkPackage(shipped: ShippedPackage, layout: string, lay: Laying 
   return bytes;
 }
 
-/**
- * The plugin alone, which holds all that it needs: OpenClaw copies a plugin and whatever it declares each time that it
- * loads it, and our package declares a whole Node.
- */
-async function layPlugin(own: ShippedPackage, layout: string): Promise<number> {
-  const files = { ...own, to: PLUGIN_FOLDER, only: ['plugin', 'skills', 'openclaw.plugin.json'] };
+/** The folder of our package that is the plugin for OpenClaw, on its own. */
+function layPlugin(own: ShippedPackage, layout: string): Promise<number> {
   // Of a file that comes twice tar makes one with two names, which OpenClaw takes for one from outside the plugin.
-  const bytes = await linkPackage(files, layout, copyFile);
-  await mkdir(join(layout, PLUGIN_FOLDER), { recursive: true });
-  const whole = JSON.parse(await readFile(join(own.from, 'package.json'), 'utf8')) as Record<string, unknown>;
-  const kept = ['name', 'version', 'license', 'type', 'openclaw'].map((key) => [key, whole[key]]);
-  await writeFile(
-    join(layout, PLUGIN_FOLDER, 'package.json'),
-    `${JSON.stringify(Object.fromEntries(kept), null, 2)}\n`,
-  );
-  return bytes;
+  return linkPackage({ ...own, from: join(own.from, 'plugin'), to: PLUGIN_FOLDER, only: null }, layout, copyFile);
 }
 
 /** Fast rather than small: what takes long here are machines, not lines. */

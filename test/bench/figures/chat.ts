@@ -84,7 +84,7 @@ async function startChat(bench: Bench, telegram: TelegramApi | null): Promise<Ch
   model.otherwise = agentModel([]);
   bench.onEnd(() => model.die());
   const gateway = await chatGateway({
-    plugin: join(bench.installed, 'laid'),
+    plugin: join(bench.installed, 'plugin'),
     socket: hub.client.record.plugin ?? '',
     model: model.baseUrl,
     port: await freePort(),

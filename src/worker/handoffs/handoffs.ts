@@ -8,16 +8,16 @@ import type { Artefact } from '#src/core/handoff/event.ts';
 import type { AgentRunner } from '#src/core/handoff/runner.ts';
 import type { HandoffOrder, HandoffStanding } from '#src/protocol/handoffs.ts';
 import type { Consent } from '#src/worker/consent.ts';
+import type { Entry, Unreadable } from '#src/worker/handoffs/entry.ts';
 import type { Handoff } from '#src/worker/handoffs/handoff.ts';
 import { startHandoff } from '#src/worker/handoffs/handoff.ts';
-import type { KeptHandoff } from '#src/worker/handoffs/kept.ts';
 import { keptHandoff, openArtefact, UNKNOWN_HASH } from '#src/worker/handoffs/kept.ts';
+import type { Prune } from '#src/worker/handoffs/prune.ts';
+import { createPruning } from '#src/worker/handoffs/prune.ts';
 import type { AgentQueue } from '#src/worker/handoffs/queue.ts';
 import type { HandoffRecord, RecordedOrder } from '#src/worker/handoffs/record.ts';
 import { actionOf, nameOf, orderHash, recordedOrder } from '#src/worker/handoffs/record.ts';
 import type { Restored } from '#src/worker/handoffs/restore.ts';
-import type { KeptOne } from '#src/worker/handoffs/surplus.ts';
-import { surplus } from '#src/worker/handoffs/surplus.ts';
 import type { Transcript } from '#src/worker/handoffs/transcript.ts';
 import { openTranscript } from '#src/worker/handoffs/transcript.ts';
 
@@ -35,11 +35,7 @@ export interface Handoffs {
   endAll(): Promise<void>;
   /** Takes nothing new, until it is lifted. */
   lockDown(on: boolean): void;
-  /**
-   * Removes what has been over, or known to be unreadable, for longer than that, with all earlier attempts of it; and of
-   * the rest what is more than so many bytes.
-   */
-  prune(keepMs: number, keepTotalBytes: number): Promise<void>;
+  readonly prune: Prune;
   /** Resolves when those that go on were left to themselves; to be called when `leave` is aborted. */
   close(): Promise<void>;
 }
@@ -58,22 +54,13 @@ export interface HandoffsOptions {
   readonly log: Log;
 }
 
-/** The newest attempt of a handoff that this node has heard of. */
-interface Entry {
-  readonly attempt: number;
-  /** Attempts before it, of which there are folders. */
-  readonly older: readonly number[];
-  readonly hash: string;
-  current: Handoff | KeptHandoff;
-}
-
 export function createHandoffs(options: HandoffsOptions): Handoffs {
   const { store, runner, queue, consent, offered, log } = options;
   const entries = new Map<string, Entry>();
   /** Those whose acceptance is on its way to the medium. */
   const accepting = new Map<string, Promise<HandoffStanding>>();
   /** Those of which the disk tells nothing, and since when that is known. */
-  const unreadable = new Map<string, { readonly attempt: number; readonly older: readonly number[]; since: number }>();
+  const unreadable = new Map<string, Unreadable>();
   /** Those that are over, and that somebody has read to their end. */
   const read = new Set<string>();
   let lockedDown = false;
@@ -107,6 +94,7 @@ export function createHandoffs(options: HandoffsOptions): Handoffs {
     const handoff = startHandoff({ ...beginning, folder, runner, bootId, keepMaxBytes, leave, log });
     const entry: Entry = { attempt: order.attempt, older, hash, current: handoff };
     entries.set(order.id, entry);
+    read.delete(order.id);
     void handoff.done.then(() => settle(entry, handoff, transcript)).catch(logFault);
     return handoff;
   }
@@ -227,35 +215,6 @@ export function createHandoffs(options: HandoffsOptions): Handoffs {
     consent.take(wanted);
   }
 
-  /** The newest goes last: an earlier one by itself would be taken for it. What fails is tried again. */
-  async function removed(id: string, { attempt, older }: Pick<Entry, 'attempt' | 'older'>): Promise<boolean> {
-    try {
-      for (const one of [...older, attempt]) await store.remove(nameOf({ id, attempt: one }));
-      return true;
-    } catch (error) {
-      logFault(error);
-      return false;
-    }
-  }
-
-  async function forget(id: string, entry: Entry): Promise<void> {
-    if (!(await removed(id, entry))) return;
-    read.delete(id);
-    // An attempt that came meanwhile has a folder of its own.
-    if (entries.get(id) === entry) entries.delete(id);
-  }
-
-  async function keptOnes(): Promise<KeptOne[]> {
-    const kept: KeptOne[] = [];
-    for (const [id, { attempt, older, current }] of entries) {
-      if ('stop' in current) continue;
-      let bytes = 0;
-      for (const one of [...older, attempt]) bytes += await store.size(nameOf({ id, attempt: one }));
-      kept.push({ id, bytes, endedAt: current.endedAt, isRead: read.has(id) });
-    }
-    return kept;
-  }
-
   function running(): Handoff[] {
     return [...entries.values()].flatMap(({ current }) => ('stop' in current ? [current] : []));
   }
@@ -293,18 +252,7 @@ export function createHandoffs(options: HandoffsOptions): Handoffs {
       await Promise.all(all.map(({ done }) => done));
     },
     lockDown: (on) => void (lockedDown = on),
-    async prune(keepMs, keepTotalBytes) {
-      const oldest = Date.now() - keepMs;
-      for (const [id, entry] of entries) {
-        if ('stop' in entry.current || entry.current.endedAt > oldest) continue;
-        await forget(id, entry);
-      }
-      for (const [id, entry] of unreadable) {
-        if (entry.since > oldest) continue;
-        if (await removed(id, entry)) unreadable.delete(id);
-      }
-      for (const id of surplus(await keptOnes(), keepTotalBytes)) await forget(id, found(id));
-    },
+    prune: createPruning({ store, entries, unreadable, read, onFault: logFault }),
     async close() {
       advance();
       await Promise.all(running().map(({ done }) => done));

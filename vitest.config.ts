@@ -15,6 +15,7 @@ export default defineConfig({
           name: 'unit',
           include: ['test/**/*.test.ts'],
           exclude: ['test/e2e/**', 'test/handoffs/**', 'test/openclaw/**', 'test/lab/**'],
+          maxWorkers: 2,
         },
       },
       {

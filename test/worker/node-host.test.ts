@@ -167,7 +167,8 @@ test('as soon as it says that it is connected, the gateway is asked until it say
 });
 
 test('one that paused is woken with a new code, however often', async () => {
-  said = 'disconnected';
+  // Else one that takes its time to pause would be replaced before it does.
+  said = 'connected';
   await behave('pause');
   const supervision = supervise();
   expect((await started(1)).code).toBeNull();

@@ -3,8 +3,8 @@ import { join, resolve } from 'node:path';
 import { rolldown } from 'rolldown';
 
 /**
- * Makes a folder that is the plugin alone: `bundle-plugin.js DIST TARGET` reads the compiled DIST/plugin, which it removes,
- * and writes TARGET: one file of it and all that it needs, with the licenses of what that is, its manifests, and its skills.
+ * Makes a folder that is the plugin alone: `bundle-plugin.js DIST TARGET` reads the compiled DIST/plugin and
+ * writes TARGET: one file of it and all that it needs, with the licenses of what that is, its manifests, and its skills.
  *
  * OpenClaw copies a plugin's folder, and each package that it imports, whenever it loads it: at each start of a gateway and
  * for each of its commands. Our whole package with zod and undici would be more than two thousand files each time.
@@ -32,7 +32,6 @@ const licenses = await Promise.all(
   PACKAGES.flatMap((name) => (folders.has(name) ? [licenseOf(name, folders.get(name))] : [])),
 );
 await writeFile(join(target, 'LICENSES.txt'), licenses.join('\n'));
-await rm(join(dist, 'plugin'), { recursive: true });
 
 const { name, version, license, type, openclaw } = JSON.parse(await readFile(join(ROOT, 'package.json'), 'utf8'));
 const manifest = { name, version, license, type, openclaw: { ...openclaw, extensions: ['./main.js'] } };

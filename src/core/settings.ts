@@ -226,11 +226,6 @@ export const settingsSchema = z.strictObject({
         .default(67_108_864)
         .describe('Bytes that are kept of one handoff’s events and files'),
       keepDays: z.number().positive().default(7).describe('How long a handoff is kept when it is over'),
-      keepTotalBytes: z
-        .int()
-        .min(67_108_864)
-        .default(1_073_741_824)
-        .describe('Bytes that a node keeps of all that are over: what was read goes first, and the oldest of it'),
     })
     .prefault({}),
 });

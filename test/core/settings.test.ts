@@ -83,7 +83,6 @@ test('these are all settings, with their environment names and what they are wit
       "handoffs.queueMax OPENCLAW_FEDERATION_HANDOFFS_QUEUE_MAX 32",
       "handoffs.keepMaxBytes OPENCLAW_FEDERATION_HANDOFFS_KEEP_MAX_BYTES 67108864",
       "handoffs.keepDays OPENCLAW_FEDERATION_HANDOFFS_KEEP_DAYS 7",
-      "handoffs.keepTotalBytes OPENCLAW_FEDERATION_HANDOFFS_KEEP_TOTAL_BYTES 1073741824",
     ]
   `);
   expect(describeSettings().filter(({ meaning }) => meaning === '')).toEqual([]);

@@ -1,4 +1,4 @@
-import { mkdtemp, readdir, readFile, rm, stat, symlink, utimes, writeFile } from 'node:fs/promises';
+import { cp, mkdtemp, readdir, readFile, rm, stat, symlink, utimes, writeFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { tmpdir, userInfo } from 'node:os';
 import { join, resolve } from 'node:path';
@@ -252,11 +252,17 @@ describe('a checkout', () => {
     await expect(releaseFor(packageFolder, withoutNode)).rejects.toMatchObject(refused);
     await utimes(join(packageFolder, 'src/other.ts'), 1, 1);
     expect((await releaseFor(packageFolder, withoutNode)).name).toMatch(/^9\.9\.9-/);
+    await utimes(join(packageFolder, 'plugin/main.js'), 0, 0);
+    await expect(releaseFor(packageFolder, withoutNode)).rejects.toMatchObject(refused);
+    await rm(join(packageFolder, 'plugin/main.js'));
+    await expect(releaseFor(packageFolder, withoutNode)).rejects.toMatchObject(refused);
   });
 
   it('that is built gives a release whose commands run', async () => {
     packageFolder = join(folder, 'checkout');
     await buildPackage(packageFolder);
+    // As it is where the sources are: what is built has to be of all of them.
+    await cp(join(CHECKOUT, 'src'), join(packageFolder, 'src'), { recursive: true, preserveTimestamps: true });
     const action = await actionFor();
     await release.apply(action, contextOn(thisMachine()));
     const { stdout } = await execa(

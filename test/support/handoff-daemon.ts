@@ -42,7 +42,6 @@ const DEFAULTS: Settings['handoffs'] = {
   queueMax: 32,
   keepMaxBytes: 67_108_864,
   keepDays: 7,
-  keepTotalBytes: 1_073_741_824,
   foreign: [],
 };
 

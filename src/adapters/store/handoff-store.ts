@@ -1,4 +1,4 @@
-import { lstat, mkdir, readFile, readdir, rename, rm, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, readdir, rename, rm, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { renameDurably, syncFolder, writeDurably } from '#src/adapters/store/durable.ts';
 import type { EventFile } from '#src/adapters/store/event-file.ts';
@@ -25,8 +25,6 @@ export interface HandoffStore {
   /** Durable, and whole, when it resolves; before that it is not there at all. */
   create(name: string, record: string, files: readonly NewFile[]): Promise<HandoffFolder>;
   open(name: string): HandoffFolder;
-  /** Bytes of its files; 0 of one that is not there. */
-  size(name: string): Promise<number>;
   /** Durable when it resolves; of one that is not there, too. */
   remove(name: string): Promise<void>;
 }
@@ -79,7 +77,6 @@ export async function openHandoffStore(folder: string): Promise<HandoffStore> {
       return folderAt(join(folder, name));
     },
     open: (name) => folderAt(join(folder, name)),
-    size: (name) => sizeOf(join(folder, name)),
     async remove(name) {
       const old = join(folder, `.${name}.old`);
       await rm(old, { recursive: true, force: true });
@@ -91,19 +88,6 @@ export async function openHandoffStore(folder: string): Promise<HandoffStore> {
       await rm(old, { recursive: true, force: true });
     },
   };
-}
-
-/** What goes away meanwhile counts nothing; nor does what a link points to. */
-async function sizeOf(folder: string): Promise<number> {
-  let bytes = 0;
-  for (const entry of await readdir(folder, { withFileTypes: true, recursive: true }).catch(() => [])) {
-    if (!entry.isFile()) continue;
-    bytes += await lstat(join(entry.parentPath, entry.name)).then(
-      ({ size }) => size,
-      () => 0,
-    );
-  }
-  return bytes;
 }
 
 function folderAt(path: string): HandoffFolder {

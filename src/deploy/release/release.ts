@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import type { Stats } from 'node:fs';
 import { readdir, readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { FederationError } from '#src/core/errors.ts';
@@ -80,13 +81,21 @@ async function checkBuilt(packageFolder: string): Promise<void> {
   const [sources, built] = [join(packageFolder, 'src'), join(packageFolder, 'dist')];
   const isPackage = (await stat(sources).catch(() => null)) === null;
   if (isPackage) return;
+  const refuse = (what: string, compiled: Stats | null): never => {
+    const problem = compiled === null ? 'is not built' : 'has changed since it was built';
+    throw new FederationError('USAGE', `this checkout ${problem} (${what})`, {
+      hint: `npm run build (in ${packageFolder})`,
+    });
+  };
+  let latest = 0;
   for (const path of await readdir(sources, { recursive: true })) {
     if (!path.endsWith('.ts')) continue;
     const compiled = await stat(join(built, path.replace(/\.ts$/, '.js'))).catch(() => null);
-    if (compiled !== null && compiled.mtimeMs >= (await stat(join(sources, path))).mtimeMs) continue;
-    const problem = compiled === null ? 'is not built' : 'has changed since it was built';
-    throw new FederationError('USAGE', `this checkout ${problem} (src/${path})`, {
-      hint: `npm run build (in ${packageFolder})`,
-    });
+    const { mtimeMs } = await stat(join(sources, path));
+    if (compiled === null || compiled.mtimeMs < mtimeMs) refuse(`src/${path}`, compiled);
+    latest = Math.max(latest, mtimeMs);
   }
+  // Made of what was compiled, after it.
+  const plugin = await stat(join(packageFolder, 'plugin/main.js')).catch(() => null);
+  if (plugin === null || plugin.mtimeMs < latest) refuse('plugin/main.js', plugin);
 }

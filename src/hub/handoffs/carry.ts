@@ -155,8 +155,10 @@ async function carrying(
   async function bring(link: Link, record: HandoffRecord): Promise<boolean> {
     if (hearing.isStarted || acceptedOn === link) return true;
     const isLate = Date.now() >= startBy(record);
-    if (record.cancelling === null && !isLate) {
-      const order = await orderOf(book, record);
+    const order = record.cancelling === null && !isLate ? await orderOf(book, record) : null;
+    // Its end may have been asked for meanwhile.
+    const cancelling = book.get(id)?.cancelling ?? record.cancelling;
+    if (order !== null && cancelling === null) {
       isSent = true;
       const standing = await calls.order(link, order);
       if (standing.id !== id || standing.attempt !== record.attempt) throw new BrokenOrder('it took another one');
@@ -164,8 +166,8 @@ async function carrying(
       dispatch.taken(record);
     } else if (!(await wantedEnd.ask(link))) {
       const deed =
-        record.cancelling !== null
-          ? hubsEnd('cancelled', record.cancelling)
+        cancelling !== null
+          ? hubsEnd('cancelled', cancelling)
           : hubsEnd('expired', 'its time was over before it began');
       await end(deed, false);
       return false;

@@ -67,6 +67,8 @@ export function createFollowers({ book, mirror, view, onLeft }: FollowersOptions
         if (held !== null) {
           reader ??= eventReader(held, seq);
           for await (const event of reader.more()) {
+            // Of what somebody has already who asks for more than is there, some may come anew.
+            if (event.seq <= seq) continue;
             yield { kind: 'event', event };
             if (signal.aborted) return;
             seq = event.seq;

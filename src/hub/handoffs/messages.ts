@@ -49,6 +49,7 @@ const MAX_WAITING = 1000;
 const MAX_KEPT = 10_000;
 const KEPT_MS = 7 * 86_400_000;
 const RETRY_MS = 2000;
+
 export async function openMessages(options: MessagesOptions): Promise<Messages> {
   const { store, nodes, fleet, offered, permits, keys, calls, load, log, signal } = options;
   const book = await openMessageBook(store);

@@ -21,7 +21,7 @@ const WAITING = 16;
 export async function* saidIn(stream: ClientHttp2Stream): AsyncGenerator<readonly Said[]> {
   const lines = createLines();
   let said: Said[] = [];
-  let isOver = false;
+  let isOver = stream.destroyed;
   let more = Promise.withResolvers<void>();
   const end = (): void => {
     isOver = true;

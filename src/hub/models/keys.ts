@@ -57,6 +57,8 @@ export interface ModelKeysOptions {
 
 const PREFIX = 'ocfm_';
 const MAX_KEYS = 1000;
+/** How long one that is over is known: longer than what it asked for may wait, or be worked on. */
+const FORGET_MS = 30 * 86_400_000;
 /** Tokens of a request of which nothing is known: a short question with its answer. */
 const FIRST_GUESS = 1000;
 /** How much a request counts in the mean of its key. */
@@ -171,7 +173,10 @@ export async function openModelKeys({
           expiresAt: ttlSeconds === null ? null : now() + ttlSeconds * 1000,
           revokedAt: null,
         };
-        const over = [...accounts.values()].filter((account) => !isGood(account.key, now()));
+        const over = [...accounts.values()].filter(({ key: { revokedAt, expiresAt } }) => {
+          const overAt = revokedAt ?? expiresAt;
+          return overAt !== null && overAt < now() - FORGET_MS;
+        });
         await commit(
           [],
           [

@@ -61,8 +61,6 @@ export function createHandoffs(options: HandoffsOptions): Handoffs {
   const accepting = new Map<string, Promise<HandoffStanding>>();
   /** Those of which the disk tells nothing, and since when that is known. */
   const unreadable = new Map<string, Unreadable>();
-  /** Those that are over, and that somebody has read to their end. */
-  const read = new Set<string>();
   let lockedDown = false;
   const advance = runner.onReady(queue.advance);
   for (const one of options.restored) restore(one);
@@ -94,7 +92,6 @@ export function createHandoffs(options: HandoffsOptions): Handoffs {
     const handoff = startHandoff({ ...beginning, folder, runner, bootId, keepMaxBytes, leave, log });
     const entry: Entry = { attempt: order.attempt, older, hash, current: handoff };
     entries.set(order.id, entry);
-    read.delete(order.id);
     void handoff.done.then(() => settle(entry, handoff, transcript)).catch(logFault);
     return handoff;
   }
@@ -222,12 +219,7 @@ export function createHandoffs(options: HandoffsOptions): Handoffs {
   return {
     accept,
     standing: (id) => found(id).current.standing(),
-    async follow(id, stream, after) {
-      const entry = found(id);
-      await entry.current.follow(stream, after);
-      // Who goes away earlier aborts it.
-      if (!('stop' in entry.current) && !stream.aborted) read.add(id);
-    },
+    follow: (id, stream, after) => found(id).current.follow(stream, after),
     cancel(id) {
       const { current } = found(id);
       if ('stop' in current) current.stop({ outcome: 'cancelled', problem: 'it was cancelled' });
@@ -252,7 +244,7 @@ export function createHandoffs(options: HandoffsOptions): Handoffs {
       await Promise.all(all.map(({ done }) => done));
     },
     lockDown: (on) => void (lockedDown = on),
-    prune: createPruning({ store, entries, unreadable, read, onFault: logFault }),
+    prune: createPruning({ store, entries, unreadable, onFault: logFault }),
     async close() {
       advance();
       await Promise.all(running().map(({ done }) => done));

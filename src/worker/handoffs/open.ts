@@ -44,7 +44,7 @@ const DAY_MS = 86_400_000;
 /** Starts all of it, with what a daemon before this one had accepted. */
 export async function openNodeHandoffs(parts: NodeHandoffsParts): Promise<NodeHandoffs> {
   const { store, runner, settings, consent, bootId, log, signal } = parts;
-  const { keepMaxBytes, keepDays, keepTotalBytes, queueMax } = settings;
+  const { keepMaxBytes, keepDays, queueMax } = settings;
   const offering = offerAgents({ ...parts, settings: settings.agents, always: settings.foreign.map(({ id }) => id) });
   const { offered } = offering;
   const queue = createQueue({
@@ -63,7 +63,7 @@ export async function openNodeHandoffs(parts: NodeHandoffsParts): Promise<NodeHa
 
   async function prune(): Promise<void> {
     while (!signal.aborted) {
-      await handoffs.prune(keepDays * DAY_MS, keepTotalBytes).catch((error: unknown) => {
+      await handoffs.prune(keepDays * DAY_MS).catch((error: unknown) => {
         log.warn('old handoffs could not be removed', { problem: String(error) });
       });
       await pause(PRUNE_MS, undefined, { signal, ref: false }).catch(() => undefined);

@@ -1,4 +1,5 @@
 import type { IncomingMessage } from 'node:http';
+import { text } from 'node:stream/consumers';
 import { expect, test } from 'vitest';
 import { offeringNode } from '../../support/agent-node.ts';
 import { eventually } from '../../support/eventually.ts';
@@ -65,4 +66,18 @@ test('a hub that stops is not somebody who left', async () => {
   node.end(node.taken.get(id)!, 'done');
   expect(await untilState(federation, id, 'completed')).toMatchObject({ cancelling: false, attempt: 1 });
   expect(isCancelled()).toBe(false);
+});
+
+test('who has more than the hub has got, hears nothing of it a second time', async () => {
+  const { federation, node, id } = await begun(false);
+  await using _ = federation;
+  const path = `/api/v1/handoffs/${id}/events?after=3`;
+  const response = await open({ socketPath: federation.hub.operator, path });
+  const heard = text(response);
+  const taken = node.taken.get(id)!;
+  for (const said of ['known', 'known too', 'news']) node.say(taken, { type: 'text', text: said });
+  await eventually('all is there', async () => (await standingOf(federation, id)).seq === 4);
+  node.end(taken, 'done');
+  const ids = [...(await heard).matchAll(/^id: (\d+)$/gm)].map(([, seq]) => seq);
+  expect(ids).toEqual(['4', '5']);
 });

@@ -140,6 +140,20 @@ test('a key is over when its time is', async () => {
   await close();
 });
 
+test('what was asked by a key whose time is over stays asked, and what was by one that was revoked does not', async () => {
+  const { keys, close } = await hub();
+  const over = (await keys.create({ name: 'over', ttlSeconds: 60 }, 'ann')).key.id;
+  const revoked = (await keys.create({ name: 'revoked' }, 'ann')).key.id;
+  await keys.revoke('revoked', 'ann');
+  clock += 3_600_000;
+  await keys.create({ name: 'another' }, 'ann');
+  expect([keys.stands(over), keys.stands(revoked)]).toEqual([true, false]);
+  clock += 31 * 86_400_000;
+  await keys.create({ name: 'third' }, 'ann');
+  expect(keys.stands(over)).toBe(false);
+  await close();
+});
+
 test('names are taken once', async () => {
   const { keys, close } = await hub();
   await keys.create({ name: 'ci' }, 'ann');

@@ -6,7 +6,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { HubRecord } from '#src/core/hub-record.ts';
 import type { HandoffEvent } from '#src/core/handoff/event.ts';
 import type { ToolContext } from '#src/plugin/asker.ts';
-import type { AgentView, HandoffView } from '#src/protocol/handoffs.ts';
+import type { AgentView, HandoffListed, HandoffView } from '#src/protocol/handoffs.ts';
 import { OWNERS_TURN, registered, textOf } from '../plugin/plugin-under-test.ts';
 import type { AgentGateway, ScriptedRun } from '../support/agent-gateway.ts';
 import { agentGateway } from '../support/agent-gateway.ts';
@@ -136,7 +136,10 @@ describe('from a chat', () => {
 });
 
 describe('an agent that works on a handoff', () => {
-  const newest = async () => (await federation.ask<HandoffView[]>('handoff', 'list', '--limit', '1'))[0]!;
+  const newest = async (): Promise<HandoffView> => {
+    const [{ id }] = await federation.ask<[HandoffListed]>('handoff', 'list', '--limit', '1');
+    return show(id);
+  };
 
   it('hands a part of it on, in the name and within the time of who asked for the whole', async () => {
     const client = start('w1', 'delegate w2 say done there', '--deadline', '1m');

@@ -80,7 +80,7 @@ export async function openHandoffs(options: HandoffsOptions): Promise<Handoffs> 
   const nodes = createAgentNodes(members, fleet, offered);
   const book = await openBook(store);
   const mirror = createMirror(files, onFault);
-  const unwanted = createUnwanted({ book, denied, keys, onFault });
+  const unwanted = createUnwanted({ book, denied, keys, onFault, signal });
   const endings = createEndings(book, (id) => mirror.hold(id));
   const carriers = createCarriers({
     ...{ book, mirror, nodes, fleet, endings, calls, log, signal },

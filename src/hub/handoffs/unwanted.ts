@@ -1,3 +1,4 @@
+import { setTimeout as pause } from 'node:timers/promises';
 import type { HandoffRecord } from '#src/core/handoff/record.ts';
 import { isOver } from '#src/core/handoff/state.ts';
 import type { Asker } from '#src/core/policy.ts';
@@ -20,13 +21,17 @@ export interface UnwantedOptions {
   readonly denied: () => string | null;
   readonly keys: AskerKeys;
   readonly onFault: (error: unknown) => void;
+  readonly signal: AbortSignal;
 }
+
+/** Where the store took nothing. */
+const RETRY_MS = 1000;
 
 const WHOLE_OVER = 'what it was a part of is over';
 const WHOLE_ANEW = 'what it was a part of was begun anew elsewhere';
 
 /** From here on whatever comes to the book is judged; what is there already, too. */
-export function createUnwanted({ book, denied, keys, onFault }: UnwantedOptions): Unwanted {
+export function createUnwanted({ book, denied, keys, onFault, signal }: UnwantedOptions): Unwanted {
   const deniedTo = (asker: Asker): string | null => denied() ?? keys.refusal(asker);
 
   async function cancel(id: string, why: string, by: string): Promise<HandoffRecord> {
@@ -37,7 +42,20 @@ export function createUnwanted({ book, denied, keys, onFault }: UnwantedOptions)
     );
   }
 
-  const end = (id: string, why: string): void => void cancel(id, why, 'hub').catch(onFault);
+  /** What nobody may want is not left to run because a disk was full. */
+  async function endSurely(id: string, why: string): Promise<void> {
+    while (!signal.aborted) {
+      try {
+        await cancel(id, why, 'hub');
+        return;
+      } catch (error) {
+        onFault(error);
+        await pause(RETRY_MS, undefined, { signal, ref: false }).catch(() => undefined);
+      }
+    }
+  }
+
+  const end = (id: string, why: string): void => void endSurely(id, why);
 
   function endEach(isMeant: (record: HandoffRecord) => boolean, why: (record: HandoffRecord) => string): void {
     for (const record of book.live()) if (isMeant(record)) end(record.id, why(record));

@@ -1,5 +1,7 @@
 import { EventEmitter } from 'node:events';
 import { expect, test } from 'vitest';
+import { FederationError } from '#src/core/errors.ts';
+import type { KeyBook } from '#src/hub/handoffs/asker-keys.ts';
 import type { HandoffView, MessageView } from '#src/protocol/handoffs.ts';
 import type { ModelKeyCreated } from '#src/protocol/model-keys.ts';
 import type { AgentNode } from '../../support/agent-node.ts';
@@ -10,7 +12,7 @@ import { startFederation } from '../../support/federation.ts';
 import { hand, handoffWish, standingOf, untilState } from '../../support/handoff.ts';
 import { newKey } from '../../support/link.ts';
 import { operatorAt } from '../../support/operator.ts';
-import { hubUnderTest, recordOf } from './hub-under-test.ts';
+import { AWAY, hubUnderTest, recordOf } from './hub-under-test.ts';
 
 async function goes(federation: Federation, { node }: AgentNode, name: string): Promise<void> {
   await node.stop();
@@ -89,6 +91,29 @@ test('a hub that ended before it had ended them does so when it starts', async (
   await eventually('it is cancelled', async () => (await handoffs.desk.get(out.id, asker)).state === 'cancelled');
   expect((await handoffs.desk.get(stands.id, asker)).state).toBe('waiting');
   expect(await store.handoffEnd(out.id)).toMatchObject({ problem: expect.stringContaining('was revoked') });
+});
+
+test('what runs in the name of a revoked key is ended also where the disk is full at first', async () => {
+  const asker = { kind: 'operator', name: 'laptop@loopback', key: 'k1' } as const;
+  const running = recordOf(1, {
+    ...{ asker, state: 'started', node: AWAY, agent: 'main', attempt: 1, startedAt: Date.now() },
+  });
+  const puttingOut: KeyBook['puttingOut'] = new EventEmitter();
+  let stands = true;
+  let refusals = 0;
+  const { handoffs } = await hubUnderTest({
+    kept: () => [{ type: 'handoff', id: running.id, value: running }],
+    keys: [{ stands: () => stands, puttingOut }],
+    async beforeCommit(changes) {
+      if (stands || refusals === 1 || !changes.some(({ type }) => type === 'handoff')) return;
+      refusals += 1;
+      throw new FederationError('STORE_FAILED', 'the disk is full');
+    },
+  });
+  stands = false;
+  puttingOut.emit('out', 'k1');
+  await eventually('its end is asked for', async () => (await handoffs.desk.get(running.id, asker)).cancelling);
+  expect(refusals).toBe(1);
 });
 
 test('what an agent handed on ends with its node, when that is revoked', async () => {

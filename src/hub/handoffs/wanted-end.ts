@@ -31,6 +31,7 @@ export function createWantedEnd(id: string, { book, calls, patienceMs }: WantedE
   async function ask(link: Link): Promise<boolean> {
     try {
       await calls.cancel(link, id);
+      toldAt ??= Date.now();
       return true;
     } catch (error) {
       if (error instanceof FederationError && error.code === 'HANDOFF_NOT_FOUND') return false;
@@ -54,11 +55,12 @@ export function createWantedEnd(id: string, { book, calls, patienceMs }: WantedE
         while (!over.aborted) {
           const isWanted = (book.get(id)?.cancelling ?? null) !== null;
           if (isWanted && toldAt === null) {
-            const isTold = await ask(link).then(
+            // One that knows nothing of it any more has no end to tell, either.
+            const isHeard = await ask(link).then(
               () => true,
               () => false,
             );
-            if (isTold) toldAt = Date.now();
+            if (isHeard) toldAt ??= Date.now();
           }
           if (isIgnored()) giveUp();
           const until = toldAt === null ? Date.now() + RETRY_MS : toldAt + patienceMs;

@@ -17,11 +17,11 @@ test('parts of an attempt that was lost end with it, and those of the next go on
   await using federation = await startFederation({ hub: { hub: { onward: true } } });
   const first = await offeringNode(federation, 'w1');
   const helper = await offeringNode(federation, 'w2', [{ id: 'coder', concurrency: 4 }]);
+  for (const node of [first, helper]) node.onTaken = (taken) => node.start(taken);
   const whole = await hand(federation, { target: 'main', rerunnable: true });
-  const next = await offeringNode(federation, 'w3');
-  for (const node of [first, helper, next]) node.onTaken = (taken) => node.start(taken);
-  first.start(await eventually('it is taken', () => first.taken.get(whole.id)));
   await untilState(federation, whole.id, 'started');
+  const next = await offeringNode(federation, 'w3');
+  next.onTaken = (taken) => next.start(taken);
   const handOn = async (node: AgentNode): Promise<HandoffView> => {
     const answer = await node.ask('POST', '/node/handoffs', { ...handoffWish({ target: 'w2' }), parent: whole.id });
     expect(answer.status).toBe(201);

@@ -107,7 +107,7 @@ export function createCreate({ book, nodes, permits, onward }: CreateOptions): C
   }
 
   return async (wish, caller, parent) => {
-    const above = parent === null ? null : onward.parentOf(parent, caller);
+    const above = parent === null ? null : await onward.parentOf(parent, caller);
     const asker = above?.asker ?? onward.ownAsker(caller);
     const owner = keyOwner(asker, parent);
     const work: HandoffWork = { task: wish.task, context: wish.context, files: wish.files };

@@ -97,7 +97,7 @@ export async function openHandoffs(options: HandoffsOptions): Promise<Handoffs> 
     ...{ book, nodes, endings, denied: unwanted.denied, log, signal },
     carry: (id) => carriers.carry(id, true),
   });
-  const onward = createOnward(book, nodes, settings.hub.onward);
+  const onward = createOnward(book, nodes, settings.hub.onward, signal);
   const create = createCreate({ book, nodes, permits, onward });
   const followers = createFollowers({
     ...{ book, mirror, view },

@@ -3,6 +3,7 @@ import type { HandoffRecord } from '#src/core/handoff/record.ts';
 import type { Meant } from '#src/core/handoff/resolve.ts';
 import type { Member } from '#src/core/member.ts';
 import type { Asker } from '#src/core/policy.ts';
+import { createBell } from '#src/hub/handoffs/bell.ts';
 import type { Book } from '#src/hub/handoffs/book.ts';
 import { notFound } from '#src/hub/handoffs/book.ts';
 import type { HandoffCaller } from '#src/hub/handoffs/desk.ts';
@@ -12,7 +13,7 @@ import { MAX_HOPS } from '#src/protocol/handoffs.ts';
 /** What an agent may that works on a handoff and hands a part of it on to another machine. */
 export interface Onward {
   /** The handoff above. Throws FORBIDDEN where it does not run at the caller, LOOP_DETECTED where it came too far. */
-  parentOf(parent: string, caller: HandoffCaller): HandoffRecord;
+  parentOf(parent: string, caller: HandoffCaller): Promise<HandoffRecord>;
   /** In whose name somebody asks who hands nothing on. Throws FORBIDDEN for a node. */
   ownAsker(caller: HandoffCaller): Asker;
   deadlineOf(wished: number | null, above: HandoffRecord | null): number | null;
@@ -24,7 +25,10 @@ export interface Onward {
   visible(record: HandoffRecord | undefined, caller: HandoffCaller): HandoffRecord;
 }
 
-export function createOnward(book: Book, nodes: AgentNodes, isAllowed: boolean): Onward {
+/** An agent may ask before its hub has heard that it began. */
+const HEARD_MS = 5000;
+
+export function createOnward(book: Book, nodes: AgentNodes, isAllowed: boolean, signal: AbortSignal): Onward {
   const isAt = (record: HandoffRecord | undefined, nodeId: string): boolean =>
     record !== undefined && record.node !== null && nodes.member(record.node.id)?.id === nodeId;
 
@@ -34,8 +38,25 @@ export function createOnward(book: Book, nodes: AgentNodes, isAllowed: boolean):
     });
   }
 
+  /** Resolves when it is heard of one that is at the node that it has begun, or in vain after a while. */
+  async function heardOf(id: string, nodeId: string): Promise<void> {
+    const until = Date.now() + HEARD_MS;
+    const bell = createBell();
+    const onChange = (record: HandoffRecord): void => {
+      if (record.id === id) bell.ring();
+    };
+    const isPlaced = (record = book.get(id)): boolean => record?.state === 'placed' && isAt(record, nodeId);
+    book.changes.on('handoff', onChange);
+    try {
+      while (isPlaced() && Date.now() < until && !signal.aborted) await bell.wait(until, signal);
+    } finally {
+      book.changes.off('handoff', onChange);
+    }
+  }
+
   return {
-    parentOf(parent, caller) {
+    async parentOf(parent, caller) {
+      if (caller.kind === 'node') await heardOf(parent, caller.id);
       const above = book.get(parent);
       if (caller.kind !== 'node' || above?.state !== 'started' || !isAt(above, caller.id)) {
         throw new FederationError('FORBIDDEN', 'no handoff of this id runs on this machine now', {

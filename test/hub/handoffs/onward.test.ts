@@ -61,6 +61,21 @@ test('a part is handed on in the name of who asked for the whole, and its end is
   expect((await standingOf(federation, parent.id)).state).toBe('started');
 });
 
+test('a part that is asked for before it is heard that the whole began waits for that', async () => {
+  await using federation = await startFederation(OPEN);
+  const [first, second] = [await offeringNode(federation, 'w1'), await offeringNode(federation, 'w2')];
+  second.onTaken = begins(second);
+  const parent = await hand(federation);
+  const whole = await eventually('w1 has it', () => first.taken.get(parent.id));
+  await untilState(federation, parent.id, 'placed');
+  let isAnswered = false;
+  const asking = handOn(first, parent.id).finally(() => (isAnswered = true));
+  await federation.get('/handoffs');
+  expect(isAnswered).toBe(false);
+  first.start(whole);
+  await begun(federation, await asking);
+});
+
 test('nobody hands on what does not run there now, nor sees or ends what another handed on', async () => {
   const { federation, first, second, third, parent } = await site();
   await using _ = federation;

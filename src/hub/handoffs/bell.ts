@@ -1,7 +1,7 @@
 /** Wakes one who waits. A ring that nobody waits for is heard by the next who does. */
 export interface Bell {
   ring(): void;
-  /** Resolves at the next ring, at that time (milliseconds since the epoch), or when the signal is aborted. */
+  /** Resolves at the next ring, at that time (milliseconds since the epoch; Infinity: never), or when the signal is aborted. */
   wait(until: number, signal: AbortSignal): Promise<void>;
 }
 
@@ -19,7 +19,8 @@ export function createBell(): Bell {
     async wait(until, signal) {
       if (!isRung && !signal.aborted) {
         const { promise, resolve } = Promise.withResolvers<void>();
-        const timer = setTimeout(resolve, Math.min(Math.max(0, until - Date.now()), MAX_TIMER_MS));
+        const delay = Math.min(Math.max(0, until - Date.now()), MAX_TIMER_MS);
+        const timer = until === Infinity ? undefined : setTimeout(resolve, delay);
         const onAbort = (): void => resolve();
         wake = resolve;
         signal.addEventListener('abort', onAbort, { once: true });

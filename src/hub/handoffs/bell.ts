@@ -1,3 +1,6 @@
+import type { HandoffRecord } from '#src/core/handoff/record.ts';
+import type { Book } from '#src/hub/handoffs/book.ts';
+
 /** Wakes one who waits. A ring that nobody waits for is heard by the next who does. */
 export interface Bell {
   ring(): void;
@@ -32,4 +35,14 @@ export function createBell(): Bell {
       isRung = false;
     },
   };
+}
+
+/** Rings whenever that handoff is another than before, until it is disposed of. */
+export function bellOf({ changes }: Pick<Book, 'changes'>, id: string): Bell & Disposable {
+  const bell = createBell();
+  const onChange = (record: HandoffRecord): void => {
+    if (record.id === id) bell.ring();
+  };
+  changes.on('handoff', onChange);
+  return { ...bell, [Symbol.dispose]: () => void changes.off('handoff', onChange) };
 }

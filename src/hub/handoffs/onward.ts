@@ -3,7 +3,7 @@ import type { HandoffRecord } from '#src/core/handoff/record.ts';
 import type { Meant } from '#src/core/handoff/resolve.ts';
 import type { Member } from '#src/core/member.ts';
 import type { Asker } from '#src/core/policy.ts';
-import { createBell } from '#src/hub/handoffs/bell.ts';
+import { bellOf } from '#src/hub/handoffs/bell.ts';
 import type { Book } from '#src/hub/handoffs/book.ts';
 import { notFound } from '#src/hub/handoffs/book.ts';
 import type { HandoffCaller } from '#src/hub/handoffs/desk.ts';
@@ -41,17 +41,9 @@ export function createOnward(book: Book, nodes: AgentNodes, isAllowed: boolean, 
   /** Resolves when it is heard of one that is at the node that it has begun, or in vain after a while. */
   async function heardOf(id: string, nodeId: string): Promise<void> {
     const until = Date.now() + HEARD_MS;
-    const bell = createBell();
-    const onChange = (record: HandoffRecord): void => {
-      if (record.id === id) bell.ring();
-    };
     const isPlaced = (record = book.get(id)): boolean => record?.state === 'placed' && isAt(record, nodeId);
-    book.changes.on('handoff', onChange);
-    try {
-      while (isPlaced() && Date.now() < until && !signal.aborted) await bell.wait(until, signal);
-    } finally {
-      book.changes.off('handoff', onChange);
-    }
+    using wake = bellOf(book, id);
+    while (isPlaced() && Date.now() < until && !signal.aborted) await wake.wait(until, signal);
   }
 
   return {

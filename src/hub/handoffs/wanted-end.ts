@@ -1,6 +1,5 @@
 import { FederationError } from '#src/core/errors.ts';
-import type { HandoffRecord } from '#src/core/handoff/record.ts';
-import { createBell } from '#src/hub/handoffs/bell.ts';
+import { bellOf } from '#src/hub/handoffs/bell.ts';
 import type { Book } from '#src/hub/handoffs/book.ts';
 import type { WorkerCalls } from '#src/hub/handoffs/worker-calls.ts';
 import type { Link } from '#src/link/accept.ts';
@@ -29,14 +28,15 @@ export function createWantedEnd(id: string, { book, calls, patienceMs }: WantedE
   let toldAt: number | null = null;
 
   async function ask(link: Link): Promise<boolean> {
-    try {
-      await calls.cancel(link, id);
-      toldAt ??= Date.now();
-      return true;
-    } catch (error) {
-      if (error instanceof FederationError && error.code === 'HANDOFF_NOT_FOUND') return false;
-      throw error;
-    }
+    const hasIt = await calls.cancel(link, id).then(
+      () => true,
+      (error: unknown) => {
+        if (error instanceof FederationError && error.code === 'HANDOFF_NOT_FOUND') return false;
+        throw error;
+      },
+    );
+    toldAt ??= Date.now();
+    return hasIt;
   }
 
   function isIgnored(): boolean {
@@ -46,28 +46,13 @@ export function createWantedEnd(id: string, { book, calls, patienceMs }: WantedE
   return {
     ask,
     async passOn(link, over, giveUp) {
-      const wake = createBell();
-      const onChange = (record: HandoffRecord): void => {
-        if (record.id === id) wake.ring();
-      };
-      book.changes.on('handoff', onChange);
-      try {
-        while (!over.aborted) {
-          const isWanted = (book.get(id)?.cancelling ?? null) !== null;
-          if (isWanted && toldAt === null) {
-            // One that knows nothing of it any more has no end to tell, either.
-            const isHeard = await ask(link).then(
-              () => true,
-              () => false,
-            );
-            if (isHeard) toldAt ??= Date.now();
-          }
-          if (isIgnored()) giveUp();
-          const until = toldAt === null ? Date.now() + RETRY_MS : toldAt + patienceMs;
-          await wake.wait(isWanted ? until : Infinity, over);
-        }
-      } finally {
-        book.changes.off('handoff', onChange);
+      using wake = bellOf(book, id);
+      while (!over.aborted) {
+        const isWanted = (book.get(id)?.cancelling ?? null) !== null;
+        if (isWanted && toldAt === null) await ask(link).catch(() => false);
+        if (isIgnored()) giveUp();
+        const until = toldAt === null ? Date.now() + RETRY_MS : toldAt + patienceMs;
+        await wake.wait(isWanted ? until : Infinity, over);
       }
     },
     isIgnored,

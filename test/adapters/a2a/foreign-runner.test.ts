@@ -136,6 +136,17 @@ function ordered(more: Partial<RunOrder> = {}): Ordered {
 const WORKING = TaskState.TASK_STATE_WORKING;
 const COMPLETED = TaskState.TASK_STATE_COMPLETED;
 
+/** Says one word, and the other when `second` resolves. */
+function oneAndTwo(second: Promise<void>): ReturnType<typeof scripted> {
+  return scripted(async ({ task, artifact, status }) => {
+    task(WORKING);
+    artifact('a', text('one '));
+    await second;
+    artifact('a', text('two'), true);
+    status(COMPLETED);
+  });
+}
+
 describe.each(['1.0', '0.3'] as const)('by A2A %s', (version) => {
   test('a foreign agent gets the task with its files, and its words and files come back', async () => {
     let got: RequestContext | null = null;
@@ -202,13 +213,7 @@ describe.each(['1.0', '0.3'] as const)('by A2A %s', (version) => {
 
   test('a task goes on over a cut, and is begun once', async () => {
     const go = Promise.withResolvers<void>();
-    const executor = scripted(async ({ task, artifact, status }) => {
-      task(WORKING);
-      artifact('a', text('one '));
-      await go.promise;
-      artifact('a', text('two'), true);
-      status(COMPLETED);
-    });
+    const executor = oneAndTwo(go.promise);
     await using server = await foreignServer({ version, executor });
     const run = ordered();
     const end = runnerFor(server.card).run(run.order);
@@ -223,13 +228,7 @@ describe.each(['1.0', '0.3'] as const)('by A2A %s', (version) => {
 
   test('a daemon after this one follows the task, and tells the whole answer at its end', async () => {
     const go = Promise.withResolvers<void>();
-    const executor = scripted(async ({ task, artifact, status }) => {
-      task(WORKING);
-      artifact('a', text('one '));
-      await go.promise;
-      artifact('a', text('two'), true);
-      status(COMPLETED);
-    });
+    const executor = oneAndTwo(go.promise);
     await using server = await foreignServer({ version, executor });
     const first = ordered();
     const left = runnerFor(server.card).run(first.order);

@@ -6,7 +6,6 @@ import { expect, onTestFinished, test } from 'vitest';
 import { openMirrorFiles } from '#src/adapters/store/mirror-files.ts';
 import { openSqliteStore } from '#src/adapters/store/sqlite.ts';
 import type { Store } from '#src/adapters/store/store.ts';
-import type { HandoffRecord } from '#src/core/handoff/record.ts';
 import { resolveSettings } from '#src/core/settings.ts';
 import { NO_PERMIT } from '#src/hub/approvals/permits.ts';
 import type { Fleet } from '#src/hub/fleet/fleet.ts';
@@ -16,26 +15,13 @@ import type { WorkerCalls } from '#src/hub/handoffs/worker-calls.ts';
 import type { Link } from '#src/link/accept.ts';
 import { eventually } from '../../support/eventually.ts';
 import { aMember, SILENT_LOG } from '../../support/member.ts';
+import { ANN, recordOf } from './hub-under-test.ts';
 
-const ann = { kind: 'operator', name: 'ann' } as const;
 const ids = { w1: 'a'.repeat(64), w2: 'b'.repeat(64) };
 
-const STARTED: HandoffRecord = {
-  ...{ id: '01KAFZ3V9Q0000000000000001', key: 'parent', payload: 'p', asker: ann, target: 'w1', task: 'all of it' },
-  ...{ state: 'started', cancelling: null, node: { id: ids.w1, name: 'w1' }, agent: 'main', attempt: 1, base: 0 },
-  ...{
-    tried: [],
-    owed: [],
-    parent: null,
-    parentAttempt: null,
-    hops: 0,
-    path: [],
-    approval: null,
-    createdAt: Date.now(),
-  },
-  ...{ startedAt: Date.now(), endedAt: null, deadline: null, queueUntil: Date.now() + 600_000, idleTimeoutMs: 600_000 },
-  ...{ rerunnable: false, cancelOnDisconnect: false, seq: 0, problem: null, usage: null, artefacts: [] },
-};
+const STARTED = recordOf(1, {
+  ...{ state: 'started', node: { id: ids.w1, name: 'w1' }, agent: 'main', attempt: 1, startedAt: Date.now() },
+});
 
 test('a part whose whole ends while the part is written down is ended, too', async () => {
   const folder = await mkdtemp(join(tmpdir(), 'handoffs-'));
@@ -90,11 +76,11 @@ test('a part whose whole ends while the part is written down is ended, too', asy
   };
   const creating = desk.create(wish, { kind: 'node', id: ids.w1 }, STARTED.id);
   ending.resolve();
-  await eventually('the whole is over', async () => (await desk.get(STARTED.id, ann)).state === 'completed');
+  await eventually('the whole is over', async () => (await desk.get(STARTED.id, ANN)).state === 'completed');
   written.resolve();
   const { view } = await creating;
-  await eventually('the part is over', async () => (await desk.get(view.id, ann)).state === 'cancelled');
-  expect((await desk.get(view.id, ann)).problem).toBe('what it was a part of is over');
+  await eventually('the part is over', async () => (await desk.get(view.id, ANN)).state === 'cancelled');
+  expect((await desk.get(view.id, ANN)).problem).toBe('what it was a part of is over');
   stopping.abort();
   await handoffs.close();
   await disk.close();

@@ -5,7 +5,6 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { expect, onTestFinished, test } from 'vitest';
 import { openMirrorFiles } from '#src/adapters/store/mirror-files.ts';
 import { openSqliteStore } from '#src/adapters/store/sqlite.ts';
-import type { HandoffRecord } from '#src/core/handoff/record.ts';
 import { createBell } from '#src/hub/handoffs/bell.ts';
 import { openBook } from '#src/hub/handoffs/book.ts';
 import { carryHandoff } from '#src/hub/handoffs/carry.ts';
@@ -14,25 +13,12 @@ import { createMirror } from '#src/hub/handoffs/mirror.ts';
 import type { WorkerCalls } from '#src/hub/handoffs/worker-calls.ts';
 import type { Link } from '#src/link/accept.ts';
 import { aMember } from '../../support/member.ts';
+import { recordOf } from './hub-under-test.ts';
 
 const id = '01J00000000000000000000000';
-const RECORD: HandoffRecord = {
-  ...{ id, key: 'k', payload: '', asker: { kind: 'operator', name: 'ann' }, target: 'w1', task: 'count' },
-  ...{ state: 'placed', cancelling: null, node: { id: 'n1', name: 'w1' }, agent: 'main', attempt: 1, base: 0 },
-  ...{
-    tried: [],
-    owed: [],
-    parent: null,
-    parentAttempt: null,
-    hops: 0,
-    path: [],
-    approval: null,
-    createdAt: 1,
-    startedAt: null,
-  },
-  ...{ endedAt: null, deadline: null, queueUntil: Date.now() + 600_000, idleTimeoutMs: 600_000, rerunnable: false },
-  ...{ cancelOnDisconnect: false, seq: 0, problem: null, usage: null, artefacts: [] },
-};
+const RECORD = recordOf(1, {
+  ...{ id, state: 'placed', node: { id: 'n1', name: 'w1' }, agent: 'main', attempt: 1 },
+});
 
 test('a node that goes on with what it was told to end does not hold it open for ever', async () => {
   const folder = await mkdtemp(join(tmpdir(), 'ocf-stubborn-'));
